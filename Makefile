@@ -1,0 +1,42 @@
+# Every target makes .venv first when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# GPU nodes: make venv CUDA=1
+REQ := $(if $(CUDA),requirements-cuda.txt,requirements.txt)
+
+export MPLBACKEND ?= Agg
+
+.PHONY: venv test fast lint format clean help
+
+help:  ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+venv: $(STAMP)  ## Create or update .venv (CUDA=1 on GPU nodes).
+
+$(STAMP): requirements.txt requirements-cuda.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; pass PYTHON=python3.11" >&2; exit 2; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r $(REQ)
+	touch $@
+
+test: lint  ## Lint, types, all tests, then the Crafter world script.
+	$(PY) -m pytest
+	PYTHONPATH=. $(PY) embodied/tests/test_crafter_world.py
+
+fast: venv  ## The tests of about a minute.
+	$(PY) -m pytest -m 'not slow'
+
+lint: venv  ## ruff and mypy.
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: venv  ## Rewrite the layout of all files.
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+clean:  ## Remove .venv and caches; never runs or recordings.
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .jax_cache
