@@ -48,7 +48,9 @@ def flag(
 
 
 def parse(
-  settings: type[T], argv: Sequence[str] | None = None, prog: str | None = None
+  settings: Callable[..., T],
+  argv: Sequence[str] | None = None,
+  prog: str | None = None,
 ) -> T:
   """Reads a settings dataclass from command-line arguments.
 
@@ -60,12 +62,12 @@ def parse(
   """
   parser = make_parser(settings, prog)
   values = vars(parser.parse_args(argv))
-  for field in dataclasses.fields(settings):  # type: ignore[arg-type]
+  for field in dataclasses.fields(settings):
     _check(field, values[field.name])
   return settings(**values)
 
 
-def make_parser(settings: type, prog: str | None = None) -> '_Parser':
+def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
   """The argparse parser of a settings dataclass."""
   parser = _Parser(
     prog=prog,
@@ -98,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
   def error(self, message: str) -> NoReturn:
     raise UserError(f'{message}; see --help.')
 
-  def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+  def parse_args(self, args=None, namespace=None):
     known, unknown = self.parse_known_args(args, namespace)
     if unknown:
       name = unknown[0].partition('=')[0]
@@ -116,7 +118,9 @@ def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
     kwargs['default'] = field.default
   kwargs['help'] = _help(meta['help'], field.default)
   if hint is bool:
-    kwargs['action'] = argparse.BooleanOptionalAction
+    kwargs['action'] = (
+      argparse.BooleanOptionalAction if field.default else 'store_true'
+    )
   else:
     kwargs |= _values(hint)
     kwargs['metavar'] = _metavar(field.name, meta, kwargs.get('nargs'))

@@ -1,0 +1,190 @@
+"""One recorded episode: small values in memory, large arrays on disk.
+
+episode = Episode.open('trajectories/episode_001.pkl')
+episode.pos              # (T, 2) tiles
+episode.read('image')    # (T, 64, 64, 3) uint8
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.data import layers, unpickle
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.unpickle import LazyArray
+
+PREFIX = 'act/'
+
+# Keys with one row per timestep, besides the layers.
+PER_STEP = (
+  'player_pos', 'player_facing', 'image', 'action', 'reward', 'achievements',
+  'daylight', 'sleeping', 'vital_health', 'vital_food', 'vital_drink',
+  'vital_energy', 'deter', 'stoch',
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """Where an array is: at hand, at a place on disk, or in a small file.
+
+  Small arrays of an episode's own file are not kept (there are hundreds of
+  files); those of a file with many episodes are, since reopening it is slow.
+  """
+
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  source: np.ndarray | LazyArray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+  """A recorded episode of T timesteps, the reset observation included.
+
+  Attributes:
+    path: file it lies in.
+    index: place inside that file's list of episodes; None if it is alone.
+    number: 1-based number that the recorder gave it.
+    pos: player position (T, 2) int64 [tiles; x east, y south].
+    facing: (T, 2) int8 of (dx, dy); (0, 0) where it was not recorded.
+    arrays: every array of the episode by its key.
+    values: everything that is no array (lists, numbers, names).
+  """
+
+  path: pathlib.Path
+  index: int | None
+  number: int
+  pos: np.ndarray
+  facing: np.ndarray
+  arrays: Mapping[str, Entry]
+  values: Mapping[str, Any]
+
+  def __len__(self) -> int:
+    return len(self.pos)
+
+  @classmethod
+  def open(cls, path: str | os.PathLike) -> 'Episode':
+    path = pathlib.Path(path)
+    return cls.from_dict(unpickle.scan(path), path, None)
+
+  @classmethod
+  def from_dict(
+    cls, content: Any, path: pathlib.Path, index: int | None
+  ) -> 'Episode':
+    """Checks the content of one episode's dict, as `unpickle.scan` gives it.
+
+    Raises:
+      UserError: no dict, no positions, or keys of different lengths.
+    """
+    if not isinstance(content, dict) or 'player_pos' not in content:
+      raise UserError(f'{path} is no recorded episode: it has no player_pos.')
+
+    def keep(value: Any) -> bool:
+      return index is not None or isinstance(value, LazyArray)
+
+    arrays = {
+      k: Entry(tuple(v.shape), v.dtype, v if keep(v) else None)
+      for k, v in content.items()
+      if isinstance(v, np.ndarray | LazyArray)
+    }
+    length = len(_array(content['player_pos']))
+    _check_lengths(path, length, arrays, content)
+    facing = np.zeros((length, 2), np.int8)
+    if 'player_facing' in content:
+      facing = _array(content['player_facing']).astype(np.int8)
+    return cls(
+      path=path,
+      index=index,
+      number=int(content.get('episode', (index or 0) + 1)),
+      pos=_tiles(path, _array(content['player_pos'])),
+      facing=facing,
+      arrays=arrays,
+      values={k: v for k, v in content.items() if k not in arrays},
+    )
+
+  def layers(self) -> dict[str, int]:
+    """{layer: number of units}, the older names deter and stoch included."""
+    found = {
+      k.removeprefix(PREFIX): _units(v)
+      for k, v in self.arrays.items()
+      if k.startswith(PREFIX)
+    }
+    for key, name in layers.LEGACY.items():
+      if key in self.arrays:
+        found.setdefault(name, _units(self.arrays[key]))
+    return found
+
+  def layer(self, name: str) -> np.ndarray:
+    """Activations (T, units) in the dtype they were stored in."""
+    value = self.read(self._key(name))
+    return value.reshape(len(self), -1)
+
+  def read(self, key: str) -> np.ndarray:
+    """An array of the episode, read from disk."""
+    try:
+      entry = self.arrays[key]
+    except KeyError:
+      raise UserError(
+        f'{self.path} has no {key}; it has: {", ".join(sorted(self.arrays))}.'
+      ) from None
+    if entry.source is not None:
+      return _array(entry.source)
+    return _array(unpickle.scan(self.path)[key])
+
+  def _key(self, name: str) -> str:
+    if PREFIX + name in self.arrays:
+      return PREFIX + name
+    legacy = {v: k for k, v in layers.LEGACY.items()}
+    if legacy.get(name) in self.arrays:
+      return legacy[name]
+    there = ', '.join(layers.order(self.layers()))
+    raise UserError(f'{self.path} has no layer {name}; it has: {there}.')
+
+
+def episode_list(content: Any) -> list[Any]:
+  """The episodes of an all_episodes.pkl: a dict, or a bare list when old."""
+  if isinstance(content, dict) and isinstance(content.get('episodes'), list):
+    return content['episodes']
+  return content if isinstance(content, list) else [content]
+
+
+def _array(value: Any) -> np.ndarray:
+  return value.read() if isinstance(value, LazyArray) else np.asarray(value)
+
+
+def _units(entry: Entry) -> int:
+  return int(np.prod(entry.shape[1:], dtype=np.int64))
+
+
+def _tiles(path: pathlib.Path, pos: np.ndarray) -> np.ndarray:
+  if pos.ndim != 2 or pos.shape[1] != 2 or not len(pos):
+    raise UserError(
+      f'{path}: player_pos has shape {pos.shape}; expected (T, 2), T >= 1.'
+    )
+  if not np.isfinite(pos).all():
+    raise UserError(f'{path}: player_pos holds NaN or infinity.')
+  return pos.astype(np.int64)
+
+
+def _check_lengths(
+  path: pathlib.Path,
+  length: int,
+  arrays: Mapping[str, Entry],
+  content: Mapping[str, Any],
+) -> None:
+  lengths = {
+    k: v.shape[0] if v.shape else 0
+    for k, v in arrays.items()
+    if k in PER_STEP or k.startswith(PREFIX)
+  }
+  if isinstance(content.get('achievements'), list):
+    lengths['achievements'] = len(content['achievements'])
+  for key, got in lengths.items():
+    if got != length:
+      raise UserError(
+        f'{path}: {key} has {got} timesteps and player_pos {length}; the file '
+        'is damaged or was not written in step: record it again.'
+      )

@@ -1,0 +1,110 @@
+"""What is known of a whole recording: world, seeds, layers, versions.
+
+On disk it is the plain dict `metadata.pkl`, see docs/data_format.md.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.grid import Grid
+
+FORMAT = 1
+
+# Materials that Crafter lets the player walk on.
+WALKABLE = ('grass', 'sand', 'path')
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+  """Facts that all episodes of a recording share.
+
+  Attributes:
+    area: (W, H) of the world [tiles].
+    env_seed: seed given to the environment.
+    world_seed: `hash((env_seed, 1))`, not reduced, as older files have it.
+    fixed_seed: whether all episodes are in one world.
+    task: name of the environment.
+    seed: the recording's own seed.
+    world_map: uint8 (W, H), indexed [x, y]: index into `materials` of the
+      terrain at the start of an episode; None where unknown.
+    materials: names; index 0 is nothing.
+    layers: {name: number of units} of every recorded layer.
+    trained: False for the untrained control of the same network.
+    settings: agent, env and recording settings that were in force.
+    versions: of Python and the main packages.
+    extra: everything else that the file holds, by its key.
+  """
+
+  area: tuple[int, int]
+  env_seed: int | None = None
+  world_seed: int | None = None
+  fixed_seed: bool = True
+  task: str = 'crafter'
+  seed: int | None = None
+  world_map: np.ndarray | None = None
+  materials: tuple[str, ...] = ()
+  layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  trained: bool = True
+  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def __post_init__(self):
+    area = tuple(int(x) for x in self.area)
+    if len(area) != 2:
+      raise UserError(f'area is {self.area}; expected (W, H) in tiles.')
+    object.__setattr__(self, 'area', area)
+    object.__setattr__(self, 'materials', tuple(self.materials))
+    Grid(*area)
+    if self.world_map is None:
+      return
+    if self.world_map.shape != area or self.world_map.dtype != np.uint8:
+      raise UserError(
+        f'world_map is {self.world_map.dtype} {self.world_map.shape}; '
+        f'expected uint8 {area}, the area.'
+      )
+    if self.world_map.max() >= len(self.materials):
+      raise UserError(
+        f'world_map has material {self.world_map.max()}; only '
+        f'{len(self.materials)} have a name.'
+      )
+
+  @property
+  def grid(self) -> Grid:
+    return Grid(*self.area)
+
+  def walkable(self) -> np.ndarray | None:
+    """Tiles one can stand on, bool (W, H); None without a map."""
+    if self.world_map is None:
+      return None
+    ids = [i for i, x in enumerate(self.materials) if x in WALKABLE]
+    return np.isin(self.world_map, ids)
+
+  def to_dict(self) -> dict[str, Any]:
+    values = {
+      x.name: getattr(self, x.name)
+      for x in dataclasses.fields(self)
+      if x.name != 'extra'
+    }
+    values['materials'] = list(self.materials)
+    for key in ('layers', 'settings', 'versions'):
+      values[key] = dict(values[key])
+    return {'format': FORMAT, **values, **self.extra}
+
+  @classmethod
+  def from_dict(cls, values: Mapping[str, Any]) -> 'Metadata':
+    """Reads our files and older ones, which have fewer keys."""
+    if values.get('area') is None:
+      raise UserError('The metadata has no area; give --area W H.')
+    if values.get('format', FORMAT) > FORMAT:
+      raise UserError(
+        f'The recording has format {values["format"]}; this program reads up '
+        f'to {FORMAT}: update it.'
+      )
+    names = {x.name for x in dataclasses.fields(cls)} - {'extra'}
+    extra = {k: v for k, v in values.items() if k not in {*names, 'format'}}
+    return cls(**{k: values[k] for k in names & set(values)}, extra=extra)
