@@ -62,9 +62,10 @@ def parse(
   """
   parser = make_parser(settings, prog)
   values = vars(parser.parse_args(argv))
-  for field in dataclasses.fields(settings):
+  chosen = settings(**values)
+  for field in dataclasses.fields(chosen):  # type: ignore[arg-type]
     _check(field, values[field.name])
-  return settings(**values)
+  return chosen
 
 
 def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
