@@ -1,0 +1,1 @@
+"""Makes `tests.synthetic` importable, also for benchmarks."""
