@@ -178,6 +178,7 @@ _ALLOWED = {
   ('numpy', 'dtype'): np.dtype,
   ('_codecs', 'encode'): _encode,
   ('collections', 'OrderedDict'): dict,
+  ('__builtin__', 'bytes'): lambda: b'',  # how protocol 2 writes b''
 }
 
 

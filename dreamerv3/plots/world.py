@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from dreamerv3.data.grid import Grid
@@ -70,9 +71,10 @@ def frame(ax: Axes, grid: Grid, labels: bool = True) -> None:
   if labels:
     ax.set_xlabel('x [tiles]')
     ax.set_ylabel('y [tiles], south down')
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
   else:
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set(xlabel='', ylabel='', xticks=[], yticks=[])
 
 
 def draw_world(
