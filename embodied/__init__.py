@@ -5,5 +5,11 @@ Exports the core only. Environments (embodied.envs), the JAX tools
 """
 
 from .core import Agent as Agent
+from .core import Clock as Clock
+from .core import Driver as Driver
 from .core import Env as Env
+from .core import EnvError as EnvError
+from .core import Ratio as Ratio
+from .core import StepClock as StepClock
 from .core import Stream as Stream
+from .core import wrappers as wrappers

@@ -1,6 +1,13 @@
 """Environment-side core: contracts, driver, replay, streams, clocks."""
 
 from . import base as base
+from . import clock as clock
+from . import wrappers as wrappers
 from .base import Agent as Agent
 from .base import Env as Env
 from .base import Stream as Stream
+from .clock import Clock as Clock
+from .clock import Ratio as Ratio
+from .clock import StepClock as StepClock
+from .driver import Driver as Driver
+from .env_process import EnvError as EnvError

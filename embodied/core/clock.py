@@ -1,0 +1,115 @@
+"""When something is due: by seconds, by steps, or as a ratio of steps.
+
+For the training loops. One meaning for all clocks: 0 is never, a negative
+interval is always, and the first call only starts the clock. State is saved,
+so a resumed run neither logs at once nor gets an extra update.
+
+  due = Clock(120); due()  # False; True at the first call after 120 s
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Clock:
+  """Due when `every` seconds have passed since it was due last."""
+
+  def __init__(
+    self, every: float, now: Callable[[], float] = time.monotonic
+  ) -> None:
+    self.every = every
+    self._now = now
+    self._since: float | None = None
+
+  def __call__(self) -> bool:
+    if self.every <= 0:
+      return self.every < 0
+    now = self._now()
+    if self._since is None:
+      self._since = now
+      return False
+    if now - self._since < self.every:
+      return False
+    self._since = now
+    return True
+
+  def save(self) -> dict[str, Any]:
+    if self._since is None:
+      return {'elapsed': None}
+    return {'elapsed': self._now() - self._since}
+
+  def load(self, data: dict[str, Any]) -> None:
+    elapsed = data['elapsed']
+    self._since = None if elapsed is None else self._now() - elapsed
+
+
+class StepClock:
+  """Due at the first step at or after each multiple of `every` steps.
+
+  The first call starts the clock; steps that were passed by are made up for
+  once, not once each.
+  """
+
+  def __init__(self, every: float) -> None:
+    self.every = every
+    self._count: int | None = None
+
+  def __call__(self, step: int) -> bool:
+    if self.every <= 0:
+      return self.every < 0
+    count = int(int(step) // self.every)
+    due = self._count is not None and count > self._count
+    self._count = count if self._count is None else max(count, self._count)
+    return due
+
+  def save(self) -> dict[str, Any]:
+    return {'count': self._count}
+
+  def load(self, data: dict[str, Any]) -> None:
+    self._count = data['count']
+
+
+class Ratio:
+  """How many updates are due: `ratio` per step, fractions carried over.
+
+  The first call returns 1 and sets the origin: steps before it are not made
+  up for. ratio 0 gives 0 updates, a negative ratio 1 update per call.
+  """
+
+  def __init__(self, ratio: float) -> None:
+    self.ratio = ratio
+    self._origin: int | None = None
+    self._done = 0  # updates since the origin
+
+  def __call__(self, step: int) -> int:
+    step = int(step)
+    if self.ratio <= 0:
+      return int(self.ratio < 0)
+    if self._origin is None:
+      self._origin = step
+      return 1
+    due = int((step - self._origin) * self.ratio) - self._done
+    due = max(0, due)
+    self._done += due
+    return due
+
+  def save(self) -> dict[str, Any]:
+    return {'ratio': self.ratio, 'origin': self._origin, 'done': self._done}
+
+  def load(self, data: dict[str, Any], step: int | None = None) -> None:
+    """Continue from `save`.
+
+    With another ratio than the saved one, counting starts afresh at `step`
+    (the environment step now), so a changed flag is not applied backwards.
+    """
+    self._origin, self._done = data['origin'], data['done']
+    if data['ratio'] != self.ratio and self._origin is not None:
+      if step is None:
+        raise ValueError(
+          f'The saved ratio is {data["ratio"]}, this one {self.ratio}: '
+          'pass the current step to load().'
+        )
+      self._origin, self._done = int(step), 0

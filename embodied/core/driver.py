@@ -1,0 +1,164 @@
+"""Steps N environments with one batched policy and tells observers.
+
+For the training and evaluation loops. The environments run one after the
+other in this process, or each in a process of its own.
+
+  driver = Driver([make_env] * 16, parallel=True)
+  driver.on_step(lambda step, worker: replay.add(step, worker))
+  driver.reset(agent.init_policy)
+  driver(agent.policy, steps=1000)
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from . import base
+from .env_process import EnvProcess
+
+Observer = Callable[[base.Step, int], object]
+Policy = Callable[
+  [base.Carry, base.Batch], tuple[base.Carry, base.Batch, base.Batch]
+]
+
+
+class Driver:
+  """Env -> policy -> observers, in lockstep.
+
+  Args:
+    make_envs: one constructor without arguments per environment.
+    parallel: one process per environment; constructors are sent with
+      cloudpickle, so closures and lambdas are fine.
+
+  An exception of an environment ends the call with that exception (serial)
+  or with an EnvError that holds its traceback and index (processes).
+  """
+
+  def __init__(
+    self, make_envs: Sequence[Callable[[], base.Env]], parallel: bool = False
+  ) -> None:
+    if not make_envs:
+      raise ValueError('A driver needs at least one environment, got none.')
+    self.envs: list[base.Env] = []
+    self._observers: list[Observer] = []
+    self._carry: base.Carry = None
+    self._ready = False
+    atexit.register(self.close)
+    try:
+      if parallel:
+        # All processes start before the first one is waited for.
+        started = [EnvProcess(fn, i) for i, fn in enumerate(make_envs)]
+        self.envs.extend(started)
+        for env in started:
+          env.wait()
+      else:
+        for fn in make_envs:
+          self.envs.append(fn())
+      self.obs_space = self.envs[0].obs_space
+      self.act_space = self.envs[0].act_space
+    except BaseException:
+      self.close()
+      raise
+
+  def __len__(self) -> int:
+    return len(self.envs)
+
+  def on_step(self, observer: Observer) -> None:
+    """Call observer(step, worker) after each step, in order of addition.
+
+    For each environment in turn, all observers see its step: observation,
+    action (without `reset`), the further outputs of the policy and `log/*`.
+    """
+    self._observers.append(observer)
+
+  def reset(self, init_policy: Callable[[int], base.Carry]) -> None:
+    """Start new episodes in all environments at the next step."""
+    count = len(self.envs)
+    self._acts = {
+      key: np.zeros((count, *space.shape), space.dtype)
+      for key, space in self.act_space.items()
+    }
+    self._acts['reset'] = np.ones(count, bool)
+    self._carry = init_policy(count)
+    self._ready = True
+
+  def __call__(self, policy: Policy, steps: int = 0, episodes: int = 0) -> None:
+    """Run for at least so many steps and ends of episodes, over all envs."""
+    if not self._ready:
+      raise ValueError('Call driver.reset(init_policy) before stepping.')
+    step, episode = 0, 0
+    while step < steps or episode < episodes:
+      lasts = self._step(policy)
+      step += len(lasts)
+      episode += int(lasts.sum())
+
+  def _step(self, policy: Policy) -> np.ndarray:
+    """One step of all environments; returns is_last (N,)."""
+    obs = self._step_envs()
+    logs = {k: v for k, v in obs.items() if k.startswith('log/')}
+    obs = {k: v for k, v in obs.items() if not k.startswith('log/')}
+    self._carry, acts, outs = policy(self._carry, obs)
+    acts = {k: np.asarray(v) for k, v in acts.items()}
+    self._check_actions(acts)
+    lasts = obs['is_last']
+    # What is chosen after the last observation is never carried out.
+    acts = {k: self._mask(v, ~lasts) for k, v in acts.items()}
+    self._acts = {**acts, 'reset': lasts.copy()}
+    outs = {k: np.asarray(v) for k, v in outs.items()}
+    merged = {**obs, **acts, **outs, **logs}
+    for worker in range(len(self.envs)):
+      step = {k: v[worker] for k, v in merged.items()}
+      for observer in self._observers:
+        observer(step, worker)
+    return lasts
+
+  def _step_envs(self) -> base.Batch:
+    actions = [
+      {k: v[i] for k, v in self._acts.items()} for i in range(len(self.envs))
+    ]
+    processes = [x for x in self.envs if isinstance(x, EnvProcess)]
+    for env, action in zip(processes, actions, strict=False):
+      env.send(action)
+    if processes:
+      results = [env.receive() for env in processes]
+    else:
+      results = [
+        env.step(act) for env, act in zip(self.envs, actions, strict=True)
+      ]
+    return {k: np.stack([x[k] for x in results]) for k in results[0]}
+
+  def _check_actions(self, acts: base.Batch) -> None:
+    expected = set(self.act_space) - {'reset'}
+    if set(acts) != expected:
+      raise ValueError(
+        f'The policy chose {sorted(acts)}, expected {sorted(expected)}.'
+      )
+    for key, value in acts.items():
+      shape = (len(self.envs), *self.act_space[key].shape)
+      if value.shape != shape:
+        raise ValueError(
+          f'Action {key!r} of the policy has shape {value.shape}, '
+          f'expected {shape}.'
+        )
+
+  @staticmethod
+  def _mask(value: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Zero the rows that are not kept; never in place."""
+    keep = keep.reshape(-1, *[1] * (value.ndim - 1))
+    return np.where(keep, value, np.zeros((), value.dtype))
+
+  def close(self) -> None:
+    """Close all environments and end their processes; may be called twice."""
+    atexit.unregister(self.close)
+    envs, self.envs = self.envs, []
+    for env in envs:
+      env.close()
+
+  def __enter__(self) -> Driver:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self.close()

@@ -1,0 +1,318 @@
+"""Where do the numbers of a run go? JSON lines, TensorBoard, W&B, terminal.
+
+For the run loops. Values are collected by `add` and handed to a thread by
+`write`, so that the loop never waits for a disk or a network.
+
+  logger = Logger(step, [JsonLines(logdir / 'metrics.jsonl')])
+  logger.add({'score': 1.0}, prefix='episode')
+  logger.write()
+"""
+
+import collections
+import concurrent.futures
+import io
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+Record = tuple[int, str, Any]  # step, name, str or array
+Output = Callable[[list[Record]], None]
+
+
+class Logger:
+  """Collects values under the current step and writes them to all outputs.
+
+  Args:
+    step: Anything with an integer value: the environment steps so far.
+    outputs: Called with lists of (step, name, value) in a thread of ours.
+
+  Arrays are told by their rank: () number, (N,) histogram, (H, W[, C]) image,
+  (T, H, W, C) video; uint8 or floats in [0, 1]. Text is a str.
+  """
+
+  def __init__(self, step: Any, outputs: Iterable[Output]):
+    self.step = step
+    self.outputs = list(outputs)
+    self.pending: list[Record] = []
+    self.worker = concurrent.futures.ThreadPoolExecutor(1, 'logger')
+    self.jobs: collections.deque = collections.deque()
+
+  def add(self, values: Mapping[str, Any], prefix: str = '') -> None:
+    step = int(self.step)
+    for name, value in values.items():
+      name = f'{prefix}/{name}' if prefix else name
+      if not isinstance(value, str):
+        value = np.asarray(value)
+        if value.ndim > 4:
+          raise ValueError(f'{name} has shape {value.shape}; at most 4 axes.')
+      self.pending.append((step, name, value))
+
+  def write(self) -> None:
+    """Hands over what was added; raises what an earlier write ran into."""
+    while self.jobs and self.jobs[0].done():
+      self.jobs.popleft().result()
+    if self.pending:
+      self.jobs.append(self.worker.submit(self._write, self.pending))
+      self.pending = []
+
+  def flush(self) -> None:
+    """Waits until all that was handed over is written."""
+    for job in list(self.jobs):
+      job.result()
+
+  def close(self) -> None:
+    try:
+      self.write()
+      self.flush()
+    finally:
+      self.worker.shutdown()
+      for output in self.outputs:
+        getattr(output, 'close', lambda: None)()
+
+  def _write(self, records: list[Record]) -> None:
+    for output in self.outputs:
+      output(records)
+
+
+class JsonLines:
+  """One object per step with its scalars: {"step": 10, "name": 1.0}.
+
+  Args:
+    path: File to append to.
+    pattern: Of the names to keep.
+  """
+
+  def __init__(self, path: pathlib.Path, pattern: str = ''):
+    self.path = pathlib.Path(path)
+    self.pattern = re.compile(pattern)
+
+  def __call__(self, records: list[Record]) -> None:
+    steps: dict[int, dict[str, float]] = {}
+    for step, name, value in records:
+      if is_scalar(value) and self.pattern.search(name):
+        steps.setdefault(step, {})[name] = float(value)
+    lines = [json.dumps({'step': k, **v}) + '\n' for k, v in steps.items()]
+    if lines:
+      # One write call of whole lines: readers never see half of the batch.
+      with self.path.open('a') as file:
+        file.write(''.join(lines))
+
+
+def truncate_jsonl(path: pathlib.Path, step: int) -> int:
+  """Drops lines after `step`, and a last line that a kill cut in half.
+
+  What a resumed run repeats is thus counted once. Returns the lines dropped.
+  """
+  path = pathlib.Path(path)
+  if not path.exists():
+    return 0
+  lines = path.read_text().splitlines(keepends=True)
+  kept = [x for x in lines if x.endswith('\n') and _step_of(x) <= step]
+  if len(kept) < len(lines):
+    beside = path.with_name(f'.{path.name}.tmp')
+    beside.write_text(''.join(kept))
+    beside.replace(path)
+  return len(lines) - len(kept)
+
+
+def _step_of(line: str) -> float:
+  try:
+    return json.loads(line)['step']
+  except (ValueError, KeyError, TypeError):
+    return -1  # not ours to judge
+
+
+class TensorBoard:
+  """Event files for `tensorboard --logdir LOGDIR`.
+
+  Args:
+    folder: Of the event files.
+    fps: Of videos.
+    purge_step: Hide events from this step on; for a resumed run.
+  """
+
+  def __init__(
+    self, folder: pathlib.Path, fps: int = 15, purge_step: int | None = None
+  ):
+    import tensorboardX  # not needed by runs that log elsewhere
+
+    self.writer = tensorboardX.SummaryWriter(
+      str(folder), purge_step=purge_step, flush_secs=10**9
+    )
+    self.fps = fps
+
+  def __call__(self, records: list[Record]) -> None:
+    for step, name, value in records:
+      if isinstance(value, str):
+        self.writer.add_text(name, value, step)
+      elif value.ndim == 0:
+        self.writer.add_scalar(name, float(value), step)
+      elif value.ndim == 1:
+        self.writer.add_histogram(name, value, step)
+      elif value.ndim == 2:
+        self.writer.add_image(name, to_uint8(value), step, dataformats='HW')
+      elif value.ndim == 3:
+        self.writer.add_image(name, to_uint8(value), step, dataformats='HWC')
+      else:
+        self._video(name, value, step)
+    self.writer.flush()
+
+  def _video(self, name: str, value: np.ndarray, step: int) -> None:
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    image = Summary.Image(
+      height=value.shape[1],
+      width=value.shape[2],
+      colorspace=value.shape[3],
+      encoded_image_string=encode_gif(value, self.fps),
+    )
+    summary = Summary(value=[Summary.Value(tag=name, image=image)])
+    self.writer.file_writer.add_summary(summary, step)
+
+  def close(self) -> None:
+    self.writer.close()
+
+
+class Videos:
+  """Videos as GIF files that any viewer opens: report_openloop_image-N.gif.
+
+  Beyond `most` files per name every second one goes, so that a long run
+  keeps its history at a growing distance.
+  """
+
+  def __init__(
+    self, folder: pathlib.Path, pattern: str, fps: int = 15, most: int = 40
+  ):
+    self.folder = pathlib.Path(folder)
+    self.pattern = re.compile(pattern)
+    self.fps = fps
+    self.most = most
+
+  def __call__(self, records: list[Record]) -> None:
+    for step, name, value in records:
+      if isinstance(value, str) or value.ndim != 4:
+        continue
+      if self.pattern.search(name):
+        self._save(name.replace('/', '_'), step, value)
+
+  def _save(self, name: str, step: int, value: np.ndarray) -> None:
+    self.folder.mkdir(parents=True, exist_ok=True)
+    path = self.folder / f'{name}-{step:09d}.gif'
+    beside = path.with_suffix('.tmp')
+    beside.write_bytes(encode_gif(value, self.fps))
+    beside.replace(path)
+    earlier = sorted(self.folder.glob(f'{name}-*.gif'))
+    if len(earlier) > self.most:
+      for old in earlier[1:-1:2]:
+        old.unlink()
+
+
+class Terminal:
+  """One line per log: the step and the numbers that match the pattern."""
+
+  def __init__(
+    self,
+    pattern: str,
+    print_fn: Callable[[str], Any] = lambda x: print(x, flush=True),
+  ):
+    self.pattern = re.compile(pattern)
+    self.print = print_fn
+
+  def __call__(self, records: list[Record]) -> None:
+    shown = {
+      name: float(value)
+      for _, name, value in records
+      if is_scalar(value) and self.pattern.search(name)
+    }
+    if shown:
+      step = max(step for step, _, _ in records)
+      text = '  '.join(f'{k} {v:.4g}' for k, v in shown.items())
+      self.print(f'[step {step}] {text}')
+
+
+class WandB:
+  """Weights & Biases; whatever goes wrong there ends its log, not the run."""
+
+  def __init__(self, **kwargs: Any):
+    self.wandb: Any = None
+    self.errors: tuple[type[BaseException], ...] = (
+      OSError, RuntimeError, ValueError, TypeError,
+    )  # fmt: skip
+    try:
+      import wandb
+    except ImportError:
+      _warn('wandb is not installed (pip install wandb)')
+      return
+    self.errors = (*self.errors, wandb.Error)
+    try:
+      wandb.init(**kwargs)
+    except self.errors as e:
+      _warn(f'wandb did not start: {e}')
+      return
+    self.wandb = wandb
+
+  def __call__(self, records: list[Record]) -> None:
+    if self.wandb is None:
+      return
+    steps: dict[int, dict[str, Any]] = {}
+    for step, name, value in records:
+      steps.setdefault(step, {})[name] = self._convert(value)
+    try:
+      for step, values in steps.items():
+        self.wandb.log(values, step=step)
+    except self.errors as e:
+      self.wandb = None
+      _warn(f'wandb failed: {e}')
+
+  def _convert(self, value: Any) -> Any:
+    if isinstance(value, str):
+      return value
+    if value.ndim == 0:
+      return float(value)
+    if value.ndim == 1:
+      return self.wandb.Histogram(value)
+    if value.ndim < 4:
+      return self.wandb.Image(to_uint8(value))
+    frames = np.transpose(to_uint8(value), (0, 3, 1, 2))
+    return self.wandb.Video(frames, format='gif')
+
+  def close(self) -> None:
+    if self.wandb is not None:
+      try:
+        self.wandb.finish()
+      except self.errors as e:
+        _warn(f'wandb did not finish: {e}')
+
+
+def is_scalar(value: Any) -> bool:
+  return not isinstance(value, str) and value.ndim == 0
+
+
+def to_uint8(value: np.ndarray) -> np.ndarray:
+  if value.dtype == np.uint8:
+    return value
+  return (255 * np.clip(np.asarray(value, np.float32), 0, 1)).astype(np.uint8)
+
+
+def encode_gif(video: np.ndarray, fps: int) -> bytes:
+  """GIF of a video (T, H, W, C) with C = 1 or 3."""
+  import PIL.Image
+
+  frames = to_uint8(video)
+  frames = frames[..., 0] if frames.shape[-1] == 1 else frames
+  images = [PIL.Image.fromarray(x) for x in frames]
+  buffer = io.BytesIO()
+  images[0].save(
+    buffer, 'gif', save_all=True, append_images=images[1:],
+    duration=round(1000 / fps), loop=0,
+  )  # fmt: skip
+  return buffer.getvalue()
+
+
+def _warn(text: str) -> None:
+  print(f'{text}; going on without it.', file=sys.stderr, flush=True)

@@ -1,0 +1,221 @@
+"""Adapters between environments as they come and agents as they are.
+
+For the factory that makes environments. Each wrapper changes one thing;
+`standard` applies what every environment needs before an agent acts in it.
+
+  env = wrappers.standard(MyEnv(), length=1000)
+"""
+
+from __future__ import annotations
+
+import elements
+import numpy as np
+
+from . import base
+
+
+class Wrapper(base.Env):
+  """Passes everything on; attributes it lacks are those of the inner env."""
+
+  def __init__(self, env: base.Env) -> None:
+    self.env = env
+
+  def __getattr__(self, name: str):
+    if name.startswith('__') or name == 'env':
+      raise AttributeError(name)
+    return getattr(self.env, name)
+
+  @property
+  def obs_space(self) -> base.Spaces:
+    return self.env.obs_space
+
+  @property
+  def act_space(self) -> base.Spaces:
+    return self.env.act_space
+
+  def step(self, action: base.Step) -> base.Step:
+    return self.env.step(action)
+
+  def close(self) -> None:
+    self.env.close()
+
+
+class TimeLimit(Wrapper):
+  """Ends episodes after `length` actions: is_last, but not is_terminal."""
+
+  def __init__(self, env: base.Env, length: int) -> None:
+    super().__init__(env)
+    if length < 1:
+      raise ValueError(f'Time limit {length}: expected at least 1 action.')
+    self._length = length
+    self._actions = 0
+
+  def step(self, action: base.Step) -> base.Step:
+    obs = self.env.step(action)
+    self._actions = 0 if obs['is_first'] else self._actions + 1
+    if self._actions >= self._length:
+      obs = {**obs, 'is_last': np.bool_(True)}
+    return obs
+
+
+class NormalizeAction(Wrapper):
+  """Maps [-1, 1] onto the bounded range of continuous actions.
+
+  Entries without bounds stay as they are.
+  """
+
+  def __init__(self, env: base.Env) -> None:
+    super().__init__(env)
+    self._ranges = {}
+    for key, space in env.act_space.items():
+      if not space.discrete:
+        low, high = np.asarray(space.low), np.asarray(space.high)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
+        self._ranges[key] = (bounded, low, high)
+
+  @property
+  def act_space(self) -> base.Spaces:
+    spaces = dict(self.env.act_space)
+    for key, (bounded, _, _) in self._ranges.items():
+      low = np.where(bounded, -1, -np.inf)
+      high = np.where(bounded, 1, np.inf)
+      dtype, shape = spaces[key].dtype, spaces[key].shape
+      spaces[key] = elements.Space(dtype, shape, low, high)
+    return spaces
+
+  def step(self, action: base.Step) -> base.Step:
+    scaled = {
+      key: ((action[key] + 1) / 2 * (high - low) + low).astype(
+        self.env.act_space[key].dtype
+      )
+      for key, (_, low, high) in self._ranges.items()
+    }
+    return self.env.step({**action, **scaled})
+
+
+class ClipAction(Wrapper):
+  """Clips continuous actions to their space, for unbounded policies."""
+
+  def step(self, action: base.Step) -> base.Step:
+    clipped = {
+      key: np.clip(action[key], space.low, space.high).astype(space.dtype)
+      for key, space in self.act_space.items()
+      if not space.discrete
+    }
+    return self.env.step({**action, **clipped})
+
+
+def unified_dtype(dtype: np.dtype) -> np.dtype:
+  """bool and uint8 stay, other integers are int32, floats float32."""
+  if dtype in (np.bool_, np.uint8):
+    return np.dtype(dtype)
+  if np.issubdtype(dtype, np.integer):
+    return np.dtype(np.int32)
+  if np.issubdtype(dtype, np.floating):
+    return np.dtype(np.float32)
+  raise ValueError(f'dtype {dtype}: expected bool, integer or float.')
+
+
+class UnifyDtypes(Wrapper):
+  """Observations and actions in the dtypes that agents compute with."""
+
+  @staticmethod
+  def _unify(space: elements.Space) -> elements.Space:
+    dtype = unified_dtype(space.dtype)
+    if dtype == space.dtype:
+      return space
+    low, high = space.low, space.high
+    if np.issubdtype(dtype, np.integer):
+      info = np.iinfo(dtype)
+      low, high = np.clip(low, info.min, None), np.clip(high, None, info.max)
+    return elements.Space(dtype, space.shape, low, high)
+
+  @property
+  def obs_space(self) -> base.Spaces:
+    return {k: self._unify(v) for k, v in self.env.obs_space.items()}
+
+  @property
+  def act_space(self) -> base.Spaces:
+    return {k: self._unify(v) for k, v in self.env.act_space.items()}
+
+  def step(self, action: base.Step) -> base.Step:
+    inner = self.env.act_space
+    action = {
+      k: np.asarray(v).astype(inner[k].dtype, copy=False)
+      for k, v in action.items()
+    }
+    obs = {k: np.asarray(v) for k, v in self.env.step(action).items()}
+    return {
+      k: v.astype(unified_dtype(v.dtype), copy=False) for k, v in obs.items()
+    }
+
+
+class CheckSpaces(Wrapper):
+  """Raises ValueError when an action or observation leaves its space."""
+
+  def __init__(self, env: base.Env) -> None:
+    super().__init__(env)
+    self._act = {k: (v, *_limits(v)) for k, v in env.act_space.items()}
+    self._obs = {k: (v, *_limits(v)) for k, v in env.obs_space.items()}
+
+  def step(self, action: base.Step) -> base.Step:
+    self._check('action', action, self._act)
+    obs = self.env.step(action)
+    extra = sorted(set(obs) - set(self._obs))
+    if extra:
+      raise ValueError(f'Observation keys {extra} are not in obs_space.')
+    self._check('observation', obs, self._obs)
+    return obs
+
+  @staticmethod
+  def _check(kind: str, values: base.Step, spaces: dict) -> None:
+    for key, (space, low, high) in spaces.items():
+      if key not in values:
+        raise ValueError(f'{kind} {key!r} is missing; got {sorted(values)}.')
+      value = np.asarray(values[key])
+      if value.shape != space.shape or value.dtype != space.dtype:
+        raise ValueError(
+          f'{kind} {key!r} is {value.dtype}{list(value.shape)}, '
+          f'its space {space.dtype}{list(space.shape)}.'
+        )
+      # Negated, so that NaN fails as well.
+      if (low is not None and not np.all(value >= low)) or (
+        high is not None and not np.all(value <= high)
+      ):
+        raise ValueError(
+          f'{kind} {key!r} has values {value.min()} to {value.max()}, its '
+          f'space {np.min(space.low)} to {np.max(space.high)} '
+          '(of integers the upper bound is exclusive).'
+        )
+
+
+def _limits(space: elements.Space) -> tuple:
+  """Inclusive (low, high) of a space, None where any value of it will do."""
+  if space.dtype == np.bool_:
+    return None, None
+  low, high = np.asarray(space.low), np.asarray(space.high)
+  if np.issubdtype(space.dtype, np.integer):
+    # `high` is one above the largest value, unless that does not fit.
+    info = np.iinfo(space.dtype)
+    high = np.where(high == info.max, high, high - 1)
+    return (
+      None if np.all(low == info.min) else low,
+      None if np.all(high == info.max) else high,
+    )
+  return low, high
+
+
+def standard(env: base.Env, length: int = 0) -> base.Env:
+  """What every environment gets, from the inside out.
+
+  Args:
+    env: an environment.
+    length: time limit [actions]; 0 for none.
+  """
+  if length:
+    env = TimeLimit(env, length)
+  env = NormalizeAction(env)
+  env = UnifyDtypes(env)
+  env = CheckSpaces(env)
+  return ClipAction(env)

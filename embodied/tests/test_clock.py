@@ -1,0 +1,110 @@
+"""Clocks: 0 is never, negative always; state survives a restart."""
+
+import pytest
+
+from embodied.core.clock import Clock, Ratio, StepClock
+
+
+class Time:
+  def __init__(self, value=0.0):
+    self.value = value
+
+  def __call__(self):
+    return self.value
+
+
+@pytest.mark.parametrize(
+  'clock', [Clock(0), lambda: StepClock(0)(7)], ids=['time', 'step']
+)
+def test_zero_is_never(clock):
+  assert not any(clock() for _ in range(3))
+
+
+def test_negative_is_always():
+  assert Clock(-1)()
+  assert StepClock(-1)(0)
+  assert Ratio(-1)(0) == 1
+
+
+def test_clock_counts_from_its_first_call():
+  now = Time(100)
+  clock = Clock(10, now)
+  seen = []
+  for now.value in (100, 109, 110, 111, 119, 120, 150, 151, 160):
+    seen.append(clock())
+  assert seen == [
+    False, False, True, False, False, True, True, False, True,
+  ]  # fmt: skip
+
+
+def test_clock_continues_with_the_time_that_had_passed():
+  now = Time(100)
+  clock = Clock(10, now)
+  clock()
+  now.value = 107
+  state = clock.save()
+  later = Time(5000)
+  resumed = Clock(10, later)
+  resumed.load(state)
+  later.value = 5002
+  assert not resumed()
+  later.value = 5003
+  assert resumed()
+
+
+def test_unstarted_clock_saves_as_unstarted():
+  clock = Clock(10, Time(3))
+  clock.load(Clock(10).save())
+  assert not clock()
+
+
+def test_step_clock_is_due_once_per_multiple():
+  clock = StepClock(10)
+  due = [step for step in range(3, 45) if clock(step)]
+  assert due == [10, 20, 30, 40]
+
+
+def test_step_clock_does_not_catch_up_on_skipped_multiples():
+  clock = StepClock(10)
+  assert [clock(x) for x in (0, 35, 36, 39, 40)] == [
+    False, True, False, False, True,
+  ]  # fmt: skip
+
+
+def test_step_clock_continues():
+  clock = StepClock(10)
+  clock(18)
+  resumed = StepClock(10)
+  resumed.load(clock.save())
+  assert not resumed(19)
+  assert resumed(20)
+
+
+@pytest.mark.parametrize('ratio', [0.5, 1.0, 512 / 1024, 0.3, 3.0, 0.1])
+def test_ratio_is_met_exactly(ratio):
+  counter = Ratio(ratio)
+  total = sum(counter(step) for step in range(1088, 11088 + 1))
+  assert total == 1 + int(10000 * ratio)
+
+
+def test_ratio_gives_one_update_at_first_and_none_on_resume():
+  counter = Ratio(0.5)
+  assert counter(1000) == 1
+  assert [counter(x) for x in (1001, 1002, 1003)] == [0, 1, 0]
+  resumed = Ratio(0.5)
+  resumed.load(counter.save())
+  assert [resumed(x) for x in (1003, 1004)] == [0, 1]
+
+
+def test_a_changed_ratio_counts_from_now_on():
+  counter = Ratio(0.5)
+  [counter(x) for x in range(100)]
+  resumed = Ratio(2.0)
+  with pytest.raises(ValueError, match='0.5'):
+    resumed.load(counter.save())
+  resumed.load(counter.save(), step=100)
+  assert [resumed(x) for x in (100, 101)] == [0, 2]
+
+
+def test_ratio_zero_is_no_update():
+  assert [Ratio(0)(x) for x in range(3)] == [0, 0, 0]
