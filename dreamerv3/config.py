@@ -6,7 +6,6 @@ right < (inference only) what the run was trained with < flags.
   config = stack(read_blocks(), parse_flags(['--configs', 'crafter_small']))
 """
 
-import dataclasses
 import difflib
 import pathlib
 import re
@@ -16,29 +15,17 @@ from typing import Any
 
 import elements
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from dreamerv3.data.errors import UserError
 
 CONFIGS = pathlib.Path(__file__).parent / 'configs.yaml'
 
-# What inference takes over from the run it looks at.
-INHERITED = re.compile(r'(agent\..*|env\..*|seed|task)')
-
-# A change of these gives parameters, observations or actions another form.
-SHAPES = re.compile(
-  r'task|env\.\w+\.size|agent\.(policy_dist_\w+|(ret|val|adv)norm\.'
-  r'(impl|debias)|.*\.(typ|deter|hidden|stoch|classes|blocks|imglayers'
-  r'|obslayers|dynlayers|absolute|norm|depth|mults|layers|units|outer'
-  r'|kernel|strided|bspace|output|bins))'
-)
-
-# Flags of the published agent's cluster mode, which this program replaces by
-# `jax.distributed`; their presence in an old config.yaml is no mistake.
+# Flags of the published agent that this program has no use for: its cluster
+# mode (here: `jax.distributed`) and tools that need further packages.
 GONE = re.compile(
   r'clock_(addr|port)|ipv6|errfile|logger\.user|run\.(episode_timeout'
   r'|(actor|replay|logger)_addr|actor_(batch|threads)|agent_process'
-  r'|remote_(replay|envs))'
+  r'|remote_(replay|envs)|usage\.(gputil|malloc|gc))'
 )
 
 Blocks = Mapping[str, Mapping[str, Any]]
@@ -85,6 +72,9 @@ def stack(
     blocks: Of the settings file.
     flags: Of the command line; `configs` names the presets.
     inherited: Flat keys that the run under study brings along.
+
+  Raises:
+    UserError: unknown preset or flag, or a value of another type.
   """
   config = elements.Config(blocks['defaults'])
   for name in split(flags.get('configs', [])):
@@ -126,9 +116,8 @@ def match(name: str, flat: Mapping[str, Any]) -> list[str]:
     return [name]
   if GONE.fullmatch(name):
     raise UserError(
-      f'--{name} belongs to the cluster mode of the published agent, which '
-      'this program does not have; leave it out (several nodes: docs/'
-      'training.md).'
+      f'--{name} is a flag of the published agent that this program does not '
+      'have (see docs/training.md); leave it out.'
     )
   section = [x for x in flat if x.startswith(name + '.')]
   if section:
@@ -198,98 +187,3 @@ def fill_logdir(config: elements.Config) -> elements.Config:
   stamp = time.strftime('%Y%m%dT%H%M%S')
   logdir = str(config.logdir).replace('{timestamp}', stamp)
   return config.update(logdir=str(pathlib.Path(logdir).expanduser()))
-
-
-# ---------------------------------------------------------------------------
-# The record of a run
-# ---------------------------------------------------------------------------
-
-
-def read_saved(path: pathlib.Path) -> dict[str, Any]:
-  """Flat settings of a run's config.yaml, ours or the published agent's."""
-  try:
-    found = YAML(typ='safe').load(path.read_text())
-  except (OSError, UnicodeDecodeError, YAMLError) as e:
-    line = ' '.join(str(e).split())[:200]
-    raise UserError(f'Cannot read {path}: {line}') from e
-  if not isinstance(found, dict):
-    raise UserError(f'{path} holds no settings, but {type(found).__name__}.')
-  return _flatten(found)
-
-
-def _flatten(nested: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat = {}
-  for key, value in nested.items():
-    if isinstance(value, Mapping):
-      flat.update(_flatten(value, f'{prefix}{key}.'))
-    else:
-      flat[f'{prefix}{key}'] = (
-        tuple(value) if isinstance(value, list) else value
-      )
-  return flat
-
-
-@dataclasses.dataclass(frozen=True)
-class Inheritance:
-  """What a run's record says about the settings that we know.
-
-  Attributes:
-    values: Known keys with the values of the run.
-    missing: Known keys that the record lacks; ours apply.
-    unknown: Keys of the record that this program does not have.
-  """
-
-  values: dict[str, Any]
-  missing: list[str]
-  unknown: list[str]
-
-  @classmethod
-  def of(
-    cls,
-    saved: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    wanted: re.Pattern = INHERITED,
-  ) -> 'Inheritance':
-    keys = [k for k in defaults if wanted.fullmatch(k)]
-    unknown = [k for k in saved if k not in defaults and wanted.fullmatch(k)]
-    values = {k: saved[k] for k in keys if k in saved}
-    for key, value in values.items():
-      if not _fits(value, defaults[key]):
-        raise UserError(
-          f'config.yaml of the run says {key}: {value!r}, expected a value '
-          f'like {defaults[key]!r}.'
-        )
-    return cls(values, [k for k in keys if k not in saved], unknown)
-
-
-def _fits(value: Any, old: Any) -> bool:
-  if isinstance(old, bool) or isinstance(value, bool):
-    return isinstance(old, bool) and isinstance(value, bool)
-  if isinstance(old, int):
-    return isinstance(value, int) or (
-      isinstance(value, float) and value.is_integer()
-    )
-  if isinstance(old, float):
-    return isinstance(value, (int, float))
-  if isinstance(old, tuple):
-    return isinstance(value, tuple) and all(_fits(x, old[0]) for x in value)
-  return isinstance(value, str)
-
-
-def changes(
-  saved: Mapping[str, Any], config: elements.Config
-) -> tuple[dict[str, tuple], dict[str, tuple]]:
-  """Settings that differ from a run's record, as {key: (then, now)}.
-
-  Returns:
-    Those that alter the form of parameters, observations or actions, and the
-    harmless ones. Where a run lives and what is done there are no settings.
-  """
-  flat = config.flat
-  differ = {
-    k: (saved[k], v)
-    for k, v in flat.items()
-    if k in saved and saved[k] != v and k not in ('logdir', 'script', 'replica')
-  }
-  grave = {k: v for k, v in differ.items() if SHAPES.fullmatch(k)}
-  return grave, {k: v for k, v in differ.items() if k not in grave}

@@ -1,0 +1,300 @@
+"""Where does a run continue? Checkpoint folders, written whole or not at all.
+
+  ckpt/latest                       name of the newest complete folder
+  ckpt/20260129T183613F519148/      step.pkl agent.pkl replay.pkl ... done
+
+A save takes a snapshot in the caller's thread and writes it in another, so
+that acting never waits for the disk. A folder counts once `done` is in it.
+
+  checkpoint = Checkpoint('logdir/ckpt', {'step': step, 'agent': agent})
+  checkpoint.load_latest() or checkpoint.save(int(step))
+"""
+
+import concurrent.futures
+import datetime
+import os
+import pathlib
+import pickle
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+PROTOCOL = 4
+
+# Names that a pickle of arrays and plain containers needs; nothing that acts.
+ALLOWED = {
+  *(
+    (f'numpy.{core}.{module}', name)
+    for core in ('core', '_core')
+    for module, name in (
+      ('multiarray', '_reconstruct'),
+      ('multiarray', 'scalar'),
+      ('numeric', '_frombuffer'),
+    )
+  ),
+  ('numpy', 'ndarray'),
+  ('numpy', 'dtype'),
+  ('_codecs', 'encode'),
+  ('builtins', 'set'),
+  ('builtins', 'frozenset'),
+  ('collections', 'OrderedDict'),
+  ('collections', 'deque'),
+}
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that cannot be used: what it is, what to do."""
+
+
+class Saveable(Protocol):
+  """State with a snapshot. `save` may return a function for the slow part."""
+
+  def save(self) -> Any: ...
+
+  def load(self, data: Any) -> None: ...
+
+
+class Checkpoint:
+  """Saves and restores the parts of a run under their names.
+
+  Args:
+    folder: Holds the checkpoint folders and `latest`.
+    parts: What to save, by file name. If `save` of a part returns a function,
+      this is called in the writing thread and its result is what is saved.
+    keep: Which checkpoints stay besides the newest, see `Keep`.
+    before_done: Called in the writing thread before `done` is set, e.g. to
+      flush logs that this checkpoint must not be ahead of.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike,
+    parts: Mapping[str, Saveable],
+    keep: Sequence[float] = (0,),
+    before_done: Callable[[], None] = lambda: None,
+  ):
+    self.folder = pathlib.Path(folder)
+    self.parts = dict(parts)
+    self.keep = Keep(keep)
+    self.before_done = before_done
+    self.worker = concurrent.futures.ThreadPoolExecutor(1, 'checkpoint')
+    self.job: concurrent.futures.Future | None = None
+
+  def busy(self) -> bool:
+    """Whether an earlier save is still being written; raises its failure."""
+    if self.job is not None and self.job.done():
+      self.wait()
+    return self.job is not None
+
+  def wait(self) -> None:
+    """Waits for the save in the background and raises what it ran into."""
+    job, self.job = self.job, None
+    if job is not None:
+      job.result()
+
+  def save(self, step: int) -> pathlib.Path:
+    """Takes a snapshot now and writes it in the background."""
+    self.wait()
+    snapshot = {name: part.save() for name, part in self.parts.items()}
+    stamp = datetime.datetime.now(datetime.UTC).strftime('%Y%m%dT%H%M%SF%f')
+    path = self.folder / stamp
+    self.job = self.worker.submit(self._write, path, snapshot, step)
+    return path
+
+  def load_latest(self) -> pathlib.Path | None:
+    """Restores all parts from the newest checkpoint, if there is one."""
+    if not (self.folder / 'latest').exists():
+      return None
+    path = find(self.folder)
+    data = {}
+    for name in self.parts:
+      if not (path / f'{name}.pkl').exists():
+        print(f'{path} has no {name}.pkl; {name} starts afresh.')
+        continue
+      data[name] = read(path / f'{name}.pkl')
+    for name, value in data.items():
+      try:
+        self.parts[name].load(value)
+      except ValueError as e:
+        raise CheckpointError(f'{path / name}.pkl: {e}') from e
+    self.keep.load([step_of(x) for x in complete(self.folder)])
+    return path
+
+  def close(self) -> None:
+    try:
+      self.wait()
+    finally:
+      self.worker.shutdown()
+
+  def _write(
+    self, path: pathlib.Path, snapshot: dict[str, Any], step: int
+  ) -> None:
+    try:
+      path.mkdir(parents=True)
+      for name, value in snapshot.items():
+        _dump(path / f'{name}.pkl', value() if callable(value) else value)
+      self.before_done()
+      _sync(path)
+      (path / 'done').touch()
+      _sync(path)
+      beside = self.folder / '.latest.tmp'
+      beside.write_text(path.name)
+      _sync(beside)
+      beside.replace(self.folder / 'latest')
+    except OSError as e:
+      shutil.rmtree(path, ignore_errors=True)
+      raise OSError(
+        e.errno,
+        f'Cannot save the checkpoint ({e.strerror}); the one in '
+        f'{self.folder / "latest"} is intact. Free space and run the same '
+        'command again',
+        str(path),
+      ) from e
+    self._clean(path, step)
+
+  def _clean(self, newest: pathlib.Path, step: int) -> None:
+    """Removes what neither the schedule nor a resume needs."""
+    self.keep.add(step)
+    for old in sorted(self.folder.iterdir()):
+      if old.is_dir() and old != newest and not self._wanted(old):
+        # Without `done` first: a kill in between leaves no false checkpoint.
+        (old / 'done').unlink(missing_ok=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+  def _wanted(self, path: pathlib.Path) -> bool:
+    return (path / 'done').exists() and step_of(path) in self.keep.steps
+
+
+class Keep:
+  """Which checkpoints stay on disk for good, by their steps.
+
+  Args:
+    spec: (0,) none but the newest, (-1,) all, (N,) the first at or after each
+      multiple of N, (A, B, ...) the first at or after each of these.
+  """
+
+  def __init__(self, spec: Sequence[float] = (0,)):
+    if len(spec) > 1 and any(x <= 0 for x in spec):
+      raise ValueError(f'ckpt_keep lists steps above 0, got {list(spec)}.')
+    self.spec = tuple(spec)
+    self.steps: set[int] = set()
+    self.reached = 0
+
+  def milestones(self, step: int) -> int:
+    """How many kept checkpoints there should be by `step`."""
+    if len(self.spec) > 1:
+      return sum(step >= x for x in self.spec)
+    every = self.spec[0]
+    return int(step // every) if every > 0 else 0
+
+  def due(self, step: int) -> bool:
+    """Whether a save is due at `step` so that a milestone is not missed."""
+    return self.milestones(step) > self.reached
+
+  def add(self, step: int) -> None:
+    if self.spec == (-1,) or self.due(step):
+      self.steps.add(step)
+    self.reached = max(self.reached, self.milestones(step))
+
+  def load(self, steps: Sequence[int]) -> None:
+    """Recalls which checkpoints are there when a run continues."""
+    for step in sorted(steps):
+      self.add(step)
+
+
+def complete(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Complete checkpoints under a folder, oldest first."""
+  return sorted(x.parent for x in folder.glob('*/done'))
+
+
+def step_of(path: pathlib.Path) -> int:
+  return int(read(path / 'step.pkl'))
+
+
+def find(path: str | os.PathLike) -> pathlib.Path:
+  """The checkpoint folder that a user's path means.
+
+  Accepts the folder itself, its parent with `latest`, the file `latest`, and
+  a logdir with `ckpt/`.
+
+  Raises:
+    CheckpointError: not there, or not complete.
+  """
+  given = pathlib.Path(path).expanduser()
+  place = given
+  if (place / 'ckpt').is_dir():
+    place = place / 'ckpt'
+  if place.is_file() and place.name == 'latest':
+    place = place.parent
+  if (place / 'latest').is_file():
+    place = place / (place / 'latest').read_text().strip()
+  if (place / 'done').is_file():
+    return place
+  if not given.exists():
+    raise CheckpointError(f'There is no {given}.')
+  if (place / 'agent.pkl').exists():
+    raise CheckpointError(
+      f'{place} is not complete (no file `done`); it is still being written, '
+      'or the run was killed meanwhile. Take an older one.'
+    )
+  raise CheckpointError(
+    f'{given} holds no checkpoint: expected a folder with agent.pkl and done, '
+    'one with a file `latest`, or a logdir with ckpt/.'
+  )
+
+
+def load_agent(agent: Any, path: str | os.PathLike, regex: str = '') -> Any:
+  """Puts the agent.pkl of a checkpoint into an agent; returns its folder.
+
+  Args:
+    regex: Only the parameters whose names it matches; '' = everything.
+  """
+  folder = find(path)
+  data = read(folder / 'agent.pkl')
+  try:
+    agent.load(data, regex=regex or None)
+  except ValueError as e:
+    raise CheckpointError(f'{folder / "agent.pkl"}: {e}') from e
+  print(f'Loaded {folder}')
+  return folder
+
+
+def read(path: pathlib.Path) -> Any:
+  """A pickle of arrays and plain containers; anything else is refused."""
+  try:
+    with path.open('rb') as file:
+      return _Unpickler(file).load()
+  except (pickle.UnpicklingError, EOFError, AttributeError, IndexError) as e:
+    raise CheckpointError(
+      f'{path} cannot be read ({e}); take another checkpoint.'
+    ) from e
+  except OSError as e:
+    raise CheckpointError(f'Cannot read {path}: {e.strerror}.') from e
+
+
+class _Unpickler(pickle.Unpickler):
+  def find_class(self, module: str, name: str) -> Any:
+    if (module, name) not in ALLOWED:
+      raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+    if module.startswith('numpy.core'):  # as numpy 1 wrote it
+      module = module.replace('numpy.core', 'numpy._core')
+    return super().find_class(module, name)
+
+
+def _dump(path: pathlib.Path, value: Any) -> None:
+  with path.open('wb') as file:
+    pickle.dump(value, file, protocol=PROTOCOL)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync(path: pathlib.Path) -> None:
+  """Makes names and content survive a crash of the machine."""
+  if sys.platform == 'win32':  # cannot open folders
+    return
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  finally:
+    os.close(handle)

@@ -1,0 +1,274 @@
+"""The loop that train and train_eval share: act, learn, report, log, save.
+
+trainer = Trainer(agent, replay, make_env, make_stream, make_logger, args)
+code = trainer.run()  # 0, or 75 when a signal asked for a requeue
+"""
+
+import functools
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import elements
+
+from embodied.core import clock
+from embodied.core.driver import Driver
+
+from . import checkpoint, metrics
+from .progress import Progress
+from .signals import Signals
+from .usage import Usage
+
+
+class Trainer:
+  """Everything of a training run that outlives a step.
+
+  Args:
+    agent: See `embodied.core.base.Agent`.
+    replays: Where steps go and batches come from, by the name of its file in
+      the checkpoint. The first one is trained on; an optional second one
+      holds evaluation episodes.
+    make_env: Called with the index of an environment.
+    make_stream: Called with (replay, 'train' | 'report').
+    make_logger: Called with (step counter, step of the resumed checkpoint or
+      None) once that is known.
+    args: Flat settings: the `run` block with logdir, batch_size, batch_length,
+      consec_report and log_keys.
+  """
+
+  def __init__(
+    self,
+    agent: Any,
+    replays: dict[str, Any],
+    make_env: Callable[[int], Any],
+    make_stream: Callable[[Any, str], Any],
+    make_logger: Callable[..., Any],
+    args: Any,
+  ):
+    self.args = args
+    self.agent = agent
+    self.replays = replays
+    self.replay, *others = replays.values()
+    self.folder = pathlib.Path(args.logdir) / 'ckpt'
+    self.step = elements.Counter()
+    self.updates = elements.Counter()
+    self.batch_steps = args.batch_size * args.batch_length
+    self.ratio = clock.Ratio(args.train_ratio / self.batch_steps)
+    self.due = {
+      'log': clock.Clock(args.log_every),
+      'report': clock.Clock(args.report_every),
+      'save': clock.Clock(args.save_every),
+    }
+    self.means = {'train': metrics.Mean(), 'episodes': metrics.Mean()}
+    self.rates = {'policy': metrics.Rate(), 'train': metrics.Rate()}
+    self.usage = Usage(**args.usage)
+    self.streams = {
+      'train': make_stream(self.replay, 'train'),
+      'report': make_stream(self.replay, 'report'),
+    }
+    self.carries = {
+      'train': agent.init_train(args.batch_size),
+      'report': agent.init_report(args.batch_size),
+    }
+    for other in others:
+      self.streams['eval'] = make_stream(other, 'report')
+      self.carries['eval'] = agent.init_report(args.batch_size)
+    self.checkpoint = checkpoint.Checkpoint(
+      self.folder, self._parts(), args.ckpt_keep, before_done=self._flush
+    )
+    self.resumed = self._resume()
+    self.logger = make_logger(
+      self.step, int(self.step) if self.resumed else None
+    )
+    self.driver = self._make_driver(make_env)
+
+  def _parts(self) -> dict[str, Any]:
+    state: dict[str, Any] = {f'due_{k}': v for k, v in self.due.items()}
+    state |= {f'mean_{k}': v for k, v in self.means.items()}
+    state |= {f'rate_{k}': v for k, v in self.rates.items()}
+    state |= {f'stream_{k}': v for k, v in self.streams.items()}
+    state |= {'updates': self.updates, 'ratio': self.ratio}
+    return {
+      'step': self.step,
+      'agent': self.agent,
+      **self.replays,
+      'run': Parts(state, self.step),
+    }
+
+  def _resume(self) -> bool:
+    found = self.checkpoint.load_latest()
+    if found:
+      print(f'Continuing at step {int(self.step)} from {found}')
+    elif self.args.from_checkpoint:
+      checkpoint.load_agent(
+        self.agent, self.args.from_checkpoint, self.args.from_checkpoint_regex
+      )
+    return bool(found)
+
+  def _make_driver(self, make_env: Callable[[int], Any]) -> Driver:
+    makes = [functools.partial(make_env, i) for i in range(self.args.envs)]
+    driver = Driver(makes, parallel=not self.args.debug)
+    self.episodes = metrics.Episodes(
+      self.logger.add, self.means['episodes'], self.args.log_keys
+    )
+    driver.on_step(self._count)
+    driver.on_step(self._store)
+    driver.on_step(self.episodes)
+    driver.on_step(self._learn)
+    driver.reset(self.agent.init_policy)
+    return driver
+
+  # -------------------------------------------------------------------------
+  # Observers of each step
+  # -------------------------------------------------------------------------
+
+  def _count(self, step: dict[str, Any], worker: int) -> None:
+    self.step.increment()
+    self.rates['policy'].step()
+
+  def _store(self, step: dict[str, Any], worker: int) -> None:
+    kept = {k: v for k, v in step.items() if not k.startswith('log/')}
+    self.replay.add(kept, worker)
+
+  def _learn(self, step: dict[str, Any], worker: int) -> None:
+    if len(self.replay) < self.batch_steps:
+      return
+    for _ in range(self.ratio(int(self.step))):
+      with elements.timer.section('stream_next'):
+        batch = next(self.streams['train'])
+      self.carries['train'], outs, mets = self.agent.train(
+        self.carries['train'], batch
+      )
+      self.updates.increment()
+      self.rates['train'].step(self.batch_steps)
+      if 'replay' in outs:
+        self.replay.update(outs['replay'])
+      self.means['train'].add(mets)
+
+  # -------------------------------------------------------------------------
+  # The loop
+  # -------------------------------------------------------------------------
+
+  def run(self, evaluate: Callable[[], None] = lambda: None) -> int:
+    """Trains until the steps are done, the time is up or a signal comes.
+
+    Args:
+      evaluate: Called at report time, before the report.
+
+    Returns:
+      Exit code: 0, or that of the signal.
+    """
+    policy = functools.partial(self.agent.policy, mode='train')
+    self.progress = Progress(self.args.steps, int(self.step))
+    self.began = time.monotonic()
+    try:
+      if not self.resumed:
+        self.save()
+      if not self._unfinished():
+        print(f'Nothing to do: {int(self.step)} steps are done.')
+        return 0
+      with Signals() as signals:
+        while self._unfinished() and not signals.code:
+          with elements.timer.section('driver'):
+            self.driver(policy, steps=10)
+          self._tell_progress()
+          if self.due['report']() and len(self.replay):
+            evaluate()
+            self.report()
+          if self.due['log']():
+            self.log()
+          if self._save_due():
+            self.save()
+        self._finish()
+      return signals.code
+    finally:
+      self.progress.close()
+      self.close()
+
+  def _unfinished(self) -> bool:
+    late = 0 < self.args.duration < time.monotonic() - self.began
+    return self.step < self.args.steps and not late
+
+  def _save_due(self) -> bool:
+    # A busy checkpoint postpones the next one: a clock that was asked and said
+    # yes would forget it.
+    if self.checkpoint.busy():
+      return False
+    return self.checkpoint.keep.due(int(self.step)) or self.due['save']()
+
+  def _finish(self) -> None:
+    """Nothing of the run is lost at its end, whatever the clocks say."""
+    self.log()
+    self.checkpoint.wait()
+    self.save()
+    self.checkpoint.wait()
+
+  def _tell_progress(self) -> None:
+    for score in self.episodes.scores:
+      self.progress.episode(score)
+    self.episodes.scores.clear()
+    self.progress.update(int(self.step), int(self.updates))
+
+  def report(self, name: str = 'report') -> None:
+    """Metrics and videos on replayed batches, without learning.
+
+    Args:
+      name: Of the stream, and prefix of what is logged.
+    """
+    mean = metrics.Mean()
+    for _ in range(self.args.consec_report * self.args.report_batches):
+      batch = next(self.streams[name])
+      self.carries[name], mets = self.agent.report(self.carries[name], batch)
+      mean.add(mets)
+    self.logger.add(mean.result(), prefix=name)
+
+  def log(self) -> None:
+    add = self.logger.add
+    add(self.means['train'].result(), prefix='train')
+    add(self.means['episodes'].result())
+    add(self.replay.stats(), prefix='replay')
+    add(self.usage.stats(), prefix='usage')
+    add({f'fps/{k}': v.result() for k, v in self.rates.items()})
+    timers = elements.timer.stats()
+    if 'summary' in timers:
+      add({'timer': timers['summary']})
+    self.logger.write()
+
+  def save(self) -> None:
+    """Snapshot now, disk later; logs of earlier steps are written first."""
+    self.logger.write()
+    self.checkpoint.save(int(self.step))
+
+  def _flush(self) -> None:
+    self.logger.flush()
+
+  def close(self) -> None:
+    """Frees environments and threads; raises what a last write ran into."""
+    try:
+      self.checkpoint.close()
+    finally:
+      try:
+        self.logger.close()
+      finally:
+        self.driver.close()
+
+
+class Parts:
+  """Several saveables as one, for the file run.pkl."""
+
+  def __init__(self, parts: dict[str, Any], step: Any):
+    self.parts = parts
+    self.step = step
+
+  def save(self) -> dict[str, Any]:
+    return {k: v.save() for k, v in self.parts.items()}
+
+  def load(self, data: dict[str, Any]) -> None:
+    for name, part in self.parts.items():
+      if name not in data:
+        continue
+      if isinstance(part, clock.Ratio):
+        part.load(data[name], step=int(self.step))
+      else:
+        part.load(data[name])
