@@ -1,0 +1,74 @@
+"""CPU or GPU? Asks the driver, before JAX takes hold of anything.
+
+platform, line = choose('auto')  # ('cpu', 'JAX runs on the CPU ...')
+"""
+
+import ctypes
+import dataclasses
+import importlib.util
+
+from dreamerv3.data.errors import UserError
+
+PLUGINS = ('jax_cuda13_plugin', 'jax_cuda12_plugin')
+
+
+@dataclasses.dataclass(frozen=True)
+class Gpus:
+  """GPUs that this process may use (CUDA_VISIBLE_DEVICES counts).
+
+  Attributes:
+    memory: Of each, in bytes.
+    plugin: Whether JAX can use them.
+  """
+
+  memory: tuple[int, ...]
+  plugin: bool
+
+
+def find_gpus() -> Gpus:
+  """Asks the CUDA driver; without one there are none."""
+  plugin = any(importlib.util.find_spec(x) is not None for x in PLUGINS)
+  try:
+    cuda = ctypes.CDLL('libcuda.so.1')
+  except OSError:
+    return Gpus((), plugin)
+  count = ctypes.c_int()
+  if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+    return Gpus((), plugin)
+  sizes = []
+  for index in range(count.value):
+    device, size = ctypes.c_int(), ctypes.c_size_t()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    sizes.append(size.value)
+  return Gpus(tuple(sizes), plugin)
+
+
+def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
+  """Platform for JAX, 'cpu' or 'cuda', and a line that says why.
+
+  Args:
+    wanted: auto, cpu or cuda (gpu means the same).
+
+  Raises:
+    UserError: cuda where there is none.
+  """
+  if wanted == 'cpu':
+    return 'cpu', 'JAX runs on the CPU, as asked.'
+  gpus = gpus or find_gpus()
+  number = len(gpus.memory)
+  if number and gpus.plugin:
+    sizes = ', '.join(f'{x / 1024**3:.0f} GiB' for x in gpus.memory)
+    return 'cuda', f'JAX runs on the GPU ({number} visible: {sizes}).'
+  why = (
+    'there is a GPU, but not the CUDA plugin of JAX: pip install -r '
+    'requirements-cuda.txt'
+    if number
+    else 'no GPU is visible'
+  )
+  if wanted in ('cuda', 'gpu'):
+    raise UserError(
+      f'--jax.platform {wanted} cannot be had ({why}); --jax.platform cpu runs '
+      'on the CPU.'
+    )
+  return 'cpu', f'JAX runs on the CPU: {why}.'

@@ -1,0 +1,172 @@
+"""The one command of the agent: train it, evaluate it, look inside it.
+
+python dreamerv3/main.py --configs crafter_small size25m --logdir RUN
+python dreamerv3/main.py --logdir RUN --script eval_trajectory
+python dreamerv3/main.py --help
+"""
+
+import contextlib
+import dataclasses
+import errno
+import importlib
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+if __name__ == '__main__':  # the repository, not this folder, on the path
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import elements
+
+from dreamerv3 import checks, config, flags_help, rundir
+from dreamerv3.data import settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.run_info import log_run_info
+from embodied.run.checkpoint import CheckpointError
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+  """A value of --script.
+
+  Attributes:
+    target: 'module:function', imported when it is asked for. It is called
+      with one factory per need, by the name make_<need>, and with `args` (the
+      settings of `run` with the common ones, flat) or `config` (all of them);
+      it returns an exit code or None.
+    needs: Names of factories in dreamerv3.make.
+    help: One line.
+    trains: Owns the logdir; else inherits its settings and never writes them.
+    gives: 'args' or 'config'.
+  """
+
+  target: str
+  needs: tuple[str, ...]
+  help: str
+  trains: bool = False
+  gives: str = 'args'
+
+  def resolve(self) -> Any:
+    module, _, name = self.target.partition(':')
+    return getattr(importlib.import_module(module), name)
+
+
+TRAIN = ('agent', 'replay', 'env', 'stream', 'logger')
+
+SCRIPTS = {
+  'train': Script(
+    'embodied.run.train:train', TRAIN, 'Trains an agent.', trains=True
+  ),
+  'train_eval': Script(
+    'embodied.run.train_eval:train_eval', TRAIN,
+    'Trains, and evaluates in environments of its own.', trains=True,
+  ),
+  'eval_only': Script(
+    'embodied.run.eval_only:eval_only', ('agent', 'env', 'logger'),
+    'Acts with a trained agent and logs scores.',
+  ),
+  'eval_trajectory': Script(
+    'dreamerv3.eval_trajectory:run', ('agent', 'env'),
+    'Records positions and activations of a trained agent.', gives='config',
+  ),
+  'dream_decode': Script(
+    'dreamerv3.dream_decode:run', ('agent', 'env'),
+    'Decodes positions from imagined trajectories.', gives='config',
+  ),
+}  # fmt: skip
+
+# Failures of the machine that a message explains better than a traceback.
+MACHINE = (
+  errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
+  errno.EIO,
+)  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs a script; leaves with its exit code if that is not 0."""
+  flags = config.parse_flags(sys.argv[1:] if argv is None else argv)
+  blocks = config.read_blocks()
+  if 'help' in flags:
+    scripts = {k: v.help for k, v in SCRIPTS.items()}
+    print(flags_help.help_text(config.CONFIGS.read_text(), scripts, blocks))
+    return
+  settled, notes = resolve(flags, blocks)
+  for note in notes:
+    print(note)
+  try:
+    code = launch(SCRIPTS[settled.script], settled)
+  except CheckpointError as e:
+    raise UserError(str(e)) from e
+  except OSError as e:
+    if e.errno not in MACHINE:
+      raise
+    print(f'{sys.argv[0]}: error: {e}', file=sys.stderr)
+    code = 1
+  if code:
+    sys.exit(code)
+
+
+def resolve(
+  flags: config.Flags, blocks: config.Blocks
+) -> tuple[elements.Config, list[str]]:
+  """All settings of this command, and what the user should know of them."""
+  settled = config.fill_logdir(config.stack(blocks, flags))
+  if settled.script not in SCRIPTS:
+    near = config.nearest(settled.script, SCRIPTS)
+    raise UserError(
+      f"Unknown --script '{settled.script}'{near}; known: {', '.join(SCRIPTS)}."
+    )
+  notes = []
+  if not SCRIPTS[settled.script].trains:
+    logdir = settled.logdir
+    record = rundir.record_of(settled)
+    if record is None:
+      raise UserError(
+        f'There is no config.yaml in {logdir}, which --script '
+        f'{settled.script} takes its settings from; give the --logdir of a '
+        'run, or --run.from_checkpoint.'
+      )
+    defaults = elements.Config(blocks['defaults']).flat
+    found = rundir.Inheritance.of(rundir.read_saved(record), defaults)
+    settled = config.stack(blocks, flags, found.values).update(logdir=logdir)
+    notes = found.notes(record, settled)
+  index = os.environ.get('JOB_COMPLETION_INDEX')
+  if index is not None:
+    settled = settled.update(replica=int(index))
+  checks.check(settled)
+  return settled, notes
+
+
+def launch(script: Script, settled: elements.Config) -> int:
+  """Runs a script with its factories; returns the exit code."""
+  # Not at the top: --help and wrong flags should not wait for JAX.
+  make = importlib.import_module('dreamerv3.make')
+  with contextlib.ExitStack() as stack:
+    if script.trains:
+      changed = stack.enter_context(rundir.training(settled))
+      for key, (then, now) in changed.items():
+        print(f'Changed since this run began: {key} {then} -> {now}')
+    settled = make.platform(settled)
+    if script.trains:
+      make.print_memory(settled)
+      log_run_info(
+        settled.logdir, settled.script, settled.flat,
+        outputs=_outputs(settled), extra={'changed': changed},
+      )  # fmt: skip
+    factories = [make.factory(name, settled) for name in script.needs]
+    last = settled if script.gives == 'config' else make.run_args(settled)
+    return script.resolve()(*factories, last) or 0
+
+
+def _outputs(settled: elements.Config) -> list[str]:
+  """Files that a training run writes and keeps."""
+  names = ['config.yaml', 'ckpt', 'replay', 'report']
+  if 'jsonl' in settled.logger.outputs:
+    names += ['metrics.jsonl', 'scores.jsonl']
+  return [str(pathlib.Path(settled.logdir) / x) for x in names]
+
+
+if __name__ == '__main__':
+  settings.run(main)
