@@ -66,7 +66,7 @@ class Curves:
   """Everything that the log of a run allows.
 
   Attributes:
-    name: of the run.
+    path: logdir of the run.
     score: return of each episode, smoothed over episodes.
     reward: summed return since the start.
     crafter_score: [percent]; None without the achievements.
@@ -78,7 +78,7 @@ class Curves:
     bound: unlocks are upper bounds, from mean counts instead of episodes.
   """
 
-  name: str
+  path: str
   score: Curve | None
   reward: Curve | None
   crafter_score: Curve | None
@@ -133,7 +133,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   )
 
 
-def curves(log: MetricsLog, window: int = 50, name: str = '') -> Curves:
+def curves(log: MetricsLog, window: int = 50) -> Curves:
   """All learning curves of a run.
 
   Args:
@@ -161,7 +161,7 @@ def curves(log: MetricsLog, window: int = 50, name: str = '') -> Curves:
   if not signals:
     lacks.append(f'no {", ".join(SIGNALS)}: no reward, return and value')
   return Curves(
-    name=name or log.path.resolve().name,
+    path=str(log.path),
     score=score,
     reward=reward,
     crafter_score=crafter,
@@ -228,6 +228,53 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, ...]:
     return mean, np.nan, np.nan
   half = stats.t.ppf((1 + level) / 2, len(array) - 1) * stats.sem(array)
   return mean, mean - float(half), mean + float(half)
+
+
+def rows(
+  runs: Sequence[Curves], points: int = 300
+) -> list[dict[str, str | float]]:
+  """Every curve as a table, with the mean of the runs where there are several.
+
+  Each curve keeps at most `points` records, its first and last among them.
+  """
+  table: list[dict[str, str | float]] = []
+
+  def add(run: str, name: str, curve: Curve | Band) -> None:
+    count = len(curve.step)
+    keep = np.unique(np.linspace(0, count - 1, min(points, count)).astype(int))
+    for i in keep:
+      row: dict[str, str | float] = {'run': run, 'curve': name}
+      row['step'] = int(curve.step[i])
+      if isinstance(curve, Band):
+        row |= {'value': curve.mean[i], 'low': curve.low[i]}
+        row['high'] = curve.high[i]
+      else:
+        row |= {'value': curve.value[i], 'low': np.nan, 'high': np.nan}
+      table.append(row)
+
+  named = [_named(x) for x in runs]
+  for run, found in zip(runs, named, strict=True):
+    for name, curve in found.items():
+      add(run.path, name, curve)
+  for name in named[0]:
+    mean = band([x[name] for x in named if name in x])
+    if mean is not None:
+      add(f'mean of {len(runs)}', name, mean)
+  return table
+
+
+def _named(run: Curves) -> dict[str, Curve]:
+  single = {
+    'score': run.score,
+    'cumulative_reward': run.reward,
+    'crafter_score': run.crafter_score,
+  }
+  return {
+    **{k: v for k, v in single.items() if v is not None},
+    **{f'unlock/{k}': v for k, v in run.unlocks.items()},
+    **{f'loss/{k}': v for k, v in run.losses.items()},
+    **{f'signal/{k}': v for k, v in run.signals.items()},
+  }
 
 
 def _running(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,83 @@
+"""How a run learned: score, unlocked achievements, losses, expected return.
+
+Reads scores.jsonl and metrics.jsonl of a logdir, while the run writes them or
+after it; several seeds give their mean and interval.
+
+  python dreamerv3/plot_training.py --logdir logdir/run --save logdir/run/plots
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+from collections.abc import Sequence
+
+from dreamerv3.analysis import learning
+from dreamerv3.data import files, settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.metrics_log import MetricsLog
+from dreamerv3.data.settings import flag
+from dreamerv3.plots import training, windows
+from dreamerv3.run_info import log_run_info
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Plots the learning curves of a run, or of several seeds of it."""
+
+  logdir: str = flag(help='Folder of the run, with its .jsonl logs.')
+  save: str = flag('', help='Folder to write to; LOGDIR/plots by default.')
+  smooth: int = flag(50, low=1, help='Episodes that a mean is taken over.')
+  no_achievements: bool = flag(False, help='Leave out the unlock rates.')
+  no_losses: bool = flag(
+    False, help='Leave out the losses, and reward, return and value.'
+  )
+  compare: tuple[str, ...] = flag(
+    (), help='Further runs of the same condition, e.g. other seeds.'
+  )
+  show: bool = flag(False, help='Open the figure in a window, too.')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  args = settings.parse(Settings, argv)
+  if args.show:
+    windows.check()
+  runs = read(args)
+  if not training.panels(runs, not args.no_achievements, not args.no_losses):
+    raise UserError(
+      f'{args.logdir} has nothing that these flags leave to plot: '
+      f'{"; ".join(runs[0].lacks)}.'
+    )
+  save = files.make_folder(args.save or pathlib.Path(args.logdir) / 'plots')
+  outputs = [
+    files.save_csv(save / 'training_progress.csv', learning.rows(runs))
+  ]
+  figure = training.progress(runs, not args.no_achievements, not args.no_losses)
+  outputs.append(files.save_figure(save / 'training_progress.png', figure))
+  extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in runs}
+  log_run_info(save, 'plot_training', args, outputs, extra)
+  print('\n'.join(str(x) for x in outputs))
+  if args.show:
+    windows.show([figure])
+
+
+def read(args: Settings) -> list[learning.Curves]:
+  """The curves of all runs; prints what is missing in their logs."""
+  folders = [pathlib.Path(x).expanduser() for x in (args.logdir, *args.compare)]
+  if len({x.resolve() for x in folders}) < len(folders):
+    raise UserError('--compare names a run twice; each seed counts once.')
+  logs = [MetricsLog.open(x) for x in folders]
+  runs = [learning.curves(x, args.smooth) for x in logs]
+  for log, run in zip(logs, runs, strict=True):
+    for line in (*log.notes, *run.lacks):
+      print(f'{log.path}: {line}', file=sys.stderr)
+    numbers = '  '.join(f'{k} {v:.6g}' for k, v in run.summary.items())
+    print(f'{log.path}: {numbers}')
+  return runs
+
+
+if __name__ == '__main__':
+  settings.run(main)

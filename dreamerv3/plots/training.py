@@ -1,0 +1,240 @@
+"""The learning progress of a run, or of several seeds, on one page.
+
+figure = training.progress([learning.curves(log)])
+"""
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from dreamerv3.analysis import learning
+from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve, Curves
+from dreamerv3.plots import style
+
+Panel = Callable[[Axes, Sequence[Curves]], None]
+
+COLUMNS = 3
+BINS = 120  # columns of the map of unlock rates
+
+
+def progress(
+  runs: Sequence[Curves], achievements: bool = True, losses: bool = True
+) -> Figure:
+  """All panels that the logs allow.
+
+  Args:
+    runs: one run, or seeds of one condition; these are drawn thin, with their
+      mean and its 95 % interval over seeds.
+    achievements: whether to draw the unlock rates.
+    losses: whether to draw the losses, and reward, return and value.
+  """
+  chosen = panels(runs, achievements, losses)
+  cols = 2 if len(chosen) == 4 else min(COLUMNS, len(chosen)) or 1
+  rows = -(-len(chosen) // cols) or 1
+  figure, axes = style.new_figure(rows, cols, 4.8, 3.6)
+  for ax, draw in zip(axes.flat, chosen, strict=False):
+    draw(ax, runs)
+    ax.set_xlabel('environment steps')
+    ax.xaxis.set_major_formatter(EngFormatter(sep=''))
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+  for ax in axes.flat[len(chosen) :]:
+    ax.set_axis_off()
+  figure.suptitle(_title(runs), fontsize=10)
+  return figure
+
+
+def panels(
+  runs: Sequence[Curves], achievements: bool, losses: bool
+) -> list[Panel]:
+  """The drawing functions of the panels that have data."""
+  table: tuple[tuple[Panel, bool], ...] = (
+    (_score, any(x.score for x in runs)),
+    (_crafter, any(x.crafter_score for x in runs)),
+    (_unlocks, achievements and any(x.unlocks for x in runs)),
+    (_reward, any(x.reward for x in runs)),
+    (_losses, losses and any(x.losses for x in runs)),
+    (_signals, losses and any(x.signals for x in runs)),
+  )
+  return [draw for draw, there in table if there]
+
+
+def _score(ax: Axes, runs: Sequence[Curves]) -> None:
+  found = [x.score for x in runs if x.score]
+  if len(runs) == 1 and found[0].raw is not None:
+    ax.plot(
+      found[0].step, found[0].raw, '.', color=style.GREY, ms=2.5, alpha=0.6,
+      label='episode',
+    )  # fmt: skip
+  _draw(ax, found, style.BLUE, 'moving mean')
+  ax.set(title='Episode score', ylabel='return')
+  ax.legend(loc='upper left')
+
+
+def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
+  _draw(ax, [x.reward for x in runs if x.reward], style.GREEN, 'sum')
+  ax.set(title='Cumulative reward', ylabel='sum of returns')
+  if len(runs) > 1:
+    ax.legend(loc='upper left')
+
+
+def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
+  found = [x.crafter_score for x in runs if x.crafter_score]
+  _draw(ax, found, style.RED, 'moving window')
+  ax.set(
+    title='Crafter score' + _totals(runs),
+    ylabel=('upper bound of the ' if _bound(runs) else '') + 'score [%]',
+  )
+  ax.set_ylim(bottom=0)
+  ax.legend(loc='upper left')
+
+
+def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
+  """Rates as a map: 22 lines in one panel cannot be told apart."""
+  step, rates = rate_map(runs)
+  order = np.argsort(-rates[:, -1], kind='stable')
+  edges = np.linspace(step[0], step[-1], len(step) + 1)
+  image = ax.pcolormesh(
+    edges, np.arange(len(order) + 1), rates[order], cmap=style.SEQUENTIAL,
+    vmin=0, vmax=1, rasterized=True,
+  )  # fmt: skip
+  names = [ACHIEVEMENTS[i].replace('_', ' ') for i in order]
+  ax.set_yticks(np.arange(len(order)) + 0.5, names, fontsize=6.5)
+  ax.tick_params(axis='y', length=0)
+  for y, i in enumerate(order):
+    ax.text(
+      1.01, y + 0.5, f'{100 * rates[i, -1]:.0f}', fontsize=6.5,
+      va='center', transform=ax.get_yaxis_transform(),
+    )  # fmt: skip
+  ax.invert_yaxis()
+  what = 'at most (from mean counts)' if _bound(runs) else 'of episodes'
+  ax.set_title('Unlock rate' + (', mean of runs' if len(runs) > 1 else ''))
+  ax.figure.colorbar(
+    image, ax=ax, label=f'share {what}; beside: last [%]', pad=0.08, aspect=30
+  )
+
+
+def _losses(ax: Axes, runs: Sequence[Curves]) -> None:
+  lowest = _each(ax, runs, lambda x: x.losses)
+  if lowest > 0:
+    ax.set_yscale('log')
+    ax.set_ylabel('loss')
+  else:
+    # The loss of the policy changes its sign: linear close to zero.
+    ax.set_yscale('symlog', linthresh=0.1)
+    ax.set_ylabel('loss (log, linear within ±0.1)')
+  ax.set_title('Losses')
+
+
+def _signals(ax: Axes, runs: Sequence[Curves]) -> None:
+  _each(ax, runs, lambda x: x.signals)
+  ax.set(
+    title='Reward, return, value in imagination',
+    ylabel='mean over imagined steps',
+  )
+
+
+def _each(
+  ax: Axes,
+  runs: Sequence[Curves],
+  pick: Callable[[Curves], Mapping[str, Curve]],
+) -> float:
+  """Draws named curves of all runs, a colour per name; returns the lowest."""
+  names = list(dict.fromkeys(name for x in runs for name in pick(x)))
+  lowest = np.inf
+  for i, name in enumerate(names):
+    found = [pick(x)[name] for x in runs if name in pick(x)]
+    color = style.PALETTE[i % len(style.PALETTE)]
+    dash = '-' if i < len(style.PALETTE) else '--'
+    # Curves may coincide: the earlier ones are wider and stay visible.
+    width = max(2.6 - 0.2 * i, 1.0)
+    _draw(ax, found, color, name, dash, width, named=True)
+    known = np.concatenate([x.value[np.isfinite(x.value)] for x in found])
+    lowest = min(lowest, known.min(initial=np.inf))
+  ax.legend(
+    loc='center left', bbox_to_anchor=(0.98, 0.5), handlelength=1.0,
+    fontsize=7,
+  )  # fmt: skip
+  return lowest
+
+
+def _draw(
+  ax: Axes,
+  curves: Sequence[Curve],
+  color: str,
+  label: str,
+  dash: str = '-',
+  width: float = 1.6,
+  named: bool = False,
+) -> None:
+  """One curve, or thin ones with their mean and interval."""
+  if len(curves) == 1:
+    # A single record would be invisible as a line.
+    mark = 'o' if len(curves[0].step) == 1 else None
+    ax.plot(
+      curves[0].step, curves[0].value, dash, color=color, marker=mark,
+      lw=width, label=label,
+    )  # fmt: skip
+    return
+  for curve in curves:
+    ax.plot(curve.step, curve.value, dash, color=color, lw=0.6, alpha=0.45)
+  band = learning.band(curves)
+  if band is None:
+    return
+  mean = label if named else f'mean of {len(curves)} runs'
+  ax.plot(band.step, band.mean, dash, color=color, lw=width, label=mean)
+  ax.fill_between(
+    band.step, band.low, band.high, color=color, alpha=0.2, lw=0,
+    label=None if named else '95 % interval',
+  )  # fmt: skip
+
+
+def rate_map(
+  runs: Sequence[Curves], bins: int = BINS
+) -> tuple[np.ndarray, np.ndarray]:
+  """Steps (B,) and unlock rates (22, B), the mean of the runs.
+
+  Bins span the steps that all runs share; a bin shows the rates at its middle.
+  """
+  found = [x.unlocks for x in runs if x.unlocks]
+  steps = [x[ACHIEVEMENTS[0]].step for x in found]
+  first, last = max(x[0] for x in steps), min(x[-1] for x in steps)
+  last = max(last, first + 1)
+  grid = np.linspace(first, last, bins)
+  rates = [
+    [np.interp(grid, x[a].step, x[a].value) for a in ACHIEVEMENTS]
+    for x in found
+  ]
+  return grid, np.mean(rates, 0)
+
+
+def _bound(runs: Sequence[Curves]) -> bool:
+  return any(x.bound for x in runs)
+
+
+def _totals(runs: Sequence[Curves]) -> str:
+  """Score and return over all episodes, as benchmarks state them."""
+  parts = []
+  for key, what, unit in (
+    ('crafter_score', '', ' %'),
+    ('return_mean', 'return ', ''),
+  ):
+    values = [x.summary[key] for x in runs if key in x.summary]
+    if len(values) != len(runs):
+      continue
+    mean, low, high = learning.interval(values)
+    spread = f' [{low:.1f}, {high:.1f}]' if len(values) > 1 else ''
+    parts.append(f'{what}{mean:.1f}{unit}{spread}')
+  return f': {", ".join(parts)} (all episodes)' if parts else ''
+
+
+def _title(runs: Sequence[Curves]) -> str:
+  count = sum(x.episodes for x in runs)
+  last = max(x.summary['last_step'] for x in runs)
+  names = f'{len(runs)} runs'
+  if len(runs) == 1:
+    names = pathlib.Path(runs[0].path).resolve().name
+  return f'{names}: {count} episodes, {last:,.0f} environment steps'

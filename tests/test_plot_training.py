@@ -1,0 +1,132 @@
+"""plot_training.py as a user runs it."""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from dreamerv3 import plot_training
+from dreamerv3.analysis.learning import ACHIEVEMENTS
+from dreamerv3.data.errors import UserError
+from dreamerv3.run_info import read_run_info
+
+ROOT = pathlib.Path(__file__).parents[1]
+LOGS = ROOT / 'tests' / 'data' / 'logs'
+
+
+@pytest.fixture
+def logdir(tmp_path):
+  return shutil.copytree(LOGS, tmp_path / 'run')
+
+
+def run(*args):
+  plot_training.main([str(x) for x in args])
+
+
+def read_csv(folder):
+  with open(folder / 'training_progress.csv') as file:
+    return list(csv.DictReader(file))
+
+
+def test_as_a_script_from_another_folder(logdir, tmp_path):
+  done = subprocess.run(
+    [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', 'run'],
+    cwd=tmp_path, capture_output=True, text=True,
+    env={**os.environ, 'MPLBACKEND': 'Agg'},
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert 'no achievements of 22' in done.stderr
+  assert 'episodes 231' in done.stdout
+  (entry,) = read_run_info(logdir / 'plots')
+  assert entry['stage'] == 'plot_training'
+  assert entry['args']['smooth'] == 50
+  names = {pathlib.Path(x).name for x in entry['outputs']}
+  assert names == {'training_progress.png', 'training_progress.csv'}
+  there = {x.name for x in (logdir / 'plots').iterdir() if x.name[0] != '.'}
+  assert there == {*names, 'run_info.json'}
+
+
+def test_flags_do_what_they_say(logdir, tmp_path):
+  plots = {}
+  for name, flags in {
+    'all': (), 'smooth': ('--smooth', 5), 'few': ('--no_losses',),
+  }.items():  # fmt: skip
+    run('--logdir', logdir, '--save', tmp_path / name, *flags)
+    plots[name] = (tmp_path / name / 'training_progress.png').read_bytes()
+  assert len(set(plots.values())) == 3
+
+
+def test_no_achievements_changes_a_figure_that_has_them(tmp_path):
+  record = {'step': 1, 'episode/score': 2.0}
+  record |= {f'episode/achievement_{x}': 1.0 for x in ACHIEVEMENTS}
+  (tmp_path / 'scores.jsonl').write_text(json.dumps(record) + '\n')
+  run('--logdir', tmp_path, '--save', tmp_path / 'a')
+  run('--logdir', tmp_path, '--save', tmp_path / 'b', '--no_achievements')
+  a, b = (tmp_path / x / 'training_progress.png' for x in 'ab')
+  assert a.read_bytes() != b.read_bytes()
+  rows = {x['curve']: float(x['value']) for x in read_csv(tmp_path / 'a')}
+  assert rows['crafter_score'] == pytest.approx(100)
+  assert rows['unlock/wake_up'] == 1
+
+
+def test_compare_reports_the_mean_of_the_seeds(logdir, tmp_path):
+  other = shutil.copytree(logdir, tmp_path / 'seed1')
+  lines = (other / 'scores.jsonl').read_text().splitlines()
+  shifted = []
+  for line in lines:
+    record = json.loads(line)
+    record['episode/score'] += 2
+    shifted.append(json.dumps(record))
+  (other / 'scores.jsonl').write_text('\n'.join(shifted))
+  run('--logdir', logdir, '--compare', other, '--save', tmp_path / 'out')
+  rows = read_csv(tmp_path / 'out')
+  score = [x for x in rows if x['curve'] == 'score']
+  last = {x['run']: float(x['value']) for x in score}
+  assert last['mean of 2'] == pytest.approx(last[str(logdir)] + 1, abs=1e-4)
+  (entry,) = read_run_info(tmp_path / 'out')
+  assert set(entry['extra']) == {str(logdir), str(other)}
+
+
+def test_a_log_that_is_still_written(logdir, tmp_path, capsys):
+  with open(logdir / 'scores.jsonl', 'a') as file:
+    file.write('{"step": 42000, "episo')
+  run('--logdir', logdir, '--save', tmp_path / 'out')
+  assert 'still being written' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (('--smooth', 0), 'expected at least 1'),
+    (('--smoth', 5), 'did you mean --smooth'),
+    (('--compare', 'RUN'), 'names a run twice'),
+    (('--compare', 'nowhere'), 'is no folder'),
+    (('--show',), 'needs a screen'),
+  ],
+)
+def test_bad_input_writes_nothing(logdir, flags, message):
+  flags = [logdir if x == 'RUN' else x for x in flags]
+  with pytest.raises(UserError, match=message):
+    run('--logdir', logdir, *flags)
+  assert not (logdir / 'plots').exists()
+
+
+def test_nothing_left_to_plot(tmp_path):
+  record = {'step': 1, 'train/ret': 2.0}
+  (tmp_path / 'metrics.jsonl').write_text(json.dumps(record))
+  with pytest.raises(UserError, match='nothing that these flags leave'):
+    run('--logdir', tmp_path, '--no_losses')
+
+
+def test_an_error_is_one_line_and_code_2(tmp_path):
+  done = subprocess.run(
+    [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', tmp_path],
+    capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 2
+  assert done.stderr.count('\n') == 1
