@@ -79,16 +79,25 @@ class Renderer:
     left, top = x - VIEW[0] // 2, y - VIEW[1] // 2
     ids = tile_ids(world, left, top, VIEW)
     image = np.zeros((self.size[1], self.size[0], 3), np.uint8)
-    strip = self.strip(player.inventory)
     x0, y0 = self._border
     view = image[y0 : y0 + self.noise_shape[1], x0 : x0 + self.noise_shape[0]]
     paint(
       view, self._bank, ids, world.daylight, noise, self._vignette,
       player.sleeping,
     )  # fmt: skip
-    below = y0 + view.shape[0]
-    image[below : below + strip.shape[0], x0 : x0 + strip.shape[1]] = strip
+    self._place_strip(image, player.inventory)
     return image
+
+  def bottom(self, inventory: dict[str, int], rows: int) -> np.ndarray:
+    """The last rows of a frame, u8 (rows, width, 3): its inventory alone."""
+    image = np.zeros((self.size[1], self.size[0], 3), np.uint8)
+    self._place_strip(image, inventory)
+    return image[-rows:]
+
+  def _place_strip(self, image: np.ndarray, inventory: dict[str, int]) -> None:
+    strip = self.strip(inventory)
+    x, y = self._border[0], self._border[1] + self.noise_shape[1]
+    image[y : y + strip.shape[0], x : x + strip.shape[1]] = strip
 
   def strip(self, inventory: dict[str, int]) -> np.ndarray:
     """The inventory below the view, u8 (rows, columns, 3); do not change."""
