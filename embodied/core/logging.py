@@ -12,9 +12,11 @@ import collections
 import concurrent.futures
 import io
 import json
+import os
 import pathlib
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -130,49 +132,62 @@ def _step_of(line: str) -> float:
 class TensorBoard:
   """Event files for `tensorboard --logdir LOGDIR`.
 
+  Written in the thread of the logger: the writer of tensorboardX has a thread
+  of its own that loses errors, a full disk for one.
+
   Args:
     folder: Of the event files.
     fps: Of videos.
-    purge_step: Hide events from this step on; for a resumed run.
+    purge_step: Hide earlier events from this step on; for a resumed run.
   """
 
   def __init__(
     self, folder: pathlib.Path, fps: int = 15, purge_step: int | None = None
   ):
-    import tensorboardX  # not needed by runs that log elsewhere
+    # Not needed by runs that log elsewhere.
+    from tensorboardX import summary
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto import event_pb2, summary_pb2
 
-    self.writer = tensorboardX.SummaryWriter(
-      str(folder), purge_step=purge_step, flush_secs=10**9
-    )
     self.fps = fps
+    self.summary, self.protos, self.events = summary, summary_pb2, event_pb2
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    name = f'.{os.getpid()}.{purge_step or 0}'
+    self.writer = EventsWriter(str(pathlib.Path(folder) / 'events'), name)
+    if purge_step is not None:
+      start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._write(purge_step, session_log=start)
 
   def __call__(self, records: list[Record]) -> None:
     for step, name, value in records:
-      if isinstance(value, str):
-        self.writer.add_text(name, value, step)
-      elif value.ndim == 0:
-        self.writer.add_scalar(name, float(value), step)
-      elif value.ndim == 1:
-        self.writer.add_histogram(name, value, step)
-      elif value.ndim == 2:
-        self.writer.add_image(name, to_uint8(value), step, dataformats='HW')
-      elif value.ndim == 3:
-        self.writer.add_image(name, to_uint8(value), step, dataformats='HWC')
-      else:
-        self._video(name, value, step)
+      found = self._summary(name, value)
+      if found is not None:
+        self._write(step, summary=found)
     self.writer.flush()
 
-  def _video(self, name: str, value: np.ndarray, step: int) -> None:
-    from tensorboardX.proto.summary_pb2 import Summary
+  def _write(self, step: int, **content: Any) -> None:
+    event = self.events.Event(step=step, wall_time=time.time(), **content)
+    self.writer.write_event(event)
 
-    image = Summary.Image(
+  def _summary(self, name: str, value: Any) -> Any:
+    if isinstance(value, str):
+      return self.summary.text(name, value)
+    if value.ndim == 0:
+      return self.summary.scalar(name, float(value))
+    if value.ndim == 1:
+      value = value[np.isfinite(value)]
+      return self.summary.histogram(name, value, 30) if value.size else None
+    if value.ndim < 4:
+      form = 'HW' if value.ndim == 2 else 'HWC'
+      return self.summary.image(name, to_uint8(value), dataformats=form)
+    image = self.protos.Summary.Image(
       height=value.shape[1],
       width=value.shape[2],
       colorspace=value.shape[3],
       encoded_image_string=encode_gif(value, self.fps),
     )
-    summary = Summary(value=[Summary.Value(tag=name, image=image)])
-    self.writer.file_writer.add_summary(summary, step)
+    entry = self.protos.Summary.Value(tag=name, image=image)
+    return self.protos.Summary(value=[entry])
 
   def close(self) -> None:
     self.writer.close()

@@ -1,0 +1,173 @@
+"""How much memory will this run need? Told before it starts, not by a crash.
+
+The replay is exact (bytes per step times steps), parameters and optimizer
+are counted, activations are estimated (docs/training.md has the measurements).
+
+  need = estimate(config, obs_space, act_space, state_bytes, itemsize=4)
+  print_estimate(need, host_bytes, gpu_bytes)
+"""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping
+
+import elements
+import numpy as np
+
+GIB = 1024**3
+# What Python, JAX and its compiler take before any of ours.
+PROCESS = 1.0 * GIB
+# Bytes per step that the replay stores beside spaces and latents: step id.
+STEPID = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+  """Bytes by purpose.
+
+  Attributes:
+    replay: At the end of the run, in host memory.
+    state: Parameters, slow critic and optimizer.
+    activations: Of one train step.
+    on_gpu: Whether state and activations are on a GPU.
+    steps: How many steps the replay holds at the end.
+  """
+
+  replay: float
+  state: float
+  activations: float
+  on_gpu: bool
+  steps: int
+
+  @property
+  def device(self) -> float:
+    # Policy copy and the batch ahead are small; XLA needs room to move.
+    return 1.15 * self.state + self.activations
+
+  @property
+  def host(self) -> float:
+    # A checkpoint in the making is one more copy of the state.
+    own = self.replay + self.state + PROCESS
+    return own if self.on_gpu else own + self.device
+
+
+def estimate(
+  config: elements.Config,
+  obs_space: Mapping[str, elements.Space],
+  act_space: Mapping[str, elements.Space],
+  state: float,
+  on_gpu: bool,
+) -> Need:
+  """Memory of a training run.
+
+  Args:
+    config: All settings.
+    obs_space, act_space: Of the environment.
+    state: Bytes of parameters, slow critic and optimizer.
+    on_gpu: Whether training happens on a GPU.
+  """
+  # Sequences begin at every step of each environment's stream.
+  steps = int(min(config.run.steps, config.replay.size))
+  itemsize = 4 if _dtype(config, on_gpu) == 'float32' else 2
+  return Need(
+    replay=steps * step_bytes(config, obs_space, act_space),
+    state=state,
+    activations=activation_bytes(config, obs_space, itemsize),
+    on_gpu=on_gpu,
+    steps=steps,
+  )
+
+
+def _dtype(config: elements.Config, on_gpu: bool) -> str:
+  auto = 'bfloat16' if on_gpu else 'float32'
+  wanted = config.jax.compute_dtype
+  return auto if wanted == 'auto' else wanted
+
+
+def step_bytes(
+  config: elements.Config,
+  obs_space: Mapping[str, elements.Space],
+  act_space: Mapping[str, elements.Space],
+) -> int:
+  """Bytes of one step in the replay: observation, action, latents, id."""
+  rssm = config.agent.dyn.rssm
+  spaces = [v for k, v in obs_space.items() if not k.startswith('log/')]
+  spaces += [v for k, v in act_space.items() if k != 'reset']
+  stored = sum(_bytes(x) for x in spaces)
+  return stored + 4 * (rssm.deter + rssm.stoch * rssm.classes) + STEPID
+
+
+def _bytes(space: elements.Space) -> int:
+  return int(np.dtype(space.dtype).itemsize * math.prod(space.shape))
+
+
+def activation_bytes(
+  config: elements.Config,
+  obs_space: Mapping[str, elements.Space],
+  itemsize: int,
+) -> float:
+  """Bytes that one train step needs beside the state, roughly.
+
+  Counted are the largest tensors that the backward pass keeps: feature maps of
+  encoder and decoder, the recurrent state at each step, and the features of
+  all imagined states with the hidden layers and logits of the heads.
+  """
+  agent = config.agent
+  steps = config.batch_size * config.batch_length
+  images = [v for v in obs_space.values() if len(v.shape) == 3]
+  maps = 0.0
+  for space in images:
+    area = space.shape[0] * space.shape[1]
+    for net in (agent.enc.simple, agent.dec.simple):
+      for stage, mult in enumerate(net.mults):
+        # Before and after pooling or upsampling, norm and activation.
+        maps += 3 * net.depth * mult * area / 4**stage
+    maps += 4 * area * space.shape[2]
+  rssm = agent.dyn.rssm
+  feature = rssm.deter + rssm.stoch * rssm.classes
+  recurrent = 8 * rssm.deter + 4 * rssm.hidden
+  logits = 2 * agent.value.bins + agent.rewhead.bins
+  imagined = (agent.imag_length + 1) * (
+    2 * feature + 2 * agent.policy.layers * agent.policy.units
+    + 2 * agent.value.layers * agent.value.units
+  )  # fmt: skip
+  half = steps * itemsize * (maps + recurrent + imagined)
+  return half + steps * 4 * (agent.imag_length + 1) * logits
+
+
+def print_estimate(
+  need: Need, host: float, gpu: float, stream=sys.stderr
+) -> bool:
+  """Prints what the run needs and has; warns and returns False if too much.
+
+  Args:
+    need: As from `estimate`.
+    host, gpu: Bytes that are free on the host and of one GPU.
+  """
+  where = 'GPU' if need.on_gpu else 'host'
+  lines = [
+    f'Memory: host {_gib(need.host)} of {_gib(host)} free (replay of '
+    f'{need.steps} steps {_gib(need.replay)}); {where} for training '
+    f'{_gib(need.device)}'
+    + (f' of {_gib(gpu)}' if need.on_gpu else '')
+    + f' (state {_gib(need.state)}, activations about '
+    f'{_gib(need.activations)}).'
+  ]
+  if need.host > host:
+    lines.append(
+      'WARNING: the host has less memory than this run will need. Lower '
+      '--replay.size or --run.steps, or take a smaller preset.'
+    )
+  if need.on_gpu and need.device > gpu:
+    lines.append(
+      'WARNING: the GPU has less memory than one train step needs. Lower '
+      '--batch_size or --batch_length, or take a smaller preset.'
+    )
+  for line in lines:
+    print(line, file=stream, flush=True)
+  return len(lines) == 1
+
+
+def _gib(number: float) -> str:
+  return f'{number / GIB:.1f} GiB'
