@@ -6,8 +6,10 @@ from . import wrappers as wrappers
 from .base import Agent as Agent
 from .base import Env as Env
 from .base import Stream as Stream
+from .chunk import memory_estimate as memory_estimate
 from .clock import Clock as Clock
 from .clock import Ratio as Ratio
 from .clock import StepClock as StepClock
 from .driver import Driver as Driver
 from .env_process import EnvError as EnvError
+from .replay import Replay as Replay

@@ -1,0 +1,263 @@
+"""Chunks on disk: one npz file each, and patches for what was updated since.
+
+For the replay.
+
+  <time>-<uuid>-<succ>-<length>.npz   all arrays; succ is zeros at the end
+  updates/<uuid>-<version>.npz        arrays that were written over since
+
+A file is written once, under a temporary name, and never changed. A save
+removes files that neither it nor the save before it names. So whatever
+interrupts a save, everything that the last complete one names is there.
+
+  files = ChunkFiles('logdir/replay'); files.write(files.snapshot(chunks))
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import elements
+import numpy as np
+
+from .chunk import Chunk
+
+NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile,
+              zlib.error)  # fmt: skip
+THREADS = min(8, os.cpu_count() or 1)
+
+Record = dict[str, Any]  # how a chunk is named in a saved state
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+  """A chunk at one moment; its arrays are not changed any more."""
+
+  chunk: Chunk
+  length: int
+  version: int
+  succ: str
+  record: Record
+  data: Mapping[str, np.ndarray]
+
+
+class ChunkFiles:
+  """Writes, reads and removes the files of one replay.
+
+  Args:
+    directory: Belongs to one replay; made when something is written.
+    save_updates: Whether to write what was updated since a chunk's file was
+      written. Without, a resumed run finds the values of that time.
+  """
+
+  def __init__(
+    self, directory: str | os.PathLike, save_updates: bool = True
+  ) -> None:
+    self.directory = pathlib.Path(str(directory)).expanduser()
+    self.save_updates = save_updates
+    self._known: set[str] = set()  # names that are ours to remove
+    self._previous: set[str] = set()  # names in the last complete state
+
+  def snapshot(self, chunks: Iterable[Chunk]) -> list[Snapshot]:
+    """What to write later, taken at once and without copying."""
+    result = []
+    for chunk in chunks:
+      if not chunk.length:
+        continue
+      succ = chunk.succ if chunk.succ and chunk.succ.length else None
+      name = str(succ.uuid if succ else elements.UUID(0))
+      record = {
+        'serial': chunk.serial,
+        'uuid': str(chunk.uuid),
+        'time': chunk.time,
+        'succ': succ.serial if succ else -1,
+        'length': chunk.length,
+        'open': chunk.open,
+      }
+      result.append(
+        Snapshot(
+          chunk, chunk.length, chunk.version, name, record, chunk.snapshot()
+        )
+      )
+    return result
+
+  def write(self, snapshots: Sequence[Snapshot]) -> list[Record]:
+    """Write what is not on disk yet; returns the records of a state.
+
+    Raises:
+      OSError: the disk is full or the folder cannot be written. Everything
+        that the last complete save needs is still there.
+    """
+    try:
+      self.directory.mkdir(parents=True, exist_ok=True)
+      with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        records = list(pool.map(self._write_one, snapshots))
+      names = names_of(records)
+      self._remove(self._known - names - self._previous)
+    except OSError as error:
+      raise OSError(
+        error.errno,
+        f'Cannot save the replay ({error.strerror}). The last complete save '
+        'is intact. Free disk space or make the folder writable, then run '
+        'the same command again',
+        str(self.directory),
+      ) from error
+    self._known = names | self._previous
+    self._previous = names
+    return records
+
+  def _write_one(self, snap: Snapshot) -> Record:
+    chunk = snap.chunk
+    name = f'{chunk.time}-{chunk.uuid}-{snap.succ}-{snap.length}.npz'
+    if chunk.file != name:
+      self._write_npz(name, snap.data, np.savez_compressed)
+      chunk.file, chunk.patch = name, None
+      chunk.saved_version = snap.version
+    elif self.save_updates and chunk.saved_version != snap.version:
+      name = f'updates/{chunk.uuid}-{snap.version}.npz'
+      data = {k: snap.data[k] for k in sorted(chunk.updated)}
+      # Not compressed: all chunks may have to be written at every save.
+      self._write_npz(name, data, np.savez)
+      chunk.patch, chunk.saved_version = name, snap.version
+    return {
+      **snap.record,
+      'file': chunk.file,
+      'patch': chunk.patch or '',
+      'version': chunk.saved_version,
+      'updated': sorted(chunk.updated) if chunk.patch else [],
+    }
+
+  def _write_npz(self, name: str, data: Mapping, save) -> None:
+    self._known.add(name)
+    path = self.directory / name
+    beside = path.with_name(f'.{path.name}.tmp')
+    path.parent.mkdir(exist_ok=True)
+    try:
+      with beside.open('wb') as file:
+        save(file, **data)
+        file.flush()
+        os.fsync(file.fileno())
+      beside.replace(path)
+    finally:
+      with contextlib.suppress(OSError):
+        beside.unlink(missing_ok=True)
+
+  def _remove(self, names: Iterable[str]) -> None:
+    for name in names:
+      (self.directory / name).unlink(missing_ok=True)
+
+  def adopt(self, records: Sequence[Record], since: str = '') -> None:
+    """Begin with the files of a loaded state.
+
+    Leftovers of its future (chunks begun after the time `since`, other
+    lengths of its chunks, unnamed patches) go at the next save.
+    """
+    self._previous = names_of(records)
+    uuids = {x['uuid'] for x in records}
+    left = {
+      name
+      for name, time, uuid, _, _ in self._listing()
+      if uuid in uuids or (since and time > since)
+    }
+    patches = self.directory.glob('updates/*.npz')
+    left |= {f'updates/{x.name}' for x in patches}
+    self._known = self._previous | left
+
+  def find(self, steps: int) -> list[Record]:
+    """Records of the newest chunks in the folder, up to about `steps`.
+
+    For folders without a saved state: of other programs, or when a run lost
+    its checkpoint. Of a chunk that is there twice, the longer file counts.
+    """
+    longest: dict[str, tuple] = {}
+    for entry in self._listing():
+      uuid, length = entry[2], entry[4]
+      if uuid not in longest or length > longest[uuid][4]:
+        longest[uuid] = entry
+    kept, total = [], 0
+    for entry in sorted(longest.values(), key=lambda x: x[1], reverse=True):
+      if total >= steps:
+        break
+      kept.append(entry)
+      total += entry[4]
+    kept.reverse()
+    serials = {uuid: i for i, (_, _, uuid, _, _) in enumerate(kept)}
+    return [
+      {
+        'serial': serials[uuid],
+        'uuid': uuid,
+        'time': time,
+        'succ': serials.get(succ, -1),
+        'length': length,
+        'open': False,
+        'file': name,
+        'patch': (patch := self._newest_patch(uuid)),
+        'version': int(patch[:-4].rpartition('-')[2]) if patch else 0,
+        'updated': [],
+      }
+      for name, time, uuid, succ, length in kept
+    ]
+
+  def _newest_patch(self, uuid: str) -> str:
+    found = self.directory.glob(f'updates/{uuid}-*.npz')
+    newest = max(found, key=lambda x: x.stat().st_mtime_ns, default=None)
+    return f'updates/{newest.name}' if newest else ''
+
+  def _listing(self) -> list[tuple[str, str, str, str, int]]:
+    """(name, time, uuid, succ, length) of all chunk files."""
+    result = []
+    for path in sorted(self.directory.glob('*.npz')):
+      match = NAME.fullmatch(path.name)
+      if match:
+        time, uuid, succ, length = match.groups()
+        result.append((path.name, time, uuid, succ, int(length)))
+      else:
+        _tell(f'Skipped {path}: not a name of a replay chunk.')
+    return result
+
+  def read(self, records: Sequence[Record]) -> list[dict | None]:
+    """Arrays of each chunk, None where its file cannot be read."""
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+      return list(pool.map(self._read_one, records))
+
+  def _read_one(self, record: Record) -> dict[str, np.ndarray] | None:
+    data = self._read_npz(record['file'], record['length'])
+    if data is None or not record['patch']:
+      return data
+    patch = self._read_npz(record['patch'], 0) or {}
+    record['updated'] = sorted(patch)
+    for key, value in patch.items():
+      # A patch can be of an earlier moment, when the chunk was shorter.
+      data[key][: len(value)] = value[: len(data[key])]
+    return data
+
+  def _read_npz(self, name: str, length: int) -> dict | None:
+    path = self.directory / name
+    try:
+      with np.load(path, allow_pickle=False) as file:
+        data = {key: file[key] for key in file.files}
+      if not data or min(len(x) for x in data.values()) < length:
+        raise ValueError(f'fewer than {length} steps')
+    except UNREADABLE as error:
+      _tell(f'Skipped {path}: cannot be read ({error}).')
+      return None
+    return data
+
+
+def names_of(records: Iterable[Record]) -> set[str]:
+  """Files that a state needs."""
+  return {x[k] for x in records for k in ('file', 'patch') if x[k]}
+
+
+def _tell(text: str) -> None:
+  print(text, file=sys.stderr)

@@ -1,0 +1,207 @@
+"""Sampling by priority: a sum tree over items, priorities per step.
+
+For the replay, through selectors.make_selector.
+
+  tree = SumTree(1024); tree.set(slots, weights); slot = tree.find(0.5)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .index import MASK, SHIFT, Index, address_of
+from .selector import Selector
+
+
+class SumTree:
+  """Non-negative weights, drawn from in proportion in O(log n).
+
+  Each node is the sum of its two children, never a running total, so the tree
+  is a function of its leaves alone: rebuilt, it draws the same.
+  """
+
+  def __init__(self, size: int) -> None:
+    self.size = 1 << max(0, int(size - 1).bit_length())
+    self._nodes = np.zeros(2 * self.size)
+
+  @property
+  def total(self) -> float:
+    return self._nodes[1]
+
+  def get(self, slots: np.ndarray) -> np.ndarray:
+    return self._nodes[self.size + slots]
+
+  def set(self, slots: np.ndarray, weights: np.ndarray) -> None:
+    nodes = self.size + np.asarray(slots)
+    self._nodes[nodes] = weights
+    while len(nodes) and nodes[0] > 1:
+      nodes = np.unique(nodes >> 1)
+      left = self._nodes[2 * nodes]
+      self._nodes[nodes] = left + self._nodes[2 * nodes + 1]
+
+  def find(self, fraction: float) -> int:
+    """Slot at a fraction in [0, 1) of the total; its weight is not 0."""
+    goal, node = fraction * self.total, 1
+    while node < self.size:
+      node *= 2
+      left = self._nodes[node]
+      # Rounding must not lead into a branch that weighs nothing.
+      if goal >= left and self._nodes[node + 1] > 0:
+        goal -= left
+        node += 1
+    return node - self.size
+
+
+class Prioritized(Selector):
+  """p(item) is proportional to a mean and maximum over its steps' priorities.
+
+    weight = maxfrac * max_t(p_t^e) + (1 - maxfrac) * mean_t(p_t^e)
+
+  after Schaul et al. 2016 (arXiv:1511.05952), over sequences as in R2D2
+  (Kapturowski et al. 2019). Steps start at `initial`; items with an infinite
+  priority come first, uniformly among themselves.
+
+  Args:
+    index: The replay's items.
+    exponent: e above; 0 is uniform.
+    maxfrac: Share of the maximum.
+    initial: Priority of steps that were never trained on.
+    zero_on_sample: Set the steps of a chosen item to 0, until the agent
+      says otherwise.
+  """
+
+  def __init__(
+    self,
+    index: Index,
+    exponent: float = 0.8,
+    maxfrac: float = 0.5,
+    initial: float = np.inf,
+    zero_on_sample: bool = True,
+  ) -> None:
+    super().__init__(index)
+    self._exponent = exponent
+    self._maxfrac = maxfrac
+    self._initial = initial
+    self._zero_on_sample = zero_on_sample
+    self._steps: dict[int, np.ndarray] = {}  # priorities by chunk serial
+    self._numbers: dict[int, np.ndarray] = {}  # item that starts at a step
+    self._finite = SumTree(1024)
+    self._infinite = SumTree(1024)
+
+  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
+    return np.array([self._choose_one(rng) for _ in range(amount)], np.int64)
+
+  def _choose_one(self, rng: np.random.Generator) -> int:
+    tree = self._infinite if self._infinite.total else self._finite
+    first = self.index.first
+    if tree.total:
+      slot = tree.find(rng.random())
+      number = first + (slot - first) % tree.size
+    else:
+      number = first + int(rng.integers(0, len(self.index.items)))
+    if self._zero_on_sample:
+      address = int(self.index.items[number - self.index.first])
+      self.prioritize(address, np.zeros(self.index.length))
+    return number
+
+  def insert(self, number: int) -> None:
+    if len(self.index.items) > self._finite.size:
+      self._grow()
+    address = int(self.index.items[number - self.index.first])
+    self._row(self._numbers, address >> SHIFT)[address & MASK] = number
+    self._refresh(address, 1)
+
+  def evict(self, number: int, address: int) -> None:
+    slots = np.array([number % self._finite.size])
+    self._finite.set(slots, np.zeros(1))
+    self._infinite.set(slots, np.zeros(1))
+    serial = address >> SHIFT
+    self._numbers[serial][address & MASK] = -1
+    if serial not in self.index.chunks:
+      for table in (self._numbers, self._steps):
+        for gone in [x for x in table if x not in self.index.chunks]:
+          del table[gone]
+
+  def prioritize(self, address: int, values: np.ndarray) -> None:
+    if np.isnan(values).any() or np.any(values < 0):
+      raise ValueError(f'Priorities have to be 0 or more, got {values}.')
+    done = 0
+    for chunk, start, stop in self.index.segments(address, len(values)):
+      amount = stop - start
+      row = self._row(self._steps, chunk.serial)
+      row[start:stop] = values[done : done + amount]
+      done += amount
+    start, before = self.index.back(address, self.index.length - 1)
+    self._refresh(start, before + done)
+
+  def _refresh(self, address: int, count: int) -> None:
+    """Weigh anew the items that start at `count` steps from an address."""
+    span = self.index.segments(address, count + self.index.length - 1)
+    prios = [self._row(self._steps, c.serial)[a:b] for c, a, b in span]
+    numbers = [self._row(self._numbers, c.serial)[a:b] for c, a, b in span]
+    steps = np.concatenate(prios)
+    if len(steps) < self.index.length:
+      return
+    fresh = np.isinf(steps)
+    powers = np.where(fresh, 0, steps) ** self._exponent
+    view = np.lib.stride_tricks.sliding_window_view
+    windows = view(powers, self.index.length)
+    weights = self._maxfrac * windows.max(1)
+    weights += (1 - self._maxfrac) * windows.mean(1)
+    infinite = np.any(view(fresh, self.index.length), axis=1)
+    items: np.ndarray = np.concatenate(numbers)[: len(weights)]
+    live = np.flatnonzero(items >= self.index.first)
+    slots = items[live] % self._finite.size
+    weights, infinite = weights[live], np.asarray(infinite)[live]
+    order = np.argsort(slots)
+    finite = np.where(infinite, 0, weights)
+    self._finite.set(slots[order], finite[order])
+    self._infinite.set(slots[order], infinite[order])
+
+  def _row(self, table: dict[int, np.ndarray], serial: int) -> np.ndarray:
+    if serial not in table:
+      size = self.index.chunks[serial].size
+      empty = self._initial if table is self._steps else -1
+      dtype = np.float32 if table is self._steps else np.int64
+      table[serial] = np.full(size, empty, dtype)
+    return table[serial]
+
+  def _grow(self) -> None:
+    count = len(self.index.items)
+    numbers = self.index.first + np.arange(count)
+    for name in ('_finite', '_infinite'):
+      old = getattr(self, name)
+      new = SumTree(2 * count)
+      slots = numbers % new.size
+      order = np.argsort(slots)
+      new.set(slots[order], old.get(numbers % old.size)[order])
+      setattr(self, name, new)
+
+  def save(self) -> Any:
+    """Priorities of all steps; the trees follow from them."""
+    chunks = self.index.chunks.values()
+    steps = {
+      c.serial: self._row(self._steps, c.serial)[: c.length].copy()
+      for c in chunks
+    }
+    # The slots of items, and so the order of drawing, depend on the size.
+    return {'size': self._finite.size, 'steps': steps}
+
+  def load(self, data: Any) -> None:
+    self._steps, self._numbers = {}, {}
+    data = data or {'size': 0, 'steps': {}}
+    count = len(self.index.items)
+    size = max(1024, count, data['size'])
+    self._finite, self._infinite = SumTree(size), SumTree(size)
+    for serial, values in data['steps'].items():
+      if serial in self.index.chunks:
+        self._row(self._steps, serial)[: len(values)] = values
+    addresses = self.index.items.array()
+    numbers = self.index.first + np.arange(count)
+    for serial, chunk in self.index.chunks.items():
+      mine = addresses >> SHIFT == serial
+      at = addresses[mine] & MASK
+      self._row(self._numbers, serial)[at] = numbers[mine]
+      self._refresh(address_of(chunk, 0), chunk.length)

@@ -1,0 +1,136 @@
+"""Puts a saved replay back together from its state and its files.
+
+For Replay.load. Files that are missing or unreadable are skipped with a
+notice, and with them the sequences that ran through them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import elements
+import numpy as np
+
+from .chunk import Chunk, Layout, layout_of
+from .chunkfiles import ChunkFiles
+from .index import MASK, SHIFT, Fifo, Index
+
+FORMAT = 1
+
+# What a state says beyond its chunks, for replays found without one.
+UNKNOWN: dict[str, Any] = {
+  'items': None,
+  'first': 0,
+  'next_serial': 0,
+  'workers': {},
+  'queue': [],
+  'rngs': {},
+  'totals': {},
+  'selector': None,
+}
+
+
+def state_for(
+  data: dict[str, Any] | None, files: ChunkFiles, length: int, capacity: int
+) -> dict[str, Any]:
+  """The state to load: as saved, or as far as the files alone tell it."""
+  if data is None:
+    records = files.find(capacity + length if capacity else sys.maxsize)
+    files.adopt(records)
+    return {**UNKNOWN, 'chunks': records}
+  if data['format'] != FORMAT:
+    raise ValueError(
+      f'The replay state has format {data["format"]}, expected {FORMAT}: it '
+      'is of another version of this program.'
+    )
+  # Reading adds to the records; the caller's stay as they are.
+  records = [dict(x) for x in data['chunks']]
+  files.adopt(records, data['time'])
+  if data['length'] != length:
+    print(
+      f'Sequences have {length} steps now, {data["length"]} before: the '
+      'replay keeps its steps and begins a new order of sampling.',
+      file=sys.stderr,
+    )
+    return {**UNKNOWN, 'chunks': records}
+  return {**data, 'chunks': records}
+
+
+def load_chunks(
+  index: Index, files: ChunkFiles, state: dict[str, Any], chunksize: int
+) -> Layout:
+  """Read all chunks of a state into an empty index; returns their layout.
+
+  The chunks that workers were filling get room for `chunksize` steps again.
+  """
+  records = state['chunks']
+  current = {x['chunk'] for x in state['workers'].values()}
+  loaded = files.read(records)
+  layout: Layout = {}
+  for i, record in enumerate(records):
+    # Emptied on the way, so no chunk is in memory twice for longer than this.
+    arrays, loaded[i] = loaded[i], None
+    if arrays is None:
+      continue
+    mine = layout_of({k: v[0] for k, v in arrays.items() if k != 'stepid'})
+    layout = layout or mine
+    if mine != layout:
+      raise ValueError(
+        f'Replay file {record["file"]} differs from the ones before it: '
+        f'{difference(mine, layout)}. Move it out of {files.directory}.'
+      )
+    uuid = elements.UUID(record['uuid'])
+    size = max(chunksize, record['length'])
+    chunk = Chunk(record['serial'], size, uuid, record['time'])
+    chunk.open = record['serial'] in current
+    chunk.fill(arrays, record['length'])
+    chunk.file, chunk.patch = record['file'], record['patch'] or None
+    chunk.version = chunk.saved_version = record['version']
+    chunk.updated = set(record['updated'])
+    index.put(chunk)
+  for record in records:
+    here = index.chunks.get(record['serial'])
+    succ = index.chunks.get(record['succ'])
+    if here and succ:
+      here.succ, succ.prev = succ, here
+  return layout
+
+
+def load_items(index: Index, state: dict[str, Any]) -> set[int]:
+  """Fill the items of an index whose chunks are there; returns them."""
+  starts = {serial: index.starts(x) for serial, x in index.chunks.items()}
+  if state['items'] is None:
+    # Oldest chunk first, as they are sorted.
+    parts = [np.arange(n) + (s << SHIFT) for s, n in starts.items()]
+    items = np.concatenate([np.zeros(0, np.int64), *parts])
+  else:
+    items = np.asarray(state['items'], np.int64)
+    limit = np.zeros(state['next_serial'] + 1, np.int64)
+    limit[list(starts)] = list(starts.values())
+    items = items[(items & MASK) < limit[items >> SHIFT]]
+  index.items = Fifo(items)
+  index.first = state['first']
+  index.next_serial = max(index.next_serial, state['next_serial'])
+  result = items.tolist()
+  hold(index, result)
+  return set(result)
+
+
+def hold(index: Index, addresses: Iterable[int]) -> None:
+  """Count the starts of sequences in their chunks."""
+  for address in addresses:
+    index.chunks[address >> SHIFT].refs += 1
+
+
+def difference(got: Layout, want: Layout) -> str:
+  """Where two layouts differ, with both values."""
+  keys = [k for k in sorted({*got, *want}) if got.get(k) != want.get(k)]
+  return '; '.join(
+    f'{k} is {_show(got.get(k))}, expected {_show(want.get(k))}' for k in keys
+  )
+
+
+def _show(entry: tuple | None) -> str:
+  return f'{entry[1]}{list(entry[0])}' if entry else 'not there'

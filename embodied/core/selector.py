@@ -1,0 +1,43 @@
+"""What the replay asks of a way to choose items.
+
+numbers = selector.choose(np.random.default_rng(0), 16)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .index import Index
+
+
+class Selector:
+  """Chooses items by number; hears of items and priorities that change.
+
+  All randomness comes from the generator that is passed, so a saved generator
+  continues the same choices.
+  """
+
+  def __init__(self, index: Index) -> None:
+    self.index = index
+
+  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
+    """Numbers (amount,) of items, with replacement."""
+    raise NotImplementedError('choose(rng, amount) -> numbers')
+
+  def insert(self, number: int) -> None:
+    """An item was added to the index."""
+
+  def evict(self, number: int, address: int) -> None:
+    """An item was removed from the index."""
+
+  def prioritize(self, address: int, values: np.ndarray) -> None:
+    """New priorities (T,) of the steps from an address on."""
+
+  def save(self) -> Any:
+    """State beyond the index, or None."""
+    return None
+
+  def load(self, data: Any) -> None:
+    """Continue from `save`; the index is loaded already."""
