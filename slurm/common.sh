@@ -32,6 +32,7 @@ site_options() {
   fi
   [ -z "${SITE_ACCOUNT:-}" ] || echo "--account=$SITE_ACCOUNT"
   [ -z "${SITE_QOS:-}" ] || echo "--qos=$SITE_QOS"
+  [ -z "${SITE_OPTIONS:-}" ] || tr ' ' '\n' <<<"$SITE_OPTIONS"
 }
 
 # submit KIND SCRIPT [SBATCH OPTION ...]: prints the job number.
