@@ -1,0 +1,307 @@
+"""An agent around a model: compile, place, feed, count, save.
+
+For models that are pure functions of a flat dict of parameters (see `Model`
+in dreamerv3/agent.py). Everything that knows about devices is here.
+
+  agent = JaxAgent(make_model, obs_space, act_space, config)
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import elements
+import jax
+import jax.numpy as jnp
+import ninjax as nj
+import numpy as np
+
+from embodied.core import base
+
+from . import internal, params, setup, transform
+
+Dict = dict[str, Any]
+MODES = ('train', 'eval', 'greedy')
+_TRACE = (100, 120)  # updates that the profiler sees
+
+
+class JaxAgent(base.Agent):
+  """Runs a model on devices.
+
+  Train results come one call late, so that a train step computes while the
+  environments are stepped; likewise the policy goes on with the parameters of
+  one step before until its next call.
+
+  Args:
+    make: compute dtype -> model.
+    obs_space, act_space: spaces by key, without `log/*` and `reset`.
+    config: has seed, jax, batch_size, replica, replicas, logdir.
+
+  Attributes:
+    model: the model.
+    state: flat dict of arrays on the train devices.
+    counters: updates, batches and actions so far.
+  """
+
+  def __init__(
+    self,
+    make: Callable[[jnp.dtype], Any],
+    obs_space: dict[str, elements.Space],
+    act_space: dict[str, elements.Space],
+    config: elements.Config,
+  ):
+    self.config, self.obs_space, self.act_space = config, obs_space, act_space
+    self.backend = _setup(config)
+    options = config.jax
+    self.dtype = setup.dtype_of(options.compute_dtype, self.backend)
+    self.model = make(self.dtype)
+    self.place = transform.Placement(options.train_devices)
+    self.actors = transform.Placement(options.policy_devices, shared=False)
+    self.counters = dict(updates=0, batches=0, actions=0)
+    host = self.model.init(int(config.seed))
+    self.state = self.place.put_state({k: host[k] for k in sorted(host)})
+    self._policy_keys = [
+      k for k in self.state if re.match(self.model.policy_regex, k)
+    ]
+    self._compile()
+    self._fresh: Dict | None = None
+    self._acting = self._copy_policy()
+    self._pending: tuple[Dict, Dict] | None = None
+
+  def _compile(self) -> None:
+    """Make the compiled functions; each compiles at its first call."""
+    model, place = self.model, self.place
+    self._train = place.jit(model.train_step, 'sbbs', 'sbbs', donate=(0, 1))
+    self._report = place.jit(model.report_step, 'sbbs', 'bs')
+    self._copy = place.jit(functools.partial(jax.tree.map, jnp.copy), 's', 's')
+
+    def policy(
+      greedy: bool, state: Dict, seeds: jax.Array, carry: Dict, obs: Dict
+    ) -> tuple:
+      keys = internal.keys_from_seeds(seeds)
+      _, out = nj.pure(model.policy)(
+        state, carry, obs, keys, greedy, modify=False
+      )
+      return out
+
+    self._policy = {
+      greedy: self.actors.jit(functools.partial(policy, greedy), 'sbbb', 'bbb')
+      for greedy in (False, True)
+    }
+
+  # Carries
+
+  def init_policy(self, batch_size: int) -> Dict:
+    """Zero latents and actions for batch_size environments."""
+    if not self.config.jax.enable_policy:
+      raise ValueError('jax.enable_policy False: this agent cannot act')
+    self.actors.check(batch_size)
+    return self.actors.put_batch(self.model.init_carry(batch_size))
+
+  def init_train(self, batch_size: int) -> Dict:
+    """Zero latents and actions for batch_size rows of this process."""
+    self.place.check(batch_size)
+    return self.place.put_batch(self.model.init_carry(batch_size))
+
+  def init_report(self, batch_size: int) -> Dict:
+    return self.init_train(batch_size)
+
+  # Calls
+
+  def policy(
+    self,
+    carry: Dict,
+    obs: Dict,
+    mode: str = 'train',
+    seeds: np.ndarray | None = None,
+  ) -> tuple[Dict, Dict, Dict]:
+    """Choose actions for a batch of observations.
+
+    Args:
+      carry: as from init_policy.
+      obs: (B, ...) per key.
+      mode: train and eval sample; greedy takes the most likely action.
+      seeds: uint32 (B, 2): the noise of row i depends on seeds[i] alone. By
+        default they follow from the agent's seed and the number of calls.
+
+    Returns:
+      carry; act, numpy (B, ...) per key; out: dyn/deter, dyn/stoch float32.
+
+    Raises:
+      FloatingPointError: the latents are not finite.
+    """
+    if mode not in MODES:
+      raise ValueError(f'mode {mode!r}: expected one of {MODES}')
+    batch = len(obs['is_first'])
+    if seeds is None:
+      seeds = self._seeds(self.counters['actions'], (batch, 2))
+    self.counters['actions'] += 1
+    obs = {k: obs[k] for k in (*self.model.spaces, 'is_first')}
+    run = self._policy[mode == 'greedy']
+    carry, act, out = run(self._acting, seeds, carry, obs)
+    act, out = jax.device_get((act, out))
+    out = {k: np.asarray(v, np.float32) for k, v in out.items()}
+    _finite(out, 'policy', self.counters['actions'])
+    if self._fresh is not None:
+      self._acting, self._fresh = self._fresh, None
+    return carry, act, out
+
+  def train(self, carry: Dict, data: Dict) -> tuple[Dict, Dict, Dict]:
+    """Learn from one batch; outs and metrics are those of the call before.
+
+    Args:
+      carry: as from init_train; it is consumed.
+      data: (B, K + T, ...) per key, K = replay_context; as from `stream`, or
+        numpy.
+
+    Returns:
+      carry; outs {'replay': {stepid, dyn/deter, dyn/stoch}} for the rows of
+      this process, or {} at the first call; metrics, {} at the first call.
+
+    Raises:
+      FloatingPointError: loss or gradient of the call before is not finite.
+    """
+    self._profile()
+    data, seeds = self._ready(data)
+    self.state, carry, outs, mets = self._train(self.state, carry, data, seeds)
+    self._fresh = self._copy_policy()
+    self.counters['updates'] += 1
+    before = self._collect()
+    self._pending = (outs, mets)
+    return carry, *before
+
+  def flush(self) -> tuple[Dict, Dict]:
+    """Outs and metrics of the last train call, waiting for it.
+
+    The next train call then returns none. Before saving, this hands over
+    what would be lost in a restart.
+    """
+    return self._collect()
+
+  def report(self, carry: Dict, data: Dict) -> tuple[Dict, Dict]:
+    """Losses on a batch and videos, without learning."""
+    if not self.config.report:
+      return carry, {}
+    data, seeds = self._ready(data)
+    carry, mets = self._report(self.state, carry, data, seeds)
+    mets = self.place.get(mets)
+    mets['params/summary'] = params.summary(self.state)
+    return carry, mets
+
+  def stream(self, source: base.Stream) -> base.Stream:
+    """Batches of the source, checked and moved to the train devices."""
+    from embodied.core import streams
+
+    return streams.Prefetch(source, self.put)
+
+  def put(self, batch: Dict) -> Dict:
+    """Check one batch of numpy arrays and move it to the train devices."""
+    batch = {k: v for k, v in batch.items() if not k.startswith('log/')}
+    _finite(batch, 'replay', self.counters['batches'])
+    return self.place.put_batch(batch)
+
+  # State
+
+  def save(self) -> Dict:
+    """Parameters by name and counters, as plain containers and arrays."""
+    self._check_pending()
+    return {
+      'params': params.to_host(self.place.get(self.state)),
+      'counters': dict(self.counters),
+    }
+
+  def load(self, data: Dict, regex: str | None = None) -> None:
+    """Take over parameters: all of them, or those that the regex matches.
+
+    Raises:
+      params.MismatchError: names or shapes are not those of this agent.
+    """
+    new = params.restore(self.state, data['params'], regex)
+    self._pending = None
+    self.state = {**self.state, **self.place.put_state(new)}
+    if regex is None:
+      self.counters = {k: int(data['counters'][k]) for k in self.counters}
+    self._fresh, self._acting = None, self._copy_policy()
+
+  # Machinery
+
+  def _seeds(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
+    """uint32 random numbers of call `number` in this process."""
+    seed = [int(self.config.seed), number]
+    high = np.iinfo(np.uint32).max
+    return np.random.default_rng(seed).integers(0, high, shape, np.uint32)
+
+  def _ready(self, data: Dict) -> tuple[Dict, np.ndarray]:
+    """A batch on the devices, and the seeds of this call."""
+    if not isinstance(data['is_first'], jax.Array):
+      data = self.put(data)
+    seeds = self._seeds(self.counters['batches'], (2,))
+    self.counters['batches'] += 1
+    return data, seeds
+
+  def _copy_policy(self) -> Dict:
+    """Parameters that the policy needs, apart from those being trained."""
+    chosen = self._copy({k: self.state[k] for k in self._policy_keys})
+    if self.place.shared:
+      chosen = jax.tree.map(lambda x: x.addressable_data(0), chosen)
+    return jax.device_put(chosen, self.actors.whole)
+
+  def _check_pending(self) -> None:
+    if self._pending is None:
+      return
+    number = self.counters['updates']
+    for key in ('opt/loss', 'opt/grad_norm'):
+      value = float(self.place.get(self._pending[1][key]))
+      if not np.isfinite(value):
+        raise FloatingPointError(
+          f'{key} is {value} at update {number}; nothing is saved since'
+        )
+
+  def _collect(self) -> tuple[Dict, Dict]:
+    if self._pending is None:
+      return {}, {}
+    outs, mets = self._pending
+    self._check_pending()
+    self._pending = None
+    outs, mets = self.place.get((outs, mets))
+    outs['replay'] = {
+      k: v if k == 'stepid' else np.asarray(v, np.float32)
+      for k, v in outs['replay'].items()
+    }
+    return outs, mets
+
+  def _profile(self) -> None:
+    """Trace some updates, if jax.profiler asks for it."""
+    if not self.config.jax.profiler or self.config.replica:
+      return
+    if self.counters['updates'] == _TRACE[0]:
+      jax.profiler.start_trace(str(pathlib.Path(self.config.logdir)))
+    if self.counters['updates'] == _TRACE[1]:
+      jax.profiler.stop_trace()
+
+
+def _setup(config: elements.Config) -> str:
+  names = (
+    'platform', 'mock_devices', 'prealloc', 'jit', 'debug', 'expect_devices',
+    'coordinator_address',
+  )  # fmt: skip
+  options = {k: config.jax[k] for k in names}
+  return setup.setup(
+    **options, replica=config.replica, replicas=config.replicas
+  )
+
+
+def _finite(batch: Dict, source: str, number: int) -> None:
+  """FloatingPointError if a float array holds a NaN or an infinity."""
+  for key, value in batch.items():
+    if not np.issubdtype(value.dtype, np.floating):
+      continue
+    # The sum is not finite if an element is not; it is one fast pass.
+    if not np.isfinite(np.sum(value)) and not np.isfinite(value).all():
+      raise FloatingPointError(
+        f'{key} from the {source} is not finite at call {number}'
+      )

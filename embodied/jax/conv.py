@@ -1,0 +1,123 @@
+"""Convolutions over images, with the down- and upsampling that goes with them.
+
+y = Conv2D(16, 5, name='conv').pooled(x)  # inside nj.pure
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import ninjax as nj
+import numpy as np
+
+from . import init, utils
+
+_DIMS = ('NHWC', 'HWIO', 'NHWC')
+
+
+class Conv2D(nj.Module):
+  """Cross-correlation with SAME padding and bias, (N,H,W,I) -> (N,h,w,units).
+
+  One kernel (k, k, I, units) and four ways to use it: at full resolution
+  (`__call__`), with a 2x2 max-pool behind it (`pooled`), with a nearest 2x
+  upsampling before it (`upsampled`), or with stride 2 (`strided`, and its
+  transpose `transposed`). Computes in the dtype of x.
+  """
+
+  winit: str = 'trunc_normal_in'
+  outscale: float = 1.0
+
+  def __init__(self, units: int, kernel: int):
+    if kernel % 2 == 0:
+      raise ValueError(f'kernel {kernel}: expected an odd number')
+    self.units, self.kernel = units, kernel
+
+  def params(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Kernel and bias (1, 1, 1, units) in the dtype of x."""
+    shape = (self.kernel, self.kernel, x.shape[-1], self.units)
+    recipe = init.Recipe(self.winit, self.outscale)
+    kernel = init.parameter(self, 'kernel', recipe, shape)
+    zeros = init.Recipe('zeros')
+    bias = init.parameter(self, 'bias', zeros, (self.units,))
+    return kernel.astype(x.dtype), utils.along(bias, x)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """(N, H, W, I) -> (N, H, W, units)."""
+    kernel, bias = self.params(x)
+    return conv(x, kernel) + bias
+
+  def pooled(self, x: jax.Array) -> jax.Array:
+    """(N, H, W, I) -> (N, H/2, W/2, units), the maximum of each 2x2 patch."""
+    kernel, bias = self.params(x)
+    x = conv(x, kernel)
+    N, H, W, C = x.shape
+    return x.reshape((N, H // 2, 2, W // 2, 2, C)).max((2, 4)) + bias
+
+  def upsampled(self, x: jax.Array) -> jax.Array:
+    """(N, H, W, I) -> (N, 2H, 2W, units), every input pixel doubled first."""
+    kernel, bias = self.params(x)
+    return upsample_conv(x, kernel) + bias
+
+  def strided(self, x: jax.Array) -> jax.Array:
+    """(N, H, W, I) -> (N, H/2, W/2, units)."""
+    kernel, bias = self.params(x)
+    return conv(x, kernel, stride=2) + bias
+
+  def transposed(self, x: jax.Array) -> jax.Array:
+    """(N, H, W, I) -> (N, 2H, 2W, units)."""
+    kernel, bias = self.params(x)
+    strides = (2, 2)
+    x = jax.lax.conv_transpose(x, kernel, strides, 'SAME', None, _DIMS)
+    return x + bias
+
+
+def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+  """Cross-correlation with SAME padding, (N,H,W,I) -> (N,H/s,W/s,O)."""
+  return jax.lax.conv_general_dilated(
+    x, kernel, (stride, stride), 'SAME', dimension_numbers=_DIMS
+  )
+
+
+def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """conv(nearest 2x upsampling of x, kernel), without the upsampled map.
+
+  Equal pixels let taps be summed before they meet the image: output phase
+  (a, b) of each 2x2 patch is a smaller convolution of the small map. For a
+  5x5 kernel this is one 3x3 convolution to four times the channels: 9 in
+  place of 25 products per output value.
+
+  Args:
+    x: (N, H, W, I).
+    kernel: (k, k, I, O), k odd.
+
+  Returns:
+    (N, 2H, 2W, O).
+  """
+  fold = phases(kernel.shape[0])
+  merged = jnp.einsum(
+    'amk,bnl,klio->mniabo', fold, fold, kernel.astype(jnp.float32)
+  ).astype(x.dtype)
+  N, H, W, _ = x.shape
+  O = kernel.shape[-1]
+  x = conv(x, merged.reshape((*merged.shape[:3], 4 * O)))
+  x = x.reshape((N, H, W, 2, 2, O)).transpose((0, 1, 3, 2, 4, 5))
+  return x.reshape((N, 2 * H, 2 * W, O))
+
+
+@functools.cache
+def phases(size: int) -> np.ndarray:
+  """Which tap of the small kernel a tap of the large one falls on, per phase.
+
+  Output row 2i + a reads upsampled rows 2i + a + d, |d| <= r, which are rows
+  i + floor((a + d) / 2) of the small map.
+
+  Returns:
+    float32 (2 phases, m small taps, size taps) of zeros and ones.
+  """
+  reach = size // 2
+  small = (reach + 1) // 2
+  fold = np.zeros((2, 2 * small + 1, size), np.float32)
+  for a in range(2):
+    for d in range(-reach, reach + 1):
+      fold[a, (a + d) // 2 + small, d + reach] = 1
+  return fold

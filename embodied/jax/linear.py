@@ -1,0 +1,101 @@
+"""Fully connected layers, whole and block-diagonal, and the MLP made of them.
+
+y = Linear(64, name='layer')(x)  # inside nj.pure
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import ninjax as nj
+
+from . import init, internal, utils
+from .norm import Norm, activation
+
+ZEROS = init.Recipe('zeros')
+
+
+class Linear(nj.Module):
+  """x @ kernel + bias over the last axis, (..., I) -> (..., *units).
+
+  Computes in the dtype of x; parameters stay float32.
+  """
+
+  winit: str = 'trunc_normal_in'
+  outscale: float = 1.0
+
+  def __init__(self, units: int | tuple[int, ...]):
+    self.units = (units,) if isinstance(units, int) else tuple(units)
+
+  def params(self, inputs: int) -> tuple[jax.Array, jax.Array]:
+    """Kernel (inputs, units) and bias (units,), float32."""
+    size = math.prod(self.units)
+    recipe = init.Recipe(self.winit, self.outscale)
+    kernel = init.parameter(self, 'kernel', recipe, (inputs, size))
+    bias = init.parameter(self, 'bias', ZEROS, (size,))
+    return kernel, bias
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    kernel, bias = self.params(x.shape[-1])
+    x = x @ kernel.astype(x.dtype)
+    x = x + utils.along(bias, x)
+    return x.reshape((*x.shape[:-1], *self.units))
+
+
+class BlockLinear(nj.Module):
+  """g independent linear maps side by side, (..., I) -> (..., units).
+
+  The input is cut in g contiguous pieces, each multiplied by its own matrix
+  of kernel (g, I/g, units/g); the results are joined, then the bias is added.
+  """
+
+  winit: str = 'trunc_normal_in'
+  outscale: float = 1.0
+
+  def __init__(self, units: int, blocks: int):
+    if units % blocks:
+      raise ValueError(f'{units} units do not divide into {blocks} blocks')
+    self.units, self.blocks = units, blocks
+
+  def params(self, inputs: int) -> tuple[jax.Array, jax.Array]:
+    """Kernel (g, inputs/g, units/g) and bias (units,), float32."""
+    g = self.blocks
+    if inputs % g:
+      raise ValueError(f'{inputs} inputs do not divide into {g} blocks')
+    recipe = init.Recipe(self.winit, self.outscale)
+    shape = (g, inputs // g, self.units // g)
+    kernel = init.parameter(self, 'kernel', recipe, shape)
+    bias = init.parameter(self, 'bias', ZEROS, (self.units,))
+    return kernel, bias
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return self.blockwise(x.reshape((*x.shape[:-1], self.blocks, -1)))
+
+  def blockwise(self, x: jax.Array) -> jax.Array:
+    """The same for an input already cut in blocks, (..., g, I/g)."""
+    assert x.shape[-2] == self.blocks, (x.shape, self.blocks)
+    kernel, bias = self.params(x.shape[-1] * self.blocks)
+    x = jnp.einsum('...gi,gio->...go', x, kernel.astype(x.dtype))
+    x = x.reshape((*x.shape[:-2], self.units))
+    return x + utils.along(bias, x)
+
+
+class MLP(nj.Module):
+  """layers x (linear -> norm -> activation), (..., I) -> (..., units).
+
+  Taps <path>/linear0, <path>/linear1, ... after the activation.
+  """
+
+  act: str = 'silu'
+  norm: str = 'rms'
+  winit: str = 'trunc_normal_in'
+
+  def __init__(self, layers: int, units: int):
+    self.layers, self.units = layers, units
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    for i in range(self.layers):
+      x = self.sub(f'linear{i}', Linear, self.units, winit=self.winit)(x)
+      x = self.sub(f'norm{i}', Norm, self.norm)(x)
+      x = internal.tap(f'{self.path}/linear{i}', activation(self.act)(x))
+    return x

@@ -1,0 +1,109 @@
+"""Bring JAX up: platform, devices, memory, compile cache, other nodes.
+
+For the agent, once per process, before any array is made.
+
+  setup(platform='auto')  # 'cpu' or 'gpu'
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+
+_DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+
+def setup(
+  platform: str = 'auto',
+  mock_devices: int = 0,
+  prealloc: bool = True,
+  jit: bool = True,
+  debug: bool = False,
+  expect_devices: int = 0,
+  coordinator_address: str = '',
+  replica: int = 0,
+  replicas: int = 1,
+  cache: str = '',
+) -> str:
+  """Configure JAX and return the platform in use, 'cpu' or 'gpu'.
+
+  XLA_FLAGS and other variables that the user has set stay as they are.
+
+  Args:
+    platform: auto takes a GPU if JAX sees one; cpu and cuda insist.
+    mock_devices: split the CPU into so many devices, if not 0.
+    prealloc: let JAX reserve most of the GPU memory at once.
+    jit: compile; False runs operation by operation.
+    debug: stop at the first NaN.
+    expect_devices: fail unless JAX sees so many in all, if not 0.
+    coordinator_address: host:port of replica 0; '' on several replicas asks
+      the cluster (SLURM, Open MPI or Kubernetes, by jax.distributed).
+    replica, replicas: index of this process, and their number.
+    cache: folder of compiled programs, kept between runs; '' = none.
+  """
+  if platform not in ('auto', 'cpu', 'cuda'):
+    raise ValueError(f'jax.platform {platform!r}: expected auto, cpu or cuda')
+  if not prealloc:
+    os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+  if platform != 'auto':
+    jax.config.update('jax_platforms', platform)
+  if mock_devices:
+    jax.config.update('jax_num_cpu_devices', mock_devices)
+  jax.config.update('jax_disable_jit', not jit)
+  jax.config.update('jax_debug_nans', debug)
+  if cache:
+    pathlib.Path(cache).mkdir(parents=True, exist_ok=True)
+    jax.config.update('jax_compilation_cache_dir', cache)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  if replicas > 1:
+    distribute(coordinator_address, replica, replicas)
+  backend = _backend(platform)
+  if expect_devices and jax.device_count() != expect_devices:
+    raise ValueError(
+      f'jax.expect_devices {expect_devices}: JAX sees {jax.device_count()} '
+      f'{backend} devices'
+    )
+  return backend
+
+
+def _backend(platform: str) -> str:
+  try:
+    return jax.default_backend()
+  except RuntimeError as error:
+    if platform != 'cuda':
+      raise
+    raise ValueError(
+      'jax.platform cuda: JAX sees no GPU; use --jax.platform cpu'
+    ) from error
+
+
+def distribute(address: str, replica: int, replicas: int) -> None:
+  """Join the other processes of this run, once per process.
+
+  Under SLURM the address, the number of processes and this one's index are
+  read from its environment where they are not given.
+  """
+  if jax.distributed.is_initialized():
+    return
+  if address:
+    jax.distributed.initialize(address, replicas, replica)
+  else:
+    jax.distributed.initialize()
+  if jax.process_count() != replicas:
+    raise ValueError(
+      f'replicas {replicas}: {jax.process_count()} processes have joined'
+    )
+
+
+def dtype_of(name: str, backend: str) -> jnp.dtype:
+  """The compute dtype: auto is float32 on the CPU, bfloat16 on a GPU."""
+  if name == 'auto':
+    name = 'float32' if backend == 'cpu' else 'bfloat16'
+  if name not in _DTYPES:
+    raise ValueError(
+      f'jax.compute_dtype {name!r}: expected auto, float32 or bfloat16'
+    )
+  return jnp.dtype(_DTYPES[name])
