@@ -244,7 +244,7 @@ class ChunkFiles:
   def _read_npz(self, name: str, length: int) -> dict | None:
     path = self.directory / name
     try:
-      with np.load(path, allow_pickle=False) as file:
+      with path.open('rb') as raw, np.load(raw) as file:
         data = {key: file[key] for key in file.files}
       if not data or min(len(x) for x in data.values()) < length:
         raise ValueError(f'fewer than {length} steps')

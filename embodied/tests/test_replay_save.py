@@ -1,0 +1,416 @@
+"""Saving a replay: exact, atomic, bounded on disk, readable by others."""
+
+import os
+import pathlib
+import pickle
+import resource
+import shutil
+
+import elements
+import numpy as np
+import pytest
+
+from embodied.core.replay import Replay
+from embodied.tests.counting import step_of
+from embodied.tests.test_replay import check, fill, written
+
+PRIO = {'initial': 1.0, 'zero_on_sample': True}
+
+
+def make(path, length=5, chunksize=8, **kwargs):
+  return Replay(length, directory=path, chunksize=chunksize, **kwargs)
+
+
+def train(replay, start, stop, value=0):
+  """What a run does: add, sample, write back."""
+  seen = []
+  for number in range(start, stop):
+    fill(replay, 1, workers=2, start=number)
+    if len(replay) > 10:
+      batch = replay.sample(3)
+      batch_id = batch.pop('stepid')
+      seen.append(batch)
+      latent = batch['latent'] + number
+      priority = batch['latent'][..., 0]
+      replay.update(
+        {'stepid': batch_id, 'latent': latent, 'priority': priority}
+      )
+  return seen
+
+
+def restart(replay, state, **kwargs):
+  """A new process: only the files and the pickled state are left."""
+  new = make(replay._files.directory, **kwargs)
+  new.load(pickle.loads(pickle.dumps(state)))
+  return new
+
+
+def assert_equal(left, right):
+  assert len(left) == len(right) > 0
+  for a, b in zip(left, right, strict=True):
+    assert a.keys() == b.keys()
+    for key in a:
+      assert np.array_equal(a[key], b[key]), key
+
+
+def names(path):
+  return sorted(
+    str(x.relative_to(path)) for x in path.rglob('*') if x.is_file()
+  )
+
+
+@pytest.mark.parametrize(
+  'kwargs',
+  [
+    {},
+    {'online': True},
+    {'online': True, 'capacity': 30},
+    {'fracs': {'recency': 1.0}},
+    {'fracs': {'priority': 1.0}, 'prio': PRIO, 'capacity': 40},
+    {'fracs': {'uniform': 0.5, 'priority': 0.5}, 'prio': PRIO},
+  ],
+  ids=['uniform', 'online', 'evicting', 'recency', 'priority', 'mixture'],
+)
+def test_resumed_is_the_same_as_uninterrupted(tmp_path, kwargs):
+  whole = make(None, **kwargs)
+  expected = train(whole, 0, 90)
+  replay = make(tmp_path, **kwargs)
+  seen = []
+  for start in (0, 13, 16, 47, 48):  # within chunks, at borders, twice at once
+    stop = {0: 13, 13: 16, 16: 47, 47: 48, 48: 90}[start]
+    seen += train(replay, start, stop)
+    state = replay.save()()
+    replay = restart(replay, state, **kwargs)
+  assert_equal(seen, expected)
+  assert len(replay) == len(whole)
+  assert replay.stats()['chunks'] == whole.stats()['chunks']
+  assert_equal(
+    [{k: v for k, v in replay.sample(50).items() if k != 'stepid'}],
+    [{k: v for k, v in whole.sample(50).items() if k != 'stepid'}],
+  )
+
+
+def test_saving_changes_nothing_and_loading_twice_changes_nothing(tmp_path):
+  replay = make(tmp_path, online=True, capacity=40)
+  train(replay, 0, 50)
+  state = replay.save()()
+  other = restart(replay, state, online=True, capacity=40)
+  memory = other.stats()['ram_gb']
+  other.load(state)
+  other.load(state)
+  assert other.stats()['ram_gb'] == memory == replay.stats()['ram_gb']
+  assert len(other) == len(replay)
+  again = other.save()()
+  assert again.keys() == state.keys()
+  assert again['chunks'] == state['chunks']
+  assert np.array_equal(again['items'], state['items'])
+  for key in state.keys() - {'chunks', 'items', 'time'}:
+    assert again[key] == state[key], key
+
+
+def test_state_is_plain(tmp_path):
+  replay = make(tmp_path, online=True, fracs={'priority': 1.0}, prio=PRIO)
+  train(replay, 0, 30)
+
+  def walk(value):
+    if isinstance(value, dict):
+      for key, inner in value.items():
+        assert type(key) in (str, int), key
+        walk(inner)
+    elif isinstance(value, list):
+      for inner in value:
+        walk(inner)
+    else:
+      plain = (str, int, float, bool, type(None), np.ndarray)
+      assert type(value) in plain, (type(value), value)
+
+  walk(replay.save()())
+
+
+def test_files_have_the_names_and_keys_others_expect(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 20, workers=2)
+  replay.save()()
+  files = sorted(tmp_path.glob('*.npz'))
+  assert len(files) == 6
+  succs = {}
+  for path in files:
+    time, uuid, succ, length = path.stem.split('-')
+    assert len(time) == 22
+    assert time[8] == 'T'
+    assert time[15] == 'F'
+    with np.load(path, allow_pickle=False) as file:
+      assert set(file.files) == {*step_of(0, 0), 'stepid'}
+      assert all(len(file[k]) == int(length) for k in file.files)
+      number = file['number']
+      want = elements.UUID(uuid).value
+      assert (file['stepid'][:, :16] == np.frombuffer(want, np.uint8)).all()
+    assert (np.diff(number) == 1).all()
+    succs[uuid] = (succ, int(number[0]), int(length))
+  for succ, start, length in succs.values():
+    if start + length < 20:
+      assert succs[succ][1] == start + length
+    else:
+      assert succ == '0' * 22
+
+
+def foreign_chunks(path, lengths, drop_latents=False):
+  """Chunk files as the published program leaves them: cut at each save."""
+  uuids = [elements.UUID() for _ in lengths]
+  number = 0
+  for i, length in enumerate(lengths):
+    steps = [step_of(0, number + j) for j in range(length)]
+    data: dict = {k: np.stack([x[k] for x in steps]) for k in steps[0]}
+    succ = uuids[i + 1] if i + 1 < len(lengths) else elements.UUID(0)
+    index = np.arange(length, dtype='>u4').view(np.uint8).reshape(-1, 4)
+    prefix = np.tile(np.frombuffer(uuids[i].value, np.uint8), (length, 1))
+    data['stepid'] = np.concatenate([prefix, index], 1)
+    time = f'20260525T1200{i:02d}F000000'
+    np.savez_compressed(path / f'{time}-{uuids[i]}-{succ}-{length}.npz', **data)
+    number += length
+
+
+def test_files_of_the_published_program_load_without_a_state(tmp_path):
+  foreign_chunks(tmp_path, [8, 3, 1, 8, 2])
+  replay = make(tmp_path)
+  replay.load(None)
+  assert len(replay) == 22 - 4
+  batch = replay.sample(300)
+  check(batch, 5)
+  assert set(batch['number'][:, 0]) == set(range(18))
+  written(replay, batch, 500)
+  assert (replay.sample(9)['latent'] >= 500).all()
+  fill(replay, 300, start=1000)
+  replay.capacity = 20
+  fill(replay, 1, start=1300)
+  assert replay.sample(100)['number'].min() > 1000
+
+
+def test_only_the_newest_files_are_read_up_to_capacity(tmp_path):
+  foreign_chunks(tmp_path, [8] * 20)
+  replay = make(tmp_path, capacity=20)
+  replay.load(None)
+  assert len(replay) == 20
+  assert replay.stats()['chunks'] <= 4
+  assert replay.sample(200)['number'].max() == 159
+  assert len(names(tmp_path)) == 20
+  replay.save()()
+  assert len(names(tmp_path)) == 20  # What was not ours is still there.
+
+
+def test_unreadable_files_are_skipped_with_a_notice(tmp_path, capsys):
+  foreign_chunks(tmp_path, [8, 8, 8])
+  broken = sorted(tmp_path.glob('*.npz'))[1]
+  broken.write_bytes(broken.read_bytes()[:300])
+  (tmp_path / 'notes.npz').write_bytes(b'not ours')
+  replay = make(tmp_path)
+  replay.load(None)
+  notice = capsys.readouterr().err
+  assert broken.name in notice
+  assert 'notes.npz' in notice
+  batch = replay.sample(100)
+  check(batch, 5)
+  assert set(batch['number'][:, 0]) == {0, 1, 2, 3, 16, 17, 18, 19}
+
+
+def test_a_lost_file_takes_only_its_sequences(tmp_path, capsys):
+  replay = make(tmp_path, online=True)
+  fill(replay, 60, workers=2)
+  state = replay.save()()
+  lost = state['chunks'][4]
+  (tmp_path / lost['file']).unlink()
+  other = restart(replay, state, online=True)
+  assert lost['file'] in capsys.readouterr().err
+  assert len(other) == len(replay) - 8 - 4
+  for _ in range(4):
+    check(other.sample(50), 5)
+  fill(other, 50, workers=2, start=60)
+  check(other.sample(100), 5)
+
+
+def test_a_lost_patch_takes_only_the_updates(tmp_path, capsys):
+  replay = make(tmp_path)
+  fill(replay, 24)
+  replay.save()()
+  written(replay, replay.sample(300), 1000)
+  state = replay.save()()
+  for path in tmp_path.glob('updates/*'):
+    path.unlink()
+  other = restart(replay, state)
+  assert 'updates' in capsys.readouterr().err
+  assert len(other) == len(replay)
+  check(other.sample(20), 5)
+
+
+def test_what_was_written_back_is_saved_without_rewriting_the_images(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 24)
+  replay.save()()
+  chunks = {x: os.stat(x).st_mtime_ns for x in tmp_path.glob('*.npz')}
+  written(replay, replay.sample(300), 1000)
+  state = replay.save()()
+  assert {x: os.stat(x).st_mtime_ns for x in tmp_path.glob('*.npz')} == chunks
+  patch = next(tmp_path.glob('updates/*.npz'))
+  with np.load(patch) as file:
+    assert file.files == ['latent']
+  other = restart(replay, state)
+  assert (other.sample(50)['latent'] >= 1000).all()
+  # And once more, on top of a loaded patch.
+  written(other, other.sample(300), 5000)
+  third = restart(other, other.save()())
+  assert (third.sample(50)['latent'] >= 5000).all()
+  # Files without a state give the newest values, too.
+  fourth = make(tmp_path)
+  fourth.load(None)
+  assert (fourth.sample(50)['latent'] >= 5000).all()
+
+
+def test_updates_can_be_left_out(tmp_path):
+  replay = make(tmp_path, save_updates=False)
+  fill(replay, 24)
+  replay.save()()
+  written(replay, replay.sample(300), 1000)
+  state = replay.save()()
+  assert not (tmp_path / 'updates').exists()
+  assert (restart(replay, state).sample(50)['latent'] < 1000).all()
+
+
+def test_a_snapshot_is_of_its_moment_whatever_is_written_later(tmp_path):
+  replay = make(tmp_path, online=True)
+  train(replay, 0, 30)
+  twin = make(tmp_path / 'twin', online=True)
+  train(twin, 0, 30)
+  twin_state = twin.save()()
+  finish = replay.save()
+  train(replay, 30, 60)  # adds, samples and writes back before the disk does
+  state = finish()
+  left = train(restart(replay, state, online=True), 30, 50)
+  right = train(restart(twin, twin_state, online=True), 30, 50)
+  assert_equal(left, right)
+
+
+def test_disk_use_is_bounded_and_open_chunks_leave_no_old_files(tmp_path):
+  replay = make(tmp_path, capacity=40)
+  for start in range(0, 200, 3):
+    train(replay, start, start + 3)
+    state = replay.save()()
+    files = names(tmp_path)
+    needed = {x[k] for x in state['chunks'] for k in ('file', 'patch') if x[k]}
+    assert needed <= set(files)
+    assert len(files) <= 2 * len(needed) + 8
+  assert not [x for x in files if 'tmp' in x]
+
+
+def test_the_save_before_is_intact_until_the_next_one_is_done(tmp_path):
+  replay = make(tmp_path, capacity=60, online=True)
+  train(replay, 0, 50)
+  first = replay.save()()
+  shutil.copytree(tmp_path, tmp_path / 'copy')
+  reference = make(tmp_path / 'copy', capacity=60, online=True)
+  reference.load(first)
+  train(replay, 50, 120)
+  replay.save()()  # complete, but its checkpoint is never finished
+  train(replay, 120, 130)
+  old = restart(replay, first, capacity=60, online=True)
+  assert_equal(train(old, 50, 80), train(reference, 50, 80))
+
+
+def test_leftovers_of_a_lost_future_are_removed(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 20)
+  state = replay.save()()
+  fill(replay, 100, start=20)
+  written(replay, replay.sample(300), 1000)
+  replay.save()()  # and then the machine dies, before the checkpoint is done
+  other = restart(replay, state)
+  assert len(other) == 16
+  fill(other, 5, start=20)
+  other.save()()
+  other.save()()
+  newest = make(tmp_path)
+  newest.load(None)
+  assert len(newest) == 21
+  assert newest.sample(100)['latent'].max() < 1000
+
+
+def full_disk(limit):
+  """Every file above `limit` bytes fails, as on a full disk or quota."""
+  resource.setrlimit(
+    resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+  )
+
+
+def test_a_full_disk_is_a_clear_error_and_keeps_the_last_save(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 20)
+  state = replay.save()()
+  before = names(tmp_path)
+  fill(replay, 30, start=20)
+  soft = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+  full_disk(100)
+  try:
+    with pytest.raises(OSError, match='Cannot save the replay.*intact.*Free'):
+      replay.save()()
+  finally:
+    full_disk(soft)
+  assert names(tmp_path) == before
+  assert len(restart(replay, state)) == 16
+  # With room again, the same process goes on.
+  assert len(restart(replay, replay.save()())) == 46
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+  (tmp_path / 'file').write_text('in the way')
+  replay = make(tmp_path / 'file' / 'replay')
+  fill(replay, 20)
+  with pytest.raises(OSError, match='Cannot save the replay'):
+    replay.save()()
+
+
+def test_other_steps_on_disk_are_refused_by_name(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 20)
+  state = replay.save()()
+  other = make(tmp_path)
+  step = step_of(0, 0)
+  other.add({**step, 'image': np.zeros((4, 4, 3), np.uint8)})
+  with pytest.raises(ValueError, match=r'image is uint8\[2, 2, 3\].*4, 4'):
+    other.load(state)
+
+
+def test_another_length_keeps_the_steps(tmp_path, capsys):
+  replay = make(tmp_path, length=5)
+  fill(replay, 40, workers=2)
+  state = replay.save()()
+  other = make(tmp_path, length=9)
+  other.load(state)
+  assert '9 steps now, 5 before' in capsys.readouterr().err
+  assert len(other) == 2 * 32
+  check(other.sample(100), 9)
+
+
+def test_a_smaller_capacity_and_chunksize_apply_on_resume(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 60, workers=2)
+  state = replay.save()()
+  other = restart(replay, state, capacity=20, chunksize=4)
+  assert len(other) == 20
+  fill(other, 30, workers=2, start=60)
+  batch = other.sample(100)
+  check(batch, 5)
+  assert batch['number'].min() == 90 - 10 - 4
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+  replay = make(tmp_path)
+  with pytest.raises(ValueError, match='format 99'):
+    replay.load({'format': 99})
+
+
+def test_without_a_directory_nothing_is_saved(tmp_path):
+  replay = Replay(3)
+  fill(replay, 10)
+  assert replay.save()() is None
+  replay.load(None)
+  assert len(replay) == 8
+  assert not names(pathlib.Path(tmp_path))
