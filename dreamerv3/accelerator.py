@@ -48,7 +48,7 @@ def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
   """Platform for JAX, 'cpu' or 'cuda', and a line that says why.
 
   Args:
-    wanted: auto, cpu or cuda (gpu means the same).
+    wanted: auto, cpu or cuda.
 
   Raises:
     UserError: cuda where there is none.
@@ -66,7 +66,7 @@ def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
     if number
     else 'no GPU is visible'
   )
-  if wanted in ('cuda', 'gpu'):
+  if wanted == 'cuda':
     raise UserError(
       f'--jax.platform {wanted} cannot be had ({why}); --jax.platform cpu runs '
       'on the CPU.'

@@ -14,7 +14,7 @@ from dreamerv3.data.errors import UserError
 Rule = tuple[str, Callable[[Any], bool], str]
 
 OUTPUTS = ('jsonl', 'tensorboard', 'wandb')
-DTYPES = ('auto', 'bfloat16', 'float16', 'float32')
+DTYPES = ('auto', 'bfloat16', 'float32')
 
 
 def _regex(value: str) -> bool:
@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
     r'|agent\.opt\.beta[12]',
     *_SHARE,
   ),
-  (r'jax\.platform', *_among('auto', 'cpu', 'cuda', 'gpu')),
+  (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
   (r'eval_trajectory\.dtype', *_among('float16', 'float32')),
   (r'agent\.opt\.schedule', *_among('const', 'linear', 'cosine')),

@@ -3,23 +3,22 @@
 The replay is exact (bytes per step times steps), parameters and optimizer
 are counted, activations are estimated (docs/training.md has the measurements).
 
-  need = estimate(config, obs_space, act_space, state_bytes, itemsize=4)
+  need = estimate(config, obs_space, act_space, state_bytes, on_gpu=False)
   print_estimate(need, host_bytes, gpu_bytes)
 """
 
 import dataclasses
-import math
 import sys
 from collections.abc import Mapping
 
 import elements
 import numpy as np
 
+from embodied.core.replay import memory_estimate
+
 GIB = 1024**3
 # What Python, JAX and its compiler take before any of ours.
 PROCESS = 1.0 * GIB
-# Bytes per step that the replay stores beside spaces and latents: step id.
-STEPID = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +66,13 @@ def estimate(
     state: Bytes of parameters, slow critic and optimizer.
     on_gpu: Whether training happens on a GPU.
   """
-  # Sequences begin at every step of each environment's stream.
-  steps = int(min(config.run.steps, config.replay.size))
   itemsize = 4 if _dtype(config, on_gpu) == 'float32' else 2
   return Need(
-    replay=steps * step_bytes(config, obs_space, act_space),
+    replay=replay_bytes(config, obs_space, act_space),
     state=state,
     activations=activation_bytes(config, obs_space, itemsize),
     on_gpu=on_gpu,
-    steps=steps,
+    steps=int(min(config.run.steps, config.replay.size)),
   )
 
 
@@ -85,21 +82,26 @@ def _dtype(config: elements.Config, on_gpu: bool) -> str:
   return auto if wanted == 'auto' else wanted
 
 
-def step_bytes(
+def replay_bytes(
   config: elements.Config,
   obs_space: Mapping[str, elements.Space],
   act_space: Mapping[str, elements.Space],
 ) -> int:
-  """Bytes of one step in the replay: observation, action, latents, id."""
+  """Bytes of the replay at the end: observations, actions and latents."""
   rssm = config.agent.dyn.rssm
-  spaces = [v for k, v in obs_space.items() if not k.startswith('log/')]
-  spaces += [v for k, v in act_space.items() if k != 'reset']
-  stored = sum(_bytes(x) for x in spaces)
-  return stored + 4 * (rssm.deter + rssm.stoch * rssm.classes) + STEPID
-
-
-def _bytes(space: elements.Space) -> int:
-  return int(np.dtype(space.dtype).itemsize * math.prod(space.shape))
+  latents = {
+    'dyn/deter': elements.Space(np.float32, (rssm.deter,)),
+    'dyn/stoch': elements.Space(np.float32, (rssm.stoch, rssm.classes)),
+  }
+  actions = {k: v for k, v in act_space.items() if k != 'reset'}
+  return memory_estimate(
+    {**obs_space, **actions, **latents},
+    config.run.steps,
+    config.replay.size,
+    config.run.envs,
+    config.replay_context + config.consec_train * config.batch_length,
+    config.replay.chunksize,
+  )
 
 
 def activation_bytes(

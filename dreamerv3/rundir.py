@@ -158,8 +158,6 @@ def changes(
 def _grave(key: str, then: Any, now: Any) -> bool:
   if key == 'agent.opt.wd':  # weight decay is a stage of the optimizer
     return bool(then > 0) != bool(now > 0)
-  if key == 'jax.compute_dtype':  # loss scaling has parameters of its own
-    return 'float16' in (then, now)
   return bool(SHAPES.fullmatch(key))
 
 

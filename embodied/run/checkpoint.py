@@ -99,7 +99,8 @@ class Checkpoint:
     snapshot = {name: part.save() for name, part in self.parts.items()}
     stamp = datetime.datetime.now(datetime.UTC).strftime('%Y%m%dT%H%M%SF%f')
     path = self.folder / stamp
-    self.job = self.worker.submit(self._write, path, snapshot, step)
+    self.keep.add(step)
+    self.job = self.worker.submit(self._write, path, snapshot)
     return path
 
   def load_latest(self) -> pathlib.Path | None:
@@ -127,9 +128,7 @@ class Checkpoint:
     finally:
       self.worker.shutdown()
 
-  def _write(
-    self, path: pathlib.Path, snapshot: dict[str, Any], step: int
-  ) -> None:
+  def _write(self, path: pathlib.Path, snapshot: dict[str, Any]) -> None:
     try:
       path.mkdir(parents=True)
       for name, value in snapshot.items():
@@ -151,11 +150,10 @@ class Checkpoint:
         'command again',
         str(path),
       ) from e
-    self._clean(path, step)
+    self._clean(path)
 
-  def _clean(self, newest: pathlib.Path, step: int) -> None:
+  def _clean(self, newest: pathlib.Path) -> None:
     """Removes what neither the schedule nor a resume needs."""
-    self.keep.add(step)
     for old in sorted(self.folder.iterdir()):
       if old.is_dir() and old != newest and not self._wanted(old):
         # Without `done` first: a kill in between leaves no false checkpoint.

@@ -106,15 +106,25 @@ class Episodes:
     self.frames = frames
     self.prefix = prefix
     self.running: dict[int, _Episode] = {}
+    self.numbers: dict[int, int] = {}  # episode that a worker plays
     self.scores: list[float] = []
 
   def __call__(self, step: Mapping[str, Any], worker: int) -> None:
     if step['is_first'] or worker not in self.running:
       self.running[worker] = _Episode()
+    if 'log/episode' in step:
+      self.numbers[worker] = int(step['log/episode'])
     episode = self.running[worker]
     episode.add(step, video=worker == 0, frames=self.frames)
     if step['is_last']:
       self._end(self.running.pop(worker))
+
+  def save(self) -> dict[int, int]:
+    # Running episodes end with the process: a resumed run resets.
+    return dict(self.numbers)
+
+  def load(self, data: Mapping[int, int]) -> None:
+    self.numbers = dict(data)
 
   def _end(self, episode: '_Episode') -> None:
     score = float(sum(episode.rewards))

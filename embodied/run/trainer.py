@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import elements
+import numpy as np
 
 from embodied.core import clock
 from embodied.core.driver import Driver
@@ -29,7 +30,8 @@ class Trainer:
     replays: Where steps go and batches come from, by the name of its file in
       the checkpoint. The first one is trained on; an optional second one
       holds evaluation episodes.
-    make_env: Called with the index of an environment.
+    make_env: Called with the index of an environment and, in a resumed run,
+      with the number of its next episode.
     make_stream: Called with (replay, 'train' | 'report').
     make_logger: Called with (step counter, step of the resumed checkpoint or
       None) once that is known.
@@ -62,17 +64,23 @@ class Trainer:
     }
     self.means = {'train': metrics.Mean(), 'episodes': metrics.Mean()}
     self.rates = {'policy': metrics.Rate(), 'train': metrics.Rate()}
+    self.episodes = metrics.Episodes(
+      lambda values: self.logger.add(values),
+      self.means['episodes'],
+      args.log_keys,
+    )
+    self.late = Late()
+    self.logged = self.saved = -1  # steps of the last ones
     self.usage = Usage(**args.usage)
     self.streams = {
-      'train': make_stream(self.replay, 'train'),
-      'report': make_stream(self.replay, 'report'),
+      x: agent.stream(make_stream(self.replay, x)) for x in ('train', 'report')
     }
     self.carries = {
       'train': agent.init_train(args.batch_size),
       'report': agent.init_report(args.batch_size),
     }
     for other in others:
-      self.streams['eval'] = make_stream(other, 'report')
+      self.streams['eval'] = agent.stream(make_stream(other, 'report'))
       self.carries['eval'] = agent.init_report(args.batch_size)
     self.checkpoint = checkpoint.Checkpoint(
       self.folder, self._parts(), args.ckpt_keep, before_done=self._flush
@@ -89,6 +97,7 @@ class Trainer:
     state |= {f'rate_{k}': v for k, v in self.rates.items()}
     state |= {f'stream_{k}': v for k, v in self.streams.items()}
     state |= {'updates': self.updates, 'ratio': self.ratio}
+    state |= {'episodes': self.episodes, 'late': self.late}
     return {
       'step': self.step,
       'agent': self.agent,
@@ -106,12 +115,14 @@ class Trainer:
       )
     return bool(found)
 
-  def _make_driver(self, make_env: Callable[[int], Any]) -> Driver:
-    makes = [functools.partial(make_env, i) for i in range(self.args.envs)]
+  def _make_driver(self, make_env: Callable[..., Any]) -> Driver:
+    # The episode that was under way is lost; a resumed run plays the next.
+    played = self.episodes.numbers
+    makes = [
+      functools.partial(make_env, i, played.get(i, 0) + 1 if played else 0)
+      for i in range(self.args.envs)
+    ]
     driver = Driver(makes, parallel=not self.args.debug)
-    self.episodes = metrics.Episodes(
-      self.logger.add, self.means['episodes'], self.args.log_keys
-    )
     driver.on_step(self._count)
     driver.on_step(self._store)
     driver.on_step(self.episodes)
@@ -140,6 +151,8 @@ class Trainer:
       self.carries['train'], outs, mets = self.agent.train(
         self.carries['train'], batch
       )
+      if not outs and not mets:
+        outs, mets = self.late.take()
       self.updates.increment()
       self.rates['train'].step(self.batch_steps)
       if 'replay' in outs:
@@ -199,9 +212,10 @@ class Trainer:
 
   def _finish(self) -> None:
     """Nothing of the run is lost at its end, whatever the clocks say."""
-    self.log()
-    self.checkpoint.wait()
-    self.save()
+    if self.logged != int(self.step):
+      self.log()
+    if self.saved != int(self.step):
+      self.save()
     self.checkpoint.wait()
 
   def _tell_progress(self) -> None:
@@ -233,12 +247,15 @@ class Trainer:
     timers = elements.timer.stats()
     if 'summary' in timers:
       add({'timer': timers['summary']})
+    self.logged = int(self.step)
     self.logger.write()
 
   def save(self) -> None:
     """Snapshot now, disk later; logs of earlier steps are written first."""
     self.logger.write()
-    self.checkpoint.save(int(self.step))
+    self.late.put(self.agent)
+    self.saved = int(self.step)
+    self.checkpoint.save(self.saved)
 
   def _flush(self) -> None:
     self.logger.flush()
@@ -252,6 +269,36 @@ class Trainer:
         self.logger.close()
       finally:
         self.driver.close()
+
+
+class Late:
+  """Results of an update that an agent keeps until the next one.
+
+  A save takes them from the agent, so that they are not lost, and they are
+  used when the next update would have brought them: saving changes nothing.
+  """
+
+  def __init__(self) -> None:
+    self.outs: dict[str, Any] = {}
+    self.mets: dict[str, Any] = {}
+
+  def put(self, agent: Any) -> None:
+    if hasattr(agent, 'flush'):
+      outs, mets = agent.flush()
+      if outs or mets:
+        self.outs, self.mets = outs, mets
+
+  def take(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    outs, mets = self.outs, self.mets
+    self.outs, self.mets = {}, {}
+    return outs, mets
+
+  def save(self) -> dict[str, Any]:
+    mets = {k: float(v) for k, v in self.mets.items() if np.ndim(v) == 0}
+    return {'outs': self.outs, 'mets': mets}
+
+  def load(self, data: dict[str, Any]) -> None:
+    self.outs, self.mets = data['outs'], data['mets']
 
 
 class Parts:

@@ -1,0 +1,206 @@
+"""Makes the parts of a run from its settings: agent, environments, replay.
+
+For main.py and the scripts that it starts:
+
+  make_env = factory('env', config)
+  env = make_env(0)
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import elements
+import psutil
+
+from dreamerv3 import accelerator, memory
+from dreamerv3.data.errors import UserError
+from embodied.core import base, logging, streams
+from embodied.core.random_agent import RandomAgent
+from embodied.core.replay import Replay
+from embodied.core.wrappers import standard
+from embodied.envs import registry
+
+SCORES = r'^episode/(score|achievement_)'
+
+
+def factory(name: str, config: elements.Config) -> Callable[..., Any]:
+  """The function make_<name> with the settings filled in."""
+  return functools.partial(FACTORIES[name], config)
+
+
+def make_env(config: elements.Config, index: int, episode: int = 0) -> base.Env:
+  """Environment number `index` of the run.
+
+  Args:
+    index: Gives it its own seed, hash((seed, index)).
+    episode: The one to play first, if not the first; a resumed run goes on
+      with new worlds.
+  """
+  suite = config.task.partition('_')[0]
+  settings = dict(config.env.get(suite, {}))
+  if settings.pop('use_seed', False):
+    settings['seed'] = registry.env_seed(config.seed, index)
+  if settings.pop('use_logdir', False):
+    settings['logdir'] = pathlib.Path(config.logdir) / f'env{index}'
+  try:
+    env = registry.make(config.task, **settings)
+  except ValueError as e:
+    raise UserError(f'--task {config.task}: {e}') from e
+  if episode and hasattr(env, 'set_episode'):
+    env.set_episode(episode)
+  return standard(env)
+
+
+def make_agent(config: elements.Config) -> base.Agent:
+  """The agent for the spaces of the task; says what memory it will need."""
+  env = make_env(config, 0)
+  obs_space = {k: v for k, v in env.obs_space.items() if k[:4] != 'log/'}
+  act_space = {k: v for k, v in env.act_space.items() if k != 'reset'}
+  env.close()
+  if config.random_agent:
+    return RandomAgent(obs_space, act_space, config.seed)
+  # Not at the top: JAX comes up only where an agent is made.
+  from dreamerv3.agent import Agent
+
+  common = {k: config[k] for k in AGENT}
+  try:
+    agent = Agent(
+      obs_space, act_space, elements.Config(**config.agent, **common)
+    )
+  except ValueError as e:
+    raise UserError(f'The agent cannot be made: {e}') from e
+  if config.script.startswith('train'):
+    _tell_memory(config, obs_space, act_space, agent)
+  return agent
+
+
+# Settings beside the block `agent` that the agent reads.
+AGENT = (
+  'logdir', 'seed', 'jax', 'batch_size', 'batch_length', 'replay_context',
+  'report_length', 'replica', 'replicas',
+)  # fmt: skip
+
+
+def _tell_memory(
+  config: elements.Config, obs_space: Any, act_space: Any, agent: Any
+) -> None:
+  gpus = accelerator.find_gpus().memory
+  on_gpu = config.jax.platform == 'cuda'
+  state = sum(x.nbytes for x in agent.state.values())
+  need = memory.estimate(config, obs_space, act_space, state, on_gpu)
+  host = psutil.virtual_memory().available
+  memory.print_estimate(need, host, gpus[0] if gpus else 0)
+
+
+def make_replay(
+  config: elements.Config, folder: pathlib.Path, share: float = 1.0
+) -> Replay:
+  """A replay that saves to a folder.
+
+  Args:
+    share: Of `replay.size`.
+  """
+  length = config.consec_train * config.batch_length + config.replay_context
+  return Replay(
+    length,
+    int(config.replay.size * share),
+    folder,
+    chunksize=config.replay.chunksize,
+    online=config.replay.online,
+    fracs=config.replay.fracs,
+    prio=config.replay.prio,
+    recexp=config.replay.recexp,
+    seed=config.seed,
+  )
+
+
+def make_stream(
+  config: elements.Config, replay: Replay, mode: str
+) -> base.Stream:
+  """Batches for `agent.train` or `agent.report`.
+
+  Args:
+    mode: train or report.
+  """
+  train = mode == 'train'
+  return streams.Consec(
+    streams.Replayed(replay, config.batch_size, mode),
+    length=config.batch_length if train else config.report_length,
+    consec=config.consec_train if train else config.consec_report,
+    prefix=config.replay_context,
+  )
+
+
+def make_logger(
+  config: elements.Config, step: Any, resumed: int | None = None
+) -> logging.Logger:
+  """Outputs of the run, in its logdir.
+
+  Args:
+    step: Counter of environment steps.
+    resumed: Step of the checkpoint that the run continues from; what was
+      logged after it will happen again and is dropped.
+  """
+  logdir = pathlib.Path(config.logdir)
+  if not config.script.startswith('train'):
+    logdir = logdir / config.script
+  logdir.mkdir(parents=True, exist_ok=True)
+  if resumed is not None:
+    for name in ('metrics.jsonl', 'scores.jsonl'):
+      dropped = logging.truncate_jsonl(logdir / name, resumed)
+      if dropped:
+        print(f'Dropped {dropped} lines of {name} after step {resumed}.')
+  elements.timer.global_timer.enabled = config.logger.timer
+  outputs: list[logging.Output] = [logging.Terminal(config.logger.filter)]
+  outputs.append(
+    logging.Videos(logdir / 'report', '^(report|eval)/', config.logger.fps)
+  )
+  if 'jsonl' in config.logger.outputs:
+    outputs.append(logging.JsonLines(logdir / 'metrics.jsonl'))
+    outputs.append(logging.JsonLines(logdir / 'scores.jsonl', SCORES))
+  if 'tensorboard' in config.logger.outputs:
+    purge = None if resumed is None else resumed + 1
+    outputs.append(logging.TensorBoard(logdir, config.logger.fps, purge))
+  if 'wandb' in config.logger.outputs:
+    outputs.append(_wandb(config))
+  return logging.Logger(step, outputs)
+
+
+def _wandb(config: elements.Config) -> logging.Output:
+  name = pathlib.Path(config.logdir).name
+  return logging.WandB(
+    project='dreamerv3', name=name, id=name, group=config.method,
+    config=config.flat, resume='allow',
+  )  # fmt: skip
+
+
+FACTORIES: dict[str, Callable[..., Any]] = {
+  'agent': make_agent,
+  'env': make_env,
+  'replay': make_replay,
+  'stream': make_stream,
+  'logger': make_logger,
+}
+
+
+def platform(config: elements.Config) -> elements.Config:
+  """Settles `jax.platform` and says which it is."""
+  if config.random_agent:
+    return config
+  chosen, line = accelerator.choose(config.jax.platform)
+  print(line)
+  return config.update({'jax.platform': chosen})
+
+
+def run_args(config: elements.Config) -> elements.Config:
+  """Settings of the run loops: the block `run` and what they share."""
+  suite = config.task.partition('_')[0]
+  logs = config.env.get(suite, {}).get('logs', False)
+  shared = ('logdir', 'batch_size', 'batch_length', 'consec_report')
+  return elements.Config(
+    **config.run,
+    **{k: config[k] for k in shared},
+    log_keys='' if logs else '^log/reward$',
+  )
