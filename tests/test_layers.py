@@ -23,8 +23,11 @@ LIBRARIES = JAX | HEAVY | {
 
 AGENT_FILES = (
     'agent', 'rssm', 'encoder', 'decoder', 'losses', 'report', 'taps',
+    'rollouts',
 )  # fmt: skip
-AGENT_SCRIPTS = ('make', 'config', 'eval_trajectory', 'dream_decode')
+AGENT_SCRIPTS = (
+    'make', 'config', 'recording', 'eval_trajectory', 'dream_decode',
+)  # fmt: skip
 ANALYSIS_SCRIPTS = (
     'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
 )  # fmt: skip
@@ -145,7 +148,7 @@ def violations(name, path):
       if there is not None and there not in rooms:
         yield f'{place} {room or name} imports {there}: {target}'
       if room in ('agent scripts', 'analysis scripts') and there == room:
-        own = {'dreamerv3.make', 'dreamerv3.config'}
+        own = {'dreamerv3.make', 'dreamerv3.config', 'dreamerv3.recording'}
         if not any(target.startswith(x) for x in own):
           yield f'{place} a script imports a script: {target}'
     elif top in LIBRARIES:

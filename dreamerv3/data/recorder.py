@@ -7,7 +7,8 @@ For `eval_trajectory`; the files are described in docs/data_format.md.
       take = recorder.begin(number)
       take.add(rows, values)       # once per timestep
       take.end(seed=0)
-  recorder.join()
+    recorder.flush()
+    recorder.join()
 
 A file is there when it is whole. So a recording that was killed goes on with
 the numbers that are missing, and two that differ never share a folder.
@@ -53,8 +54,8 @@ class Recorder:
       recording, which `metadata.extra['fingerprint']` decides.
     metadata: what all episodes share.
     columns: {key: place} of the large values of a step. `act/dyn/deter` and
-      `act/dyn/stoch` are also written as `deter` and `stoch`.
-    stoch: (variables, classes), the shape of one step of `stoch`.
+      `act/dyn/stoch` are also written as `deter` and `stoch`, the latter in
+      the shape that `metadata.extra['layer_shapes']` tells.
 
   Attributes:
     waited: seconds for which the caller had to wait for the disk.
@@ -69,10 +70,9 @@ class Recorder:
     folder: str | os.PathLike,
     metadata: Metadata,
     columns: Mapping[str, Column],
-    stoch: tuple[int, int] = (1, 1),
   ):
     self.folder = files.make_folder(folder)
-    self.metadata, self.columns, self.stoch = metadata, dict(columns), stoch
+    self.metadata, self.columns = metadata, dict(columns)
     self._lock = filelock.FileLock(self.folder / '.recording.lock')
     try:
       self._lock.acquire(timeout=0)
@@ -87,7 +87,7 @@ class Recorder:
       self._lock.release()
       raise
     self._writer = Writer()
-    self._takes: set[Take] = set()
+    self._writings: set[Writing] = set()
 
   def __enter__(self) -> 'Recorder':
     return self
@@ -95,7 +95,7 @@ class Recorder:
   def __exit__(self, kind: Any, *error: object) -> None:
     """Waits for what is written; drops episodes that have not ended."""
     try:
-      for take in tuple(self._takes):
+      for take in tuple(self._writings):
         self.drop(take)
       self._writer.close(check=kind is None)
     finally:
@@ -124,22 +124,26 @@ class Recorder:
       Episode.open(self.path(number))
     return sorted(set(numbers) - set(there))
 
-  def begin(self, number: int) -> 'Take':
+  def begin(self, number: int) -> 'Writing':
     """Starts an episode; several can be in progress."""
-    take = Take(self, number, Spool(self.folder, self.columns))
-    self._takes.add(take)
+    take = Writing(self, number, Spool(self.folder, self.columns))
+    self._writings.add(take)
     return take
 
-  def drop(self, take: 'Take') -> None:
-    self._takes.discard(take)
+  def flush(self) -> None:
+    """Waits until every ended episode is on disk; no more can begin."""
+    self._writer.close()
+
+  def drop(self, take: 'Writing') -> None:
+    self._writings.discard(take)
     self._writer.submit(take.spool.close)
 
   def submit(self, task: Callable[[], None]) -> None:
     self._writer.submit(task)
 
-  def keep(self, take: 'Take', values: Mapping[str, Any]) -> None:
+  def keep(self, take: 'Writing', values: Mapping[str, Any]) -> None:
     """Writes an ended episode under its final name, in the background."""
-    self._takes.discard(take)
+    self._writings.discard(take)
 
     def write() -> None:
       path = self.path(take.number)
@@ -157,7 +161,9 @@ class Recorder:
       if key == f'{PREFIX}dyn/deter':
         yield 'deter', pickle_stream.Again()
       if key == f'{PREFIX}dyn/stoch':
-        yield 'stoch', _array(spool, key, self.stoch)
+        shapes = self.metadata.extra.get('layer_shapes', {})
+        shape = tuple(shapes.get('dyn/stoch', column.shape))
+        yield 'stoch', _array(spool, key, shape)
 
   def episodes(self) -> list[pathlib.Path]:
     """Files of the episodes that are there, in order of their numbers."""
@@ -198,7 +204,7 @@ class Recorder:
       files.save_pickle(path, self.metadata.to_dict())
 
 
-class Take:
+class Writing:
   """One episode in progress.
 
   Attributes:

@@ -39,10 +39,14 @@ class Writer:
     self.waited += time.perf_counter() - began
 
   def close(self, check: bool = True) -> None:
-    """Waits for all tasks; raises what one has run into, if asked."""
+    """Waits for all tasks; raises what one has run into, if asked.
+
+    May be called twice; nothing can be submitted any more.
+    """
     began = time.perf_counter()
-    self._queue.put(None)
-    self._thread.join()
+    if self._thread.is_alive():
+      self._queue.put(None)
+      self._thread.join()
     self.waited += time.perf_counter() - began
     if check:
       self._check()
