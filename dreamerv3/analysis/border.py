@@ -1,0 +1,211 @@
+"""Border cells: activity along the walls of the real terrain.
+
+  walls = find_walls(metadata.walkable())
+  near_far = Contrast.build(distance)         # distance (G, V) of the walls
+  best = score(rates, near_far)               # -1..1 and the wall it is at
+
+What a wall is comes from the world map: the rim of the world (the map's edge,
+and blocked terrain that closes at least three of its sides) and the obstacles
+inside it are told apart, and so are the sides of each.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import scipy.ndimage
+
+# Walls with fewer adjacent tiles than this are no wall of their own.
+MIN_TILES = 5
+# As far along a path as activity can be from a wall and count as near it.
+NEAR, FAR = 1, 3  # [steps]; what lies between belongs to neither
+# (dx, dy) from a tile to the blocked one beside it.
+SIDES = {'north': (0, -1), 'south': (0, 1), 'west': (-1, 0), 'east': (1, 0)}
+# Profiles over the distance d >= 1 from a wall that `fit` tries.
+PROFILES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
+  lambda d: (d <= 1).astype(float),
+  lambda d: (d <= 2).astype(float),
+  lambda d: np.exp(-(d - 1) / 1.5),
+  lambda d: np.exp(-(d - 1) / 3),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wall:
+  """One wall and how far every tile is from it.
+
+  Attributes:
+    name: 'edge', 'edge north' .. or 'obstacles', 'obstacle 2 east' ..
+    inner: whether it is an obstacle inside the world.
+    distance: (W, H) steps within the walkable area; 1 beside the wall, inf
+      where the wall cannot be reached from and on blocked tiles.
+  """
+
+  name: str
+  inner: bool
+  distance: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+  """The best wall of each unit, (D,): its score and index, -1 for none."""
+
+  score: np.ndarray
+  wall: np.ndarray
+
+
+def find_walls(walkable: np.ndarray) -> list[Wall]:
+  """All walls of a world (W, H) bool with at least five tiles beside them.
+
+  The rim and its four sides; all obstacles together; each obstacle (connected
+  blocked tiles, corners included) and its four sides.
+  """
+  rim, obstacles = _regions(walkable)
+  together = np.any([*obstacles, np.zeros_like(rim)], axis=0)
+  found = list(_faces('edge', False, rim, walkable))
+  if len(obstacles) != 1:
+    found += list(_faces('obstacles', True, together, walkable))[:1]
+  for i, blocked in enumerate(obstacles, 1):
+    found += list(_faces(f'obstacle {i}', True, blocked, walkable))
+  return found
+
+
+def geodesic(sources: np.ndarray, walkable: np.ndarray) -> np.ndarray:
+  """Steps from the sources, which count 1, along walkable tiles, (W, H).
+
+  A step goes to one of four neighbours, as the player's do; inf where no path
+  leads.
+  """
+  distance = np.full(walkable.shape, np.inf)
+  reached = sources & walkable
+  steps = 1
+  new = reached
+  while new.any():
+    distance[new] = steps
+    new = scipy.ndimage.binary_dilation(reached) & walkable & ~reached
+    reached = reached | new
+    steps += 1
+  return distance
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+  """Averages over the tiles near and far of each usable wall.
+
+  Attributes:
+    near, far: (G', V) float32 weights that sum to 1 per wall.
+    wall: (G',) index of the wall among all.
+  """
+
+  near: np.ndarray
+  far: np.ndarray
+  wall: np.ndarray
+
+  @classmethod
+  def build(cls, distance: np.ndarray) -> 'Contrast':
+    """Args: distance: (G, V) of each wall's distances at the visited tiles."""
+    near = (distance <= NEAR).astype(np.float32)
+    far = ((distance >= FAR) & np.isfinite(distance)).astype(np.float32)
+    n_near, n_far = near.sum(1), far.sum(1)
+    (wall,) = np.nonzero((n_near >= MIN_TILES) & (n_far >= MIN_TILES))
+    near = near[wall] / n_near[wall, None]
+    far = far[wall] / n_far[wall, None]
+    return cls(near, far, wall)
+
+
+def score(rates: np.ndarray, walls: Contrast) -> Best:
+  """Border score, the largest contrast of near and far over the walls.
+
+    b = (near - far) / (near + far)
+
+  near is the mean rate of the tiles beside the wall (d = 1), far that of tiles
+  at least 3 steps away; d is geodesic. An ideal border cell, active beside the
+  wall alone, has b = 1; an even map 0; a cell that is silent near the wall -1.
+
+  Solstad et al. 2008 (doi:10.1126/science.1166466) compare the share of a wall
+  that one field covers with the field's distance, in square boxes. Contrast of
+  near and far is what pRNN's analysis uses; it needs no field and no box, so
+  it holds for coasts and rocks. Geodesic, since a wall behind a wall is far.
+
+  Args:
+    rates: (V, D) >= 0.
+  """
+  units = np.arange(rates.shape[1])
+  if not len(walls.wall):
+    return Best(np.full(len(units), np.nan), np.full(len(units), -1))
+  rates = rates.astype(np.float32, copy=False)
+  near, far = walls.near @ rates, walls.far @ rates
+  total = near + far
+  contrast = (near - far) / np.where(total > 0, total, 1)
+  top = contrast.argmax(0)
+  return Best(contrast[top, units], walls.wall[top])
+
+
+def fit(
+  maps: np.ndarray, weight: np.ndarray, distance: np.ndarray, signed: np.ndarray
+) -> Best:
+  """How well activity that falls off from one wall explains each map.
+
+  Weighted squared correlation of the map with the best of `PROFILES` over
+  the distance from each wall: 0..1, comparable with `fields.fit_field`, so
+  that a place field beside a wall is told from a border field by which of
+  both explains more. Only a signed unit may be low beside its wall.
+
+  Args:
+    maps: (V, D) at the visited tiles.
+    weight: (V,) of those tiles.
+    distance: (G, V).
+    signed: (D,) bool.
+  """
+  if not len(distance):
+    nothing = np.zeros(maps.shape[1])
+    return Best(nothing, np.full(maps.shape[1], -1))
+  weight = weight / weight.sum()
+  profiles = np.concatenate([f(distance) for f in PROFILES])
+  profiles = profiles - (profiles @ weight)[:, None]
+  norm = (profiles**2) @ weight
+  usable = norm > 1e-9
+  profiles = profiles / np.sqrt(np.where(usable, norm, np.inf))[:, None]
+  centred = maps - weight @ maps
+  total = weight @ centred**2
+  product = (profiles * weight).astype(maps.dtype) @ centred
+  product = np.where(signed, product, np.maximum(product, 0))
+  r2 = product**2 / np.where(total > 0, total, np.inf)
+  top = r2.argmax(0)
+  return Best(r2[top, np.arange(len(top))], top % len(distance))
+
+
+def _regions(walkable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+  """Blocked tiles (W + 2, H + 2): the rim, and each obstacle."""
+  blocked, n = scipy.ndimage.label(~walkable, np.ones((3, 3)))
+  rim = np.pad(np.zeros(walkable.shape, bool), 1, constant_values=True)
+  obstacles = []
+  for i in range(1, n + 1):
+    region = blocked == i
+    touches = [region[0], region[-1], region[:, 0], region[:, -1]]
+    if sum(x.any() for x in touches) >= 3:
+      rim[1:-1, 1:-1] |= region
+    else:
+      obstacles.append(np.pad(region, 1))
+  return rim, obstacles
+
+
+def _faces(
+  name: str, inner: bool, blocked: np.ndarray, walkable: np.ndarray
+) -> Iterator[Wall]:
+  """The whole of a blocked region as a wall, then each of its sides.
+
+  A side is named after where the tile is that it is felt from: the wall to
+  the north of the player is the edge's north.
+  """
+  w, h = walkable.shape
+  beside = {}
+  for side, (dx, dy) in SIDES.items():
+    neighbour = blocked[1 + dx : 1 + dx + w, 1 + dy : 1 + dy + h]
+    beside[side] = neighbour & walkable
+  whole = np.any(list(beside.values()), axis=0)
+  if whole.sum() >= MIN_TILES:
+    yield Wall(name, inner, geodesic(whole, walkable))
+  for side, tiles in beside.items():
+    if tiles.sum() >= MIN_TILES:
+      yield Wall(f'{name} {side}', inner, geodesic(tiles, walkable))

@@ -1,0 +1,190 @@
+"""Firing fields: how many, how large, how long, from autocorrelated maps.
+
+  acg = autocorrelation(maps)                 # (D, 2W-1, 2H-1)
+  count, size, asymmetry = peaks(acg), *extent(acg)
+
+Batched over units: two FFTs for all of a block instead of one sliding product
+per unit.
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+
+PEAK = 0.15  # autocorrelation above which a local maximum counts
+CORE = 0.5  # autocorrelation that bounds the central component
+# Lags at which fewer than this share of tile pairs was visited are left out.
+COVERED = 0.1
+WIDTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 6.5)  # of fitted fields [tiles]
+
+_IN_MAP = np.zeros((3, 3, 3), bool)  # neighbours within one unit's map
+_IN_MAP[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+_SQUARE = np.zeros((3, 3, 3), bool)
+_SQUARE[1] = True
+
+
+def autocorrelation(maps: np.ndarray) -> np.ndarray:
+  """Autocorrelation of maps at all lags, 1 at lag 0.
+
+    A(d) = sum_x m(x) m(x + d) n(d) / n_visited(d),  A / max A
+
+  The sum runs over pairs of visited tiles; n(d) counts the pairs of the grid,
+  n_visited(d) the visited ones. On a map without gaps this is scipy's
+  `correlate2d(m, m, 'full')` over its maximum; gaps are treated as missing
+  instead of as 0. Lags with n_visited < 0.1 n are 0: too few to tell.
+
+  Args:
+    maps: (D, W, H), >= 0, NaN where unvisited.
+
+  Returns:
+    (D, 2W - 1, 2H - 1) float32, lag 0 in the middle; NaN for silent maps.
+  """
+  _, w, h = maps.shape
+  filled = np.nan_to_num(maps).astype(np.float32)
+  full = _correlate(filled)
+  seen = np.isfinite(maps).any(0)
+  if not seen.all():
+    pairs = _correlate(seen[None].astype(np.float32))[0].round()
+    grid = _correlate(np.ones((1, w, h), np.float32))[0].round()
+    scale = grid / np.maximum(pairs, 1)
+    full *= np.where(pairs >= COVERED * grid, scale, 0)
+  top = full.max((1, 2), keepdims=True)
+  return full / np.where(top > 0, top, np.nan)
+
+
+def peaks(acg: np.ndarray) -> np.ndarray:
+  """Fields by the count of autocorrelation peaks, (D,) float.
+
+  Connected local maxima (of 3 x 3 tiles) above 0.15. Each pair of fields makes
+  two mirrored ones, a single field the central one alone: (n + 1) // 2.
+  """
+  # A(d) = A(-d): a small ripple of rounding must not make a peak.
+  highest = scipy.ndimage.maximum_filter(acg, size=(1, 3, 3), mode='constant')
+  with np.errstate(invalid='ignore'):
+    tops = (acg > PEAK) & (acg >= highest)
+  labels, n = scipy.ndimage.label(tops, _SQUARE)
+  # A component lies within one unit: any of its points names the unit.
+  flat = np.flatnonzero(labels)
+  owner = np.zeros(n + 1, np.int64)
+  owner[labels.ravel()[flat]] = flat // (acg.shape[1] * acg.shape[2])
+  counts = np.bincount(owner[1:], minlength=len(acg))
+  silent = np.isnan(acg[:, 0, 0])
+  return np.where(silent, np.nan, (counts + 1) // 2)
+
+
+def extent(acg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Size and asymmetry of the central component above 0.5, (D,) each.
+
+  size = sqrt(number of lags) [tiles]. asymmetry = 2 sqrt(l1) / max(2 sqrt(l2),
+  1) with l1 >= l2 the eigenvalues of the lags' covariance: 1 is round; 1 for
+  a single lag. Both NaN for a silent unit.
+  """
+  _, w, h = acg.shape
+  with np.errstate(invalid='ignore'):
+    labels, _ = scipy.ndimage.label(acg > CORE, _IN_MAP)
+  middle = labels[:, w // 2, h // 2]
+  core = (labels == middle[:, None, None]) & (middle > 0)[:, None, None]
+  dx = np.arange(w, dtype=np.float32) - w // 2
+  dy = np.arange(h, dtype=np.float32) - h // 2
+  core = core.astype(np.float32)
+  across, down = core.sum(2), core.sum(1)  # (D, w), (D, h)
+  n = across.sum(1)
+  alive = n > 0
+  # The component is symmetric about lag 0, so its mean is 0.
+  dof = np.maximum(n - 1, 1)
+  xx, yy = across @ dx**2 / dof, down @ dy**2 / dof
+  xy = (core @ dy) @ dx / dof
+  half, root = (xx + yy) / 2, np.sqrt((xx - yy) ** 2 / 4 + xy**2)
+  long = 2 * np.sqrt(half + root)
+  short = 2 * np.sqrt(np.maximum(half - root, 0))
+  asymmetry = np.where(n > 1, long / np.maximum(short, 1), 1.0)
+  nan = np.where(alive, 0, np.nan)
+  return np.sqrt(n) + nan, asymmetry + nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+  """The best single round field of each map, (D,) each.
+
+  Attributes:
+    r2: share of the map's variance that it explains, 0..1.
+    centre: (D, 2) of (x, y) [tiles].
+    width: standard deviation [tiles].
+  """
+
+  r2: np.ndarray
+  centre: np.ndarray
+  width: np.ndarray
+
+
+def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
+  """Fits a + b exp(-|x - c|^2 / 2 s^2) to each map, by weighted least squares.
+
+  All centres c of the grid and the widths s of `WIDTHS` are tried; each fit
+  is a convolution. Only a signed unit may have b < 0.
+
+  Args:
+    maps: (D, W, H), NaN where unvisited.
+    weight: (W, H) of the tiles, 0 where unvisited.
+    signed: (D,) bool.
+  """
+  d, w, h = maps.shape
+  weight = (weight / weight.sum()).astype(np.float32)
+  values = np.nan_to_num(maps).astype(np.float32)
+  mean = np.einsum('dwh,wh->d', values, weight)
+  centred = (values - mean[:, None, None]) * weight
+  total = np.einsum('dwh,dwh->d', centred, values)
+  best = np.zeros((len(WIDTHS), d), np.float32)
+  place = np.zeros((len(WIDTHS), d), np.int64)
+  for k, width in enumerate(WIDTHS):
+    gx, gy = _kernel(w, width), _kernel(h, width)
+    product = np.matmul(np.matmul(gx, centred), gy).reshape(d, -1)
+    product = np.where(signed[:, None], product, np.maximum(product, 0))
+    norm = gx**2 @ weight @ gy**2 - (gx @ weight @ gy) ** 2
+    ok = (norm > 1e-9) & (weight > 0)
+    inverse = np.where(ok, 1 / np.where(ok, norm, 1), 0).reshape(-1)
+    score = product**2 * inverse
+    place[k] = score.argmax(1)
+    best[k] = score[np.arange(d), place[k]]
+  k = best.argmax(0)
+  units = np.arange(d)
+  at = np.stack(np.divmod(place[k, units], h), -1)
+  r2 = np.where(total > 0, best[k, units] / np.where(total > 0, total, 1), 0)
+  return Fit(np.minimum(r2, 1), at, np.array(WIDTHS)[k])
+
+
+def smooth(maps: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+  """Gaussian smoothing [sigma in tiles] that knows of gaps.
+
+    sum_y g(x - y) n(y) m(y) / sum_y g(x - y) n(y)
+
+  Unvisited tiles stay NaN and lend nothing to their neighbours.
+
+  Args:
+    maps: (D, W, H), NaN where unvisited.
+    weight: (W, H) visits n, 0 where unvisited.
+  """
+  _, w, h = maps.shape
+  gx, gy = _kernel(w, sigma), _kernel(h, sigma)
+  top = gx @ (np.nan_to_num(maps) * weight) @ gy
+  below = gx @ weight @ gy
+  return np.where(weight > 0, top / np.where(below > 0, below, 1), np.nan)
+
+
+def _kernel(n: int, width: float) -> np.ndarray:
+  """Gaussian of the distance between n tiles in a row, (n, n) float32."""
+  gap = np.arange(n)[:, None] - np.arange(n)
+  return np.exp(-(gap**2) / (2 * width**2)).astype(np.float32)
+
+
+def _correlate(maps: np.ndarray) -> np.ndarray:
+  """Sums of products at all lags, (D, W, H) -> (D, 2W - 1, 2H - 1)."""
+  _, w, h = maps.shape
+  size = [scipy.fft.next_fast_len(2 * x - 1, real=True) for x in (w, h)]
+  spectrum = scipy.fft.rfft2(maps, size)
+  power = spectrum.real**2 + spectrum.imag**2
+  full = scipy.fft.irfft2(power, size, overwrite_x=True)
+  full = np.roll(full, (w - 1, h - 1), (1, 2))
+  return full[:, : 2 * w - 1, : 2 * h - 1]

@@ -1,0 +1,118 @@
+"""Information of a unit about a variable, for graded and signed activations.
+
+bits = spatial(rates, visits)               # Skaggs et al. 1993
+bits = mutual(counts)                       # plug-in, biased upwards
+"""
+
+import numpy as np
+
+LEVELS = 4  # activation levels for mutual information, about equally often
+_FIELD = 17  # bits per packed counter; three fit into a float64's 53
+_SAMPLE = 2048  # rows that the level edges are estimated from
+
+
+def floor_of(X: np.ndarray) -> np.ndarray:
+  """What is subtracted to make units non-negative: min(0, minimum), (D,).
+
+  Skaggs' formula needs rates >= 0. A unit that never is negative is left
+  alone, a signed one is counted from its minimum.
+  """
+  return np.minimum(X.min(0), 0).astype(np.float64)
+
+
+def spatial(rates: np.ndarray, visits: np.ndarray) -> np.ndarray:
+  """Skaggs information [bits per unit of activation] of curves.
+
+    I = sum_x p(x) r(x) / r log2(r(x) / r),  r = sum_x p(x) r(x)
+
+  0 for an even curve, log2(1 / p) for one that is active in a share p alone.
+  Naive: positive for finite noise; compare it with a null. Skaggs, McNaughton,
+  Gothard & Markus, NIPS 1993.
+
+  Args:
+    rates: (B, D) mean activation per bin, >= 0; B counts visited bins only.
+    visits: (B,) samples per bin.
+
+  Returns:
+    (D,) [bits]; 0 for a unit whose mean is 0.
+  """
+  p = (visits / visits.sum()).astype(rates.dtype)
+  mean = p @ rates
+  known = mean > 0
+  # sum p r log2(r) / mean - log2(mean); r log r -> 0 for r -> 0.
+  logs = np.log2(np.maximum(rates, np.finfo(rates.dtype).tiny))
+  logs *= rates
+  scale = np.where(known, mean, 1)
+  return np.where(known, p @ logs / scale - np.log2(scale), 0)
+
+
+def levels(X: np.ndarray) -> np.ndarray:
+  """Each unit's activations as levels 0..3 of about equal frequency, uint8.
+
+  The quartiles come from an even subsample of rows. Units that are mostly
+  silent have fewer levels.
+  """
+  rows = np.linspace(0, len(X) - 1, min(len(X), _SAMPLE)).astype(int)
+  ordered = np.sort(X[rows], axis=0)
+  out = np.zeros(X.shape, np.uint8)
+  for k in range(1, LEVELS):
+    out += ordered[(k * len(rows)) // LEVELS - 1] < X
+  return out
+
+
+def pack(level: np.ndarray) -> np.ndarray:
+  """Levels as float64 numbers whose sum counts levels 1, 2 and 3 at once.
+
+  Each level adds 1 to a counter of its own 17 bits, so one sparse product
+  yields a whole joint histogram; `unpack` takes the sums apart. Exact for up
+  to 131071 samples per tile.
+  """
+  worth = np.array([0] + [2.0 ** (_FIELD * k) for k in range(LEVELS - 1)])
+  return worth[level]
+
+
+def unpack(sums: np.ndarray, visits: np.ndarray) -> np.ndarray:
+  """Sums (V, D) of packed levels to counts (LEVELS, V, D)."""
+  if visits.max() >= 2**_FIELD:
+    raise ValueError(f'{visits.max()} samples on a tile; expected < 131072.')
+  packed = sums.astype(np.int64)
+  mask = 2**_FIELD - 1
+  high = [(packed >> (_FIELD * k)) & mask for k in range(LEVELS - 1)]
+  return np.stack([visits[:, None] - sum(high), *high]).astype(np.float32)
+
+
+def mutual(counts: np.ndarray) -> np.ndarray:
+  """Plug-in mutual information [bits] from joint counts (L, V, D) -> (D,).
+
+    I = sum p(l, x) log2(p(l, x) / p(l) p(x)) = H(l) + H(x) - H(l, x)
+
+  At most log2(LEVELS) = 2 bits. Biased upwards by about
+  (V - 1)(L - 1) / (2 N ln 2) bits for independent samples, and by more for
+  autocorrelated ones.
+  """
+  n = counts[:, :, 0].sum()
+  return (
+    entropy(counts.sum(1) / n, 0)
+    + entropy(counts.sum(0) / n, 0)
+    - entropy(counts / n, (0, 1))
+  )
+
+
+def miller_madow(counts: np.ndarray) -> np.ndarray:
+  """Bias [bits] of `mutual` for independent samples, (D,).
+
+    (K_lx - K_l - K_x + 1) / (2 N ln 2), K the numbers of occupied bins
+
+  Miller 1955; Panzeri & Treves 1996, doi:10.1088/0954-898X/7/1/006.
+  """
+  n = counts[:, :, 0].sum()
+  joint = (counts > 0).sum((0, 1))
+  level = (counts.sum(1) > 0).sum(0)
+  place = (counts.sum(0) > 0).sum(0)
+  return (joint - level - place + 1) / (2 * n * np.log(2))
+
+
+def entropy(p: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+  """Entropy [bits] of probabilities along `axis`."""
+  tiny = np.finfo(p.dtype).tiny
+  return -(p * np.log2(np.maximum(p, tiny))).sum(axis)

@@ -1,0 +1,165 @@
+"""Null sessions: what would a unit score if it ignored the path?
+
+Activations are slow and so are paths, so that even noise looks tuned when both
+are compared as they are. The pseudo-session null pairs the activations of one
+episode with the path of another, at equal times: it keeps everything but the
+relation of the two. (Harris 2020, doi:10.1101/2020.11.29.402719.)
+
+  for rows in permutations(track.episode, 'session', 200, rng):
+    scores(X[rows])                           # the path stays
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+KINDS = ('session', 'shift')
+
+
+def permutations(
+  episode: np.ndarray, kind: str, count: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+  """Yields permutations (N,) of the samples' rows that break tuning alone.
+
+  'session': each path meets the activations of another episode, at equal
+  times. Episodes differ in length, but at each time as many paths as
+  activations are left, so that they can always be paired: when an episode
+  ends, the path it leaves without activations takes over the activations it
+  leaves without a path. Thus every sample is used once, occupancy and the
+  number of samples are exactly those of the data, no score changes its bias,
+  and each null breaks an episode at few places. What is left of the longest
+  episode, alone at the end, is rotated in time.
+
+  'shift': each episode's activations are rotated in time, by at least an
+  eighth of it. Needs no second episode, but finds too much in signals that
+  drift. (Opexebo and pynapple offer it, so it is kept for comparison.)
+
+  Few episodes allow few pairings. Each is used once, and fewer than `count`
+  are yielded: p = 1/n_pairings is as small as such data can show.
+
+  Args:
+    episode: (N,) in one block per episode, in order of time.
+  """
+  starts = np.flatnonzero(np.diff(episode, prepend=episode[0] - 1))
+  lengths = np.diff(np.append(starts, len(episode)))
+  if kind == 'session':
+    yield from _sessions(starts, lengths, count, rng)
+  elif kind == 'shift':
+    for _ in range(count):
+      yield _shift(starts, lengths, rng)
+  else:
+    raise ValueError(f'Null {kind!r}; expected one of {KINDS}.')
+
+
+def p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+  """One-sided p = (1 + #{null >= observed}) / (1 + n), (D,), (n, D) -> (D,).
+
+  NaN where the observed score is NaN. Exact for any exchangeable null; never
+  0. (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.)
+  """
+  # Sums of float32 in another order may differ in the last digits.
+  slack = 1e-6 * np.abs(observed)
+  p = (1 + (null >= observed - slack).sum(0)) / (1 + len(null))
+  return np.where(np.isnan(observed), np.nan, p)
+
+
+def tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+  """p values that go on below 1 / (1 + n), for corrections over many units.
+
+  A unit that beats all its nulls is ranked among the standardised nulls of
+  all units of the layer: z = (score - mean) / sd, each null's own value left
+  out of its mean and sd. The result is at least 1 / (1 + n D) and never above
+  the unit's own p. Other units keep `p_values`.
+  """
+  p = p_values(observed, null)
+  n = len(null)
+  if n < 20:
+    return p
+  total, squares = null.sum(0), (null**2).sum(0)
+  z = _z(observed, total, squares, n)
+  best = p <= 1 / (1 + n) + 1e-12
+  best &= np.isfinite(z)
+  if not best.any():
+    return p
+  others = _z(null, total - null, squares - null**2, n - 1)
+  pool = np.sort(others[np.isfinite(others)])
+  above = len(pool) - np.searchsorted(pool, z[best], 'left')
+  tail = (1 + above) / (1 + len(pool))
+  p[best] = np.minimum(p[best], tail)
+  return p
+
+
+def q_values(p: np.ndarray) -> np.ndarray:
+  """Benjamini & Hochberg's adjusted p values; NaN stays NaN and counts not.
+
+  q_(i) = min_{j >= i} m p_(j) / j: calling all units with q <= a tuned keeps
+  the expected share of false ones among them at a.
+  """
+  q = np.full(p.shape, np.nan)
+  known = np.flatnonzero(np.isfinite(p))
+  order = known[np.argsort(p[known], kind='stable')]
+  scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
+  q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
+  return q
+
+
+def _z(value, total, squares, n):
+  mean = total / n
+  var = np.maximum(squares / n - mean**2, 0) * n / max(n - 1, 1)
+  with np.errstate(invalid='ignore', divide='ignore'):
+    return (value - mean) / np.sqrt(var)
+
+
+def _sessions(starts, lengths, count, rng):
+  seen: set[bytes] = set()
+  for _ in range(20 * count):
+    if len(seen) == count or len(lengths) < 2:
+      return
+    partner = _derangement(len(lengths), rng)
+    if partner.tobytes() not in seen:
+      seen.add(partner.tobytes())
+      yield _session(starts, lengths, partner.copy(), rng)
+
+
+def _derangement(n: int, rng: np.random.Generator) -> np.ndarray:
+  """A permutation of n >= 2 without a fixed point, evenly drawn."""
+  while True:
+    order = rng.permutation(n)
+    if (order != np.arange(n)).all():
+      return order
+
+
+def _session(starts, lengths, partner, rng):
+  """Rows of activations for each row of the path; see `permutations`."""
+  order = np.argsort(lengths, kind='stable')
+  # pairing[k, e]: whose activations path e meets once k episodes have ended.
+  pairing = np.empty((len(order), len(order)), np.int64)
+  alive = np.ones(len(order), bool)
+  for k, ended in enumerate(order):
+    pairing[k] = partner
+    alive[ended] = False
+    (orphan,) = np.flatnonzero(partner == ended)
+    partner[orphan] = partner[ended]
+    partner[ended] = ended
+    left = np.flatnonzero(alive)
+    if partner[orphan] == orphan and len(left) > 1 and alive[orphan]:
+      other = rng.choice(left[left != orphan])
+      partner[[orphan, other]] = partner[[other, orphan]]
+  n = lengths.sum()
+  path = np.repeat(np.arange(len(starts)), lengths)
+  t = np.arange(n) - starts[path]
+  ended = np.searchsorted(lengths[order], t, 'right')
+  rows = starts[pairing[ended, path]] + t
+  alone = np.flatnonzero(rows == np.arange(n))
+  if len(alone) > 1:
+    rows[alone] = np.roll(alone, rng.integers(1, len(alone)))
+  return rows
+
+
+def _shift(starts, lengths, rng):
+  rows = np.empty(lengths.sum(), np.int64)
+  for start, length in zip(starts, lengths, strict=True):
+    low = max(length // 8, 1)
+    shift = rng.integers(low, max(length - low, low) + 1)
+    rows[start : start + length] = start + np.roll(np.arange(length), shift)
+  return rows

@@ -1,0 +1,155 @@
+"""Does a map hold on other episodes? Held-out variance and split halves.
+
+parts = Parts.build(design, X)              # one sparse product
+EVs = parts.held_out()                      # (D,) <= 1, < 0 for noise
+stability = parts.stability()               # (D,) -1..1
+"""
+
+import dataclasses
+
+import numpy as np
+
+from dreamerv3.analysis.design import Design
+
+# Visits at which a tile counts half as much as one that was visited at will:
+# sampling noise falls with visits, a map's own variance does not.
+HALF_WEIGHT = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+  """Sums of activations (N, D) over tiles, apart for parts of the episodes.
+
+  Attributes:
+    design: of the samples.
+    sums: (P, V, D) of X per part and tile.
+    visits: (P, V).
+  """
+
+  design: Design
+  sums: np.ndarray
+  visits: np.ndarray
+
+  @classmethod
+  def build(cls, design: Design, X: np.ndarray) -> 'Parts':
+    v = design.n_tiles
+    sums = (design.by_part @ X).reshape(-1, v, X.shape[1])
+    where = design.part * v + design.tile
+    visits = np.bincount(where, minlength=len(sums) * v)
+    return cls(design, sums, visits.reshape(-1, v))
+
+  def total(self) -> np.ndarray:
+    """Sums over all parts, (V, D)."""
+    return self.sums.sum(0)
+
+  def held_out(self, X: np.ndarray) -> np.ndarray:
+    """Variance explained on episodes that the map was not made from, (D,).
+
+      EV = 1 - Var(a - m(x)) / Var(a)
+
+    m is the mean activation per tile in the other folds; samples on tiles that
+    no other fold visited are left out of both variances. 1 is perfect, noise
+    is a little below 0; NaN for a silent unit, or if the folds share no tile.
+
+    Args:
+      X: (N, D) centred activations, as for `build`.
+    """
+    tally = _Tally(X.shape[1])
+    covered = np.zeros(len(X))
+    everything, seen = self.sums.sum(0), self.visits.sum(0)
+    for fold in np.unique(self.design.fold):
+      mine = self.design.fold == fold
+      sums, n = self.sums[mine].sum(0), self.visits[mine].sum(0)
+      train = seen - n
+      known = train > 0
+      curve = (everything - sums) / np.maximum(train, 1)[:, None]
+      tally.add(sums[known], n[known], curve[known])
+      rows = mine[self.design.part]
+      covered[rows] = known[self.design.tile[rows]]
+    return tally.explained(covered @ (X * X), covered.sum())
+
+  def halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maps of even and odd episodes on shared tiles, and a weight of those."""
+    odd = self.design.half == 1
+    a, b = self.sums[~odd].sum(0), self.sums[odd].sum(0)
+    m, n = self.visits[~odd].sum(0), self.visits[odd].sum(0)
+    both = (m > 0) & (n > 0)
+    m, n = m[both], n[both]
+    harmonic = 2 * m * n / (m + n)
+    weight = harmonic / (harmonic + HALF_WEIGHT)
+    return a[both] / m[:, None], b[both] / n[:, None], weight
+
+  def stability(self) -> tuple[np.ndarray, np.ndarray]:
+    """Split-half stability and reliability of the map, (D,) each.
+
+    stability is Pearson's r of the maps of even and odd episodes, over tiles
+    that both visited. reliability is the share of the whole map's variance
+    that is not noise, Spearman & Brown's 2 r / (1 + r), with tiles weighted by
+    n / (n + 4) since rare ones are noisy; clipped to 0..1.
+    """
+    a, b, weight = self.halves()
+    if len(a) < 3:
+      nothing = np.full(self.sums.shape[2], np.nan)
+      return nothing, nothing
+    even = correlation(a, b, np.ones(len(a)))
+    weighted = correlation(a, b, weight)
+    lifted = 2 * weighted / np.maximum(1 + weighted, 1e-9)
+    return even, np.clip(lifted, 0, 1)
+
+
+def transfer(
+  design: Design,
+  sums: np.ndarray,
+  test: Design,
+  X: np.ndarray,
+) -> np.ndarray:
+  """As `Parts.held_out`, with the map of one recording on another, (D,).
+
+  Args:
+    design: of the recording the map is made from; sums: (V, D) of it.
+    test: of the other recording; X: (N, D) its activations, on the same scale.
+  """
+  place = {c: i for i, c in enumerate(design.classes)}
+  at = np.array([place.get(c, -1) for c in test.classes])
+  known = at >= 0
+  curve = sums[at[known]] / design.visits[at[known], None]
+  tally = _Tally(X.shape[1])
+  tally.add((test.by_tile @ X)[known], test.visits[known], curve)
+  covered = known[test.tile].astype(np.float64)
+  return tally.explained(covered @ (X * X), covered.sum())
+
+
+def correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
+  """Weighted Pearson correlation of columns, (V, D) twice -> (D,).
+
+  NaN where a column is constant.
+  """
+  weight = weight / weight.sum()
+  a, b = a - weight @ a, b - weight @ b
+  spread = (weight @ a**2) * (weight @ b**2)
+  known = spread > 1e-24
+  r = (weight @ (a * b)) / np.sqrt(np.where(known, spread, 1))
+  return np.where(known, r, np.nan)
+
+
+class _Tally:
+  """Adds up sums of x and of the residual x - m over folds."""
+
+  def __init__(self, units: int):
+    self.x = np.zeros(units)
+    self.residual = np.zeros(units)
+    self.cross = np.zeros(units)  # sum (x - m)^2 - x^2
+
+  def add(self, sums: np.ndarray, n: np.ndarray, curve: np.ndarray) -> None:
+    predicted = n[:, None] * curve
+    self.x += sums.sum(0)
+    self.residual += (sums - predicted).sum(0)
+    self.cross += ((predicted - 2 * sums) * curve).sum(0)
+
+  def explained(self, squares: np.ndarray, n: float) -> np.ndarray:
+    if n < 2:
+      return np.full(len(self.x), np.nan)
+    variance = squares / n - (self.x / n) ** 2
+    left = (squares + self.cross) / n - (self.residual / n) ** 2
+    alive = variance > 1e-12 * (1 + squares / n)
+    return np.where(alive, 1 - left / np.where(alive, variance, 1), np.nan)
