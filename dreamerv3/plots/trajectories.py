@@ -1,0 +1,281 @@
+"""Where the agent went and what its units did there, as still pictures.
+
+figure = trajectories.paths(Trajectories.open('logdir/run/trajectories'))
+
+All maps have north up and are aligned with the tiles of the world.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from dreamerv3.analysis.spatial import AXES, SpatialUnits
+from dreamerv3.data.episode import Episode
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.data.reader import Samples, Trajectories
+from dreamerv3.plots import style, world
+from dreamerv3.plots.view import Mosaic
+
+# Beyond this many episodes a legend is longer than the map.
+NAMED = 10
+MARGIN = 3  # tiles around what is shown of the world
+SIDE = 5.5  # of a map [inch]
+
+
+def paths(data: Trajectories) -> Figure:
+  """All paths over the outlines of the walkable area, where it is known."""
+  figure, ax = _map_figure(data.grid)
+  world.frame(ax, data.grid)
+  ax.set_facecolor('#f4f4f4')
+  walkable = known_map(data.metadata)
+  if walkable is not None:
+    obstacles = np.where(walkable, np.nan, 1.0)
+    world.draw_map(
+      ax, obstacles, cmap='Greys', vmin=0, vmax=3, background='#f4f4f4',
+      colorbar=False,
+    )  # fmt: skip
+    world.draw_walls(ax, walkable)
+  draw_paths(ax, data.episodes)
+  zoom(ax, data)
+  ax.set_title(f'Paths of {count(len(data), "episode")}')
+  return figure
+
+
+def occupancy(data: Trajectories) -> Figure:
+  """Timesteps spent on each tile, on a logarithmic scale."""
+  figure, ax = _map_figure(data.grid)
+  visits = data.grid.count(np.concatenate([x.pos for x in data.episodes]))
+  world.draw_map(
+    ax, np.where(visits, visits, np.nan), label='timesteps on the tile',
+    cmap=style.HEAT, walkable=known_map(data.metadata),
+    norm=LogNorm(1, max(visits.max(), 2)),
+  )  # fmt: skip
+  zoom(ax, data)
+  ax.set_title(
+    f'{count((visits > 0).sum(), "tile")} visited in '
+    f'{count(visits.sum(), "timestep")}, {count(len(data), "episode")}'
+  )
+  return figure
+
+
+def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
+  """Mean activation of one unit on each tile; grey where never visited."""
+  figure, ax = _map_figure(data.grid)
+  world.draw_map(
+    ax, tile_means(samples.X[:, unit], samples.pos, data.grid),
+    label='mean activation', walkable=known_map(data.metadata),
+  )  # fmt: skip
+  zoom(ax, data)
+  ax.set_title(
+    f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps'
+  )
+  return figure
+
+
+def tile_means(values: np.ndarray, pos: np.ndarray, grid: Grid) -> np.ndarray:
+  """Mean of values (N,) on each tile, (W, H); NaN where never visited."""
+  cls = grid.to_class(pos)
+  sums = np.bincount(cls, values.astype(np.float64), grid.size)
+  visits = np.bincount(cls, minlength=grid.size)
+  means = np.divide(
+    sums, visits, out=np.full(grid.size, np.nan), where=visits > 0
+  )
+  return means.reshape(grid.shape)
+
+
+def spatial(units: SpatialUnits, best: int = 10) -> Figure:
+  """Correlation of each unit with x and y, and the strongest units."""
+  figure, axes = style.new_figure(1, 2, 4.6, 4.2)
+  left, right = axes[0]
+  left.plot(*units.r.T, '.', color=style.BLUE, ms=4, alpha=0.6)
+  for line in (left.axhline, left.axvline):
+    line(0, color=style.GREY, lw=0.6)
+  left.set(
+    xlabel='r with x (east)', ylabel='r with y (south)', xlim=(-1, 1),
+    ylim=(-1, 1), title=f'{len(units.r)} units of {units.layer}',
+  )  # fmt: skip
+  left.set_aspect('equal')
+  _strongest(right, units, units.order()[:best])
+  episodes, steps = units.counts
+  how = 'held-out' if units.held_out else 'the same'
+  what = f'r from {how} {count(episodes, "episode")}, {steps} timesteps'
+  if not units.held_out:
+    what += ': too few to hold any out or to test'
+  figure.suptitle(what, fontsize=9)
+  return figure
+
+
+def _strongest(ax: Axes, units: SpatialUnits, chosen: np.ndarray) -> None:
+  """r of some units with interval, beside 95 % of what chance gives."""
+  rows = np.arange(len(chosen))
+  r = units.strongest()[chosen]
+  ax.axvline(0, color=style.GREY, lw=0.6)
+  if units.n_null:
+    limit = units.null[chosen]
+    ax.barh(
+      rows, 2 * limit, left=-limit, height=0.8, color='#dddddd',
+      label=f'95 % of {units.n_null} null pairings',
+    )  # fmt: skip
+  known = np.isfinite(units.low[chosen])
+  ax.hlines(
+    rows[known], units.low[chosen][known], units.high[chosen][known],
+    color=style.RED, lw=2, label='95 % interval' if known.any() else '_',
+  )  # fmt: skip
+  ax.plot(r, rows, 'o', color=style.RED, ms=4)
+  names = [f'{i} ({AXES[units.axis[i]]})' for i in chosen]
+  ax.set_yticks(rows, names)
+  ax.set(xlim=(-1, 1), xlabel='r', ylabel='unit (axis)')
+  ax.invert_yaxis()
+  chosen_in = 'other episodes' if units.held_out else 'these episodes'
+  ax.set_title(f'strongest in {chosen_in}')
+  if units.n_null:
+    ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.13), ncols=2)
+
+
+def seen_world(
+  parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid
+) -> Figure:
+  """The world made of the observations, with the paths through it.
+
+  Args:
+    parts: one panel each: what was seen, and the episodes that saw it. Several
+      panels where episodes were not in the same world.
+  """
+  cols = min(len(parts), 3)
+  rows = -(-len(parts) // cols)
+  side = SIDE if len(parts) == 1 else 4.0
+  figure, axes = style.new_figure(rows, cols, side, side)
+  for ax in axes.flat[len(parts) :]:
+    ax.set_axis_off()
+  for ax, (mosaic, episodes) in zip(axes.flat, parts, strict=False):
+    world.frame(ax, grid)
+    ax.imshow(mosaic.image(), extent=world.extent(grid))
+    draw_paths(ax, episodes)
+    _limit(ax, np.argwhere(mosaic.seen), grid, 1)
+    share = mosaic.seen.mean()
+    ax.set_title(
+      f'{_whose(episodes)}: {share:.0%} of the world seen', fontsize=8
+    )
+  return figure
+
+
+def full_world(data: Trajectories) -> Figure:
+  """All paths on the map of the whole world."""
+  figure, ax = _map_figure(data.grid)
+  world.draw_world(ax, data.metadata)
+  draw_paths(ax, data.episodes)
+  ax.set_title(f'Paths of {count(len(data), "episode")}')
+  return figure
+
+
+def world_only(metadata: Metadata) -> Figure:
+  """The map at the start of an episode."""
+  figure, ax = _map_figure(metadata.grid)
+  world.draw_world(ax, metadata)
+  w, h = metadata.area
+  ax.set_title(f'World of {w} x {h} tiles')
+  return figure
+
+
+def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
+  """Draws each path with its start (green dot) and end (red square).
+
+  Paths are shifted by parts of a tile, so that those along the same tiles
+  stay apart. Up to ten episodes are named with their return.
+  """
+  colors = episode_colors(len(episodes))
+  shifts = np.linspace(-0.25, 0.25, len(episodes)) if len(episodes) > 1 else [0]
+  thin = len(episodes) > NAMED
+  for episode, color, shift in zip(episodes, colors, shifts, strict=True):
+    x, y = (episode.pos + shift).T
+    label = f'Ep {episode.number} (r={total_reward(episode):.1f})'
+    ax.plot(
+      x, y, color='black', lw=1.2 if thin else 2.4, alpha=0.5, zorder=4,
+      solid_joinstyle='round',
+    )  # fmt: skip
+    ax.plot(
+      x, y, color=color, lw=0.7 if thin else 1.4, zorder=5, label=label,
+      solid_joinstyle='round',
+    )  # fmt: skip
+    size = 3 if thin else 6
+    mark: dict[str, Any] = dict(ls='', ms=size, mec='white', mew=0.6, zorder=6)
+    ax.plot(x[0], y[0], 'o', mfc=style.GREEN, **mark)
+    ax.plot(x[-1], y[-1], 's', mfc=style.RED, **mark)
+  if len(episodes) <= NAMED:
+    # Below the map: a world is as wide as it is high.
+    ax.legend(
+      loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7
+    )
+  elif ax.figure is not None:
+    norm = Normalize(episodes[0].number, episodes[-1].number)
+    ax.figure.colorbar(
+      ScalarMappable(norm, 'turbo'), ax=ax, label='episode', shrink=0.8
+    )
+
+
+def episode_colors(number: int) -> list:
+  """A colour for each episode: distinct ones for a few, else a scale."""
+  if number <= len(style.PALETTE):
+    return list(style.PALETTE[:number])
+  scale = matplotlib.colormaps['turbo']
+  return [scale(x) for x in np.linspace(0, 1, number)]
+
+
+def total_reward(episode: Episode) -> float:
+  """Return of an episode; NaN where it was not recorded."""
+  if 'total_reward' in episode.values:
+    return float(episode.values['total_reward'])
+  if 'reward' in episode.arrays:
+    return float(episode.read('reward').sum())
+  return float('nan')
+
+
+def known_map(metadata: Metadata) -> np.ndarray | None:
+  """Walkable tiles (W, H), where one map holds for all episodes."""
+  return metadata.walkable() if metadata.fixed_seed else None
+
+
+def zoom(ax: Axes, data: Trajectories) -> None:
+  """Shows the part of the world that was visited, and a margin around it."""
+  _limit(ax, np.concatenate([x.pos for x in data.episodes]), data.grid, MARGIN)
+
+
+def _limit(ax: Axes, pos: np.ndarray, grid: Grid, margin: int) -> None:
+  """A square window around positions (N, 2), moved inside the world."""
+  low, high = pos.min(0) - margin, pos.max(0) + margin
+  side = (high - low + 1).max()
+  starts = []
+  for k, size in enumerate(grid.shape):
+    span = min(side, size)
+    middle = (low[k] + high[k] + 1 - span) // 2
+    starts.append((int(np.clip(middle, 0, size - span)), int(span)))
+  (x, w), (y, h) = starts
+  ax.set_xlim(x - 0.5, x + w - 0.5)
+  ax.set_ylim(y + h - 0.5, y - 0.5)
+
+
+def _whose(episodes: Sequence[Episode]) -> str:
+  if len(episodes) == 1:
+    return f'episode {episodes[0].number}'
+  return f'{len(episodes)} episodes'
+
+
+def _map_figure(grid: Grid) -> tuple[Figure, Axes]:
+  width, height = grid.shape
+  long = max(width, height)
+  figure, axes = style.new_figure(
+    1, 1, SIDE * max(width / long, 0.6) + 1, SIDE * max(height / long, 0.6) + 1
+  )
+  return figure, axes[0, 0]
+
+
+def count(number: int, noun: str) -> str:
+  """'1 episode', '1,200 episodes'."""
+  return f'{number:,} {noun}' + ('' if number == 1 else 's')
