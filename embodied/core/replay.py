@@ -21,7 +21,7 @@ import numpy as np
 from . import base, chunk, restore, selectors
 from .chunk import Chunk
 from .chunkfiles import ChunkFiles
-from .index import SHIFT, Index, address_of
+from .index import SHIFT, Index, Segment, address_of
 
 
 @dataclasses.dataclass
@@ -168,13 +168,9 @@ class Replay:
           f'The replay has no sequence of {self.length} steps yet, only '
           f'{self._totals["inserts"]} steps were added.'
         )
-      pieces = []
-      for row, address in enumerate(self._choose(batch, mode)):
-        at = 0
-        for source, start, stop in self._index.segments(address, self.length):
-          pieces.append((row, at, source, start, stop))
-          at += stop - start
-        assert at == self.length, (address, at, self.length)
+      pieces: list[Segment] = []
+      for address in self._choose(batch, mode):
+        pieces += self._index.segments(address, self.length)
       self._totals['samples'] += batch
       self._copies += 1
     return lambda: self._copy(batch, pieces)
@@ -190,14 +186,13 @@ class Replay:
     numbers = self._selector.choose(self._rngs[mode], rest)
     return chosen + self._index.addresses(numbers).tolist()
 
-  def _copy(self, batch: int, pieces: Sequence[tuple]) -> base.Batch:
+  def _copy(self, batch: int, pieces: Sequence[Segment]) -> base.Batch:
     try:
       result = {}
-      for key, array in pieces[0][2].data.items():
-        shape = (batch, self.length, *array.shape[1:])
-        rows = result[key] = np.empty(shape, array.dtype)
-        for row, at, source, start, stop in pieces:
-          rows[row, at : at + stop - start] = source.data[key][start:stop]
+      for key in pieces[0][0].data:
+        # One allocation and one call per key, whatever the rows are made of.
+        steps = np.concatenate([x.data[key][a:b] for x, a, b in pieces])
+        result[key] = steps.reshape(batch, self.length, *steps.shape[1:])
     finally:
       with self._lock:
         self._copies -= 1
