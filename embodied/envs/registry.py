@@ -12,7 +12,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
 
 from embodied.core import base
 
@@ -44,7 +43,7 @@ def make(task: str, **settings) -> base.Env:
   return constructor(name, **settings)
 
 
-def resolve(suite: str) -> Callable[..., base.Env]:
+def resolve(suite: str) -> type[base.Env]:
   """The class of a suite; imports it alone."""
   if suite not in ENVS:
     raise ValueError(

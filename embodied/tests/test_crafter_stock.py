@@ -85,7 +85,7 @@ class Cheater:
   def gifts(self):
     """Items and amounts to hand out before a step."""
     vitals, goods = [*constants.items][:4], [*constants.items][4:]
-    gifts = {}
+    gifts: dict[str, int] = {}
     if self.rng.rand() < 0.3:
       gifts |= dict.fromkeys(goods, 5)
     if self.rng.rand() < 0.5:

@@ -20,9 +20,9 @@ MAP = [
   'CIDTGLS',
 ]
 NAMES = {
-  'G': 'grass', 'T': 'tree', 'S': 'stone', 'N': 'sand', 'W': 'water', 'C': 'coal',
-  'I': 'iron', 'P': 'path', 'D': 'diamond', 'L': 'lava', 'F': 'furnace',
-  'B': 'table', '.': None,
+  'G': 'grass', 'T': 'tree', 'S': 'stone', 'N': 'sand', 'W': 'water',
+  'C': 'coal', 'I': 'iron', 'P': 'path', 'D': 'diamond', 'L': 'lava',
+  'F': 'furnace', 'B': 'table', '.': None,
 }  # fmt: skip
 
 # What a player at (x, y) sees with a view 5 tiles wide and 3 ahead, written
