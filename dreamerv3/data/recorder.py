@@ -4,9 +4,9 @@ For `eval_trajectory`; the files are described in docs/data_format.md.
 
   with Recorder('trajectories', metadata, columns) as recorder:
     for number in recorder.missing(100):
-      take = recorder.begin(number)
-      take.add(rows, values)       # once per timestep
-      take.end(seed=0)
+      writing = recorder.begin(number)
+      writing.add(rows, values)  # once per timestep
+      writing.end(seed=0)
     recorder.flush()
     recorder.join()
 
@@ -95,10 +95,10 @@ class Recorder:
   def __exit__(self, kind: Any, *error: object) -> None:
     """Waits for what is written; drops episodes that have not ended."""
     try:
-      for take in tuple(self._writings):
-        self.drop(take)
       self._writer.close(check=kind is None)
     finally:
+      for writing in self._writings:
+        writing.spool.close()
       self._lock.release()
 
   @property
@@ -126,29 +126,25 @@ class Recorder:
 
   def begin(self, number: int) -> 'Writing':
     """Starts an episode; several can be in progress."""
-    take = Writing(self, number, Spool(self.folder, self.columns))
-    self._writings.add(take)
-    return take
+    writing = Writing(self, number, Spool(self.folder, self.columns))
+    self._writings.add(writing)
+    return writing
 
   def flush(self) -> None:
     """Waits until every ended episode is on disk; no more can begin."""
     self._writer.close()
 
-  def drop(self, take: 'Writing') -> None:
-    self._writings.discard(take)
-    self._writer.submit(take.spool.close)
-
   def submit(self, task: Callable[[], None]) -> None:
     self._writer.submit(task)
 
-  def keep(self, take: 'Writing', values: Mapping[str, Any]) -> None:
+  def keep(self, writing: 'Writing', values: Mapping[str, Any]) -> None:
     """Writes an ended episode under its final name, in the background."""
-    self._writings.discard(take)
+    self._writings.discard(writing)
 
     def write() -> None:
-      path = self.path(take.number)
-      with contextlib.closing(take.spool), files.atomic(path) as file:
-        pickle_stream.write_dict(file, self._items(take.spool, values))
+      path = self.path(writing.number)
+      with contextlib.closing(writing.spool), files.atomic(path) as file:
+        pickle_stream.write_dict(file, self._items(writing.spool, values))
 
     self._writer.submit(write)
 
