@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from dreamerv3.data.errors import UserError
 
 
-def check() -> None:
-  """Raises UserError where no window can be opened."""
+def check(flag: str = '--show') -> None:
+  """Raises UserError, naming the flag, where no window can be opened."""
   import matplotlib
   from matplotlib import pyplot
   from matplotlib.backends import BackendFilter, backend_registry
@@ -21,7 +21,7 @@ def check() -> None:
   backend = matplotlib.get_backend().lower()
   if backend in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
     raise UserError(
-      f'--show needs a screen, and matplotlib uses {backend}: leave --show out '
+      f'{flag} needs a screen, and matplotlib uses {backend}: leave it out '
       'and open the saved files, or unset MPLBACKEND on a machine with one.'
     )
 

@@ -1,0 +1,260 @@
+"""What every recorded unit is tuned to: place, borders, facing, or nothing.
+
+Maps, metrics and classes of all layers, compared with chance.
+
+  python dreamerv3/tuning_curve.py --data logdir/run/trajectories \\
+    --save logdir/run/tuning_results
+  python dreamerv3/tuning_curve.py --from_pkl tuning_results.pkl
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from dreamerv3.analysis import cell_types, census
+from dreamerv3.analysis.cell_types import Thresholds
+from dreamerv3.analysis.tuning_file import Results
+from dreamerv3.data import files, layers, settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.settings import flag
+from dreamerv3.run_info import log_run_info
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Measures the spatial tuning of every unit and names its cell type."""
+
+  data: str = flag('', help='Folder of recorded episodes.')
+  save: str = flag('', help='Folder to write to.')
+  from_pkl: str = flag('', help='View these tuning_results.pkl instead.')
+  layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
+  test_data: str = flag(
+    '', help='Other episodes of the agent, for the held-out variance.'
+  )
+  control: str = flag(
+    '', help='Recording of the untrained agent, to compare with.'
+  )
+  max_neurons: int = flag(
+    0, low=0, help='Random sample of units per layer; 0 for all.'
+  )
+  no_hd: bool = flag(False, help='Leave out head direction.')
+  no_plots: bool = flag(False, help='Save no figures.')
+  interactive: bool = flag(False, help='Open the viewer when done.')
+  min_bbox: float = flag(
+    0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
+  )
+  min_visits: int = flag(
+    1, low=1, help='Leave out tiles with fewer samples than this.'
+  )
+  sigma: float = flag(
+    0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.'
+  )
+  n_shuffles: int = flag(
+    200, low=0, help='Null pairings behind each p value; 0 for no tests.'
+  )
+  null: str = flag(
+    'session',
+    choices=('session', 'shift'),
+    help='Pair activations with the paths of other episodes, or shift them.',
+  )
+  alpha: float | None = flag(
+    None, low=0, high=1, help='Share of noise that may be called tuned (0.05).'
+  )
+  SI_thresh: float | None = flag(
+    None, help='Spatial information that is some [bits] (0.5).'
+  )
+  EV_thresh: float | None = flag(
+    None, help='Explained variance that a single field needs (0.5).'
+  )
+  EV_unthresh: float | None = flag(
+    None, help='Explained variance that is none (0.15).'
+  )
+  HD_thresh: float | None = flag(
+    None, help='Head-direction information that is some [bits] (0.5).'
+  )
+  area: tuple[int, int] | None = flag(
+    None, help='World size W H [tiles], for recordings without metadata.'
+  )
+  n_jobs: int = flag(1, low=-1, help='Processes; -1 for one per CPU.')
+  seed: int = flag(0, low=0, help='Of nulls, samples of units, and examples.')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  args = settings.parse(Settings, argv)
+  check(args)
+  results = reopen(args) if args.from_pkl else analyse(args)
+  if args.save:
+    save = files.make_folder(args.save)
+    outputs = save_results(results, save)
+    print_table(results)
+    if not args.no_plots:
+      outputs += save_figures(results, save, args.seed)
+    log_run_info(save, 'tuning_curve', args, outputs, summary(results))
+    print('\n'.join(str(x) for x in outputs))
+  if args.interactive or not args.save:
+    view(results)
+
+
+def check(args: Settings) -> None:
+  """Raises UserError for flags that do not go together."""
+  if args.from_pkl and args.data:
+    raise UserError('Give --data to measure, or --from_pkl to view, not both.')
+  if not args.from_pkl and not (args.data and args.save):
+    raise UserError(
+      'Give --data and --save to measure, or --from_pkl to view results.'
+    )
+  if args.interactive or not args.save:
+    from dreamerv3.plots import windows
+
+    windows.check('--interactive' if args.interactive else '--from_pkl alone')
+
+
+def analyse(args: Settings) -> Results:
+  """Measures the recording, and the control where one is given."""
+  options = {x.name for x in dataclasses.fields(census.Options)}
+  chosen = {k: v for k, v in vars(args).items() if k in options}
+  measure = census.Options(**chosen)
+  files.make_folder(args.save)  # Known to be writable before the work.
+  data = open_data(args.data, args)
+  test = open_data(args.test_data, args) if args.test_data else None
+  control = open_data(args.control, args) if args.control else None
+  names = layers.select(args.layers, data.layers())
+  if control is not None:
+    census.check_same(data, control, names)
+  tables = census.run(data, measure, names, test)
+  compared = census.run(control, measure, names) if control else {}
+  return Results(
+    describe(args, data, test, control), tables, compared, limits(args, {})
+  )
+
+
+def open_data(path: str, args: Settings) -> Trajectories:
+  """Opens a recording and says what it lacks."""
+  data = Trajectories.open(path, args.area).keep(args.min_bbox)
+  for line in data.lacks:
+    print(f'{path}: {line}', file=sys.stderr)
+  return data
+
+
+def reopen(args: Settings) -> Results:
+  """Results of an earlier run; classes by its thresholds, or by new ones."""
+  results = Results.open(args.from_pkl).select(args.layers)
+  stored = dataclasses.asdict(results.limits)
+  return dataclasses.replace(results, limits=limits(args, stored))
+
+
+def limits(args: Settings, stored: dict[str, float]) -> Thresholds:
+  """The thresholds given as flags, else the stored ones, else the defaults."""
+  names = [x.name for x in dataclasses.fields(Thresholds)]
+  given = {x: getattr(args, x) for x in names if getattr(args, x) is not None}
+  return Thresholds(**{**stored, **given})
+
+
+def describe(
+  args: Settings,
+  data: Trajectories,
+  test: Trajectories | None,
+  control: Trajectories | None,
+) -> dict[str, Any]:
+  """The metadata of the results."""
+  return {
+    'data_path': args.data,
+    'test_data_path': args.test_data or None,
+    'control_path': args.control or None,
+    'area': data.metadata.area,
+    'n_episodes': len(data),
+    'n_test_episodes': 0 if test is None else len(test),
+    'n_control_episodes': 0 if control is None else len(control),
+    'trained': data.metadata.trained,
+    'walkable': data.metadata.walkable(),
+    'lacks': list(data.lacks),
+    **{x: getattr(args, x) for x in _MEASURED},
+  }
+
+
+_MEASURED = (
+  'n_shuffles', 'null', 'min_visits', 'min_bbox', 'sigma', 'max_neurons',
+  'no_hd', 'seed',
+)  # fmt: skip
+
+
+def save_results(results: Results, save: pathlib.Path) -> list[pathlib.Path]:
+  """Writes the pickle and a table with a row per unit."""
+  outputs = [
+    files.save_pickle(save / 'tuning_results.pkl', results.to_dict()),
+    files.save_csv(save / 'units.csv', list(results.rows())),
+  ]
+  if results.control:
+    rows = list(results.rows(control=True))
+    outputs.append(files.save_csv(save / 'units_control.csv', rows))
+  return outputs
+
+
+def save_figures(
+  results: Results, save: pathlib.Path, seed: int
+) -> list[pathlib.Path]:
+  """Writes three figures per layer and one of all layers."""
+  from dreamerv3.plots import tuning
+
+  outputs = []
+  for name in results.tables:
+    stem = name.replace('/', '_')
+    for kind, draw in tuning.FIGURES.items():
+      figure = draw(results, name, seed)
+      outputs.append(files.save_figure(save / f'{stem}_{kind}.png', figure))
+  figure = tuning.layer_summary(results)
+  outputs.append(files.save_figure(save / 'layer_summary.png', figure))
+  return outputs
+
+
+def print_table(results: Results) -> None:
+  """Prints the classes of each layer, by test where there were nulls."""
+  head = f'{"layer":24}{"units":>7}  ' + ' '.join(
+    f'{x:>13}' for x in cell_types.NAMES
+  )
+  print(head)
+  for name, table in results.tables.items():
+    simple, tested = results.classes(name)
+    rows = [('' if tested is None else 'tested', tested), ('rules', simple)]
+    for label, ids in rows:
+      if ids is not None:
+        shares = ' '.join(f'{x:13.1%}' for x in cell_types.fractions(ids))
+        print(f'{f"{name} {label}":24}{len(table):7}  {shares}')
+
+
+def summary(results: Results) -> dict[str, Any]:
+  """Class fractions of each layer for run_info."""
+
+  def shares(name: str, control: bool) -> dict[str, Any]:
+    kinds = ('by_threshold', 'by_test')
+    return {
+      kind: dict(zip(cell_types.NAMES, cell_types.fractions(ids), strict=True))
+      for kind, ids in zip(kinds, results.classes(name, control), strict=True)
+      if ids is not None
+    }
+
+  return {
+    'thresholds': dataclasses.asdict(results.limits),
+    'lacks': results.metadata.get('lacks', []),
+    'fractions': {x: shares(x, False) for x in results.tables},
+    'control_fractions': {x: shares(x, True) for x in results.control},
+  }
+
+
+def view(results: Results) -> None:
+  """Opens the viewer and returns when it is closed."""
+  from dreamerv3.plots import interactive, windows
+
+  viewer = interactive.Viewer(results)
+  windows.show([viewer.figure])
+
+
+if __name__ == '__main__':
+  settings.run(main)
