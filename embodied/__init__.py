@@ -10,6 +10,9 @@ from .core import Driver as Driver
 from .core import Env as Env
 from .core import EnvError as EnvError
 from .core import Ratio as Ratio
+from .core import Replay as Replay
 from .core import StepClock as StepClock
 from .core import Stream as Stream
+from .core import memory_estimate as memory_estimate
+from .core import streams as streams
 from .core import wrappers as wrappers

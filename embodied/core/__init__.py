@@ -2,6 +2,7 @@
 
 from . import base as base
 from . import clock as clock
+from . import streams as streams
 from . import wrappers as wrappers
 from .base import Agent as Agent
 from .base import Env as Env

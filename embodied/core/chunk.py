@@ -88,6 +88,8 @@ class Chunk:
     prev, succ: Neighbours in the worker's stream, or None.
     refs: Steps that are the start of an item, or still may become one.
     open: Whether steps may be appended.
+    shared: Keys whose arrays a snapshot still needs; emptied when that is
+      written, by the one who took it.
     version: Number of updates; tells whether the copy on disk is stale.
     updated: Keys that were ever updated.
     file, patch, saved_version: What is on disk, see chunkfiles.py.

@@ -44,11 +44,12 @@ class Snapshot:
   """A chunk at one moment; its arrays are not changed any more."""
 
   chunk: Chunk
-  length: int
+  name: str  # of its file
   version: int
-  succ: str
+  updated: list[str]
   record: Record
-  data: Mapping[str, np.ndarray]
+  data: Mapping[str, np.ndarray]  # empty if what is on disk is enough
+  shared: set[str]  # see Chunk
 
 
 class ChunkFiles:
@@ -75,19 +76,20 @@ class ChunkFiles:
       if not chunk.length:
         continue
       succ = chunk.succ if chunk.succ and chunk.succ.length else None
-      name = str(succ.uuid if succ else elements.UUID(0))
+      after = succ.uuid if succ else elements.UUID(0)
+      name = f'{chunk.time}-{chunk.uuid}-{after}-{chunk.length}.npz'
       record = {
         'serial': chunk.serial,
         'uuid': str(chunk.uuid),
         'time': chunk.time,
         'succ': succ.serial if succ else -1,
         'length': chunk.length,
-        'open': chunk.open,
       }
+      stale = self.save_updates and chunk.saved_version != chunk.version
+      data = chunk.snapshot() if stale or chunk.file != name else {}
+      keys, shared = sorted(chunk.updated), chunk.shared
       result.append(
-        Snapshot(
-          chunk, chunk.length, chunk.version, name, record, chunk.snapshot()
-        )
+        Snapshot(chunk, name, chunk.version, keys, record, data, shared)
       )
     return result
 
@@ -118,23 +120,23 @@ class ChunkFiles:
 
   def _write_one(self, snap: Snapshot) -> Record:
     chunk = snap.chunk
-    name = f'{chunk.time}-{chunk.uuid}-{snap.succ}-{snap.length}.npz'
-    if chunk.file != name:
-      self._write_npz(name, snap.data, np.savez_compressed)
-      chunk.file, chunk.patch = name, None
+    if chunk.file != snap.name:
+      self._write_npz(snap.name, snap.data, np.savez_compressed)
+      chunk.file, chunk.patch = snap.name, None
       chunk.saved_version = snap.version
     elif self.save_updates and chunk.saved_version != snap.version:
       name = f'updates/{chunk.uuid}-{snap.version}.npz'
-      data = {k: snap.data[k] for k in sorted(chunk.updated)}
+      data = {k: snap.data[k] for k in snap.updated}
       # Not compressed: all chunks may have to be written at every save.
       self._write_npz(name, data, np.savez)
       chunk.patch, chunk.saved_version = name, snap.version
+    snap.shared.clear()
     return {
       **snap.record,
       'file': chunk.file,
       'patch': chunk.patch or '',
       'version': chunk.saved_version,
-      'updated': sorted(chunk.updated) if chunk.patch else [],
+      'updated': snap.updated if chunk.patch else [],
     }
 
   def _write_npz(self, name: str, data: Mapping, save) -> None:
@@ -199,7 +201,6 @@ class ChunkFiles:
         'time': time,
         'succ': serials.get(succ, -1),
         'length': length,
-        'open': False,
         'file': name,
         'patch': (patch := self._newest_patch(uuid)),
         'version': int(patch[:-4].rpartition('-')[2]) if patch else 0,

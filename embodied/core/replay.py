@@ -44,7 +44,7 @@ class Replay:
   Args:
     length: Steps of a sequence.
     capacity: Number of items kept; 0 means all.
-    directory: Where `save` writes; None keeps the replay out of checkpoints.
+    directory: Where `save` writes; None for a replay that is not saved.
     chunksize: Steps per block of memory and per file.
     online: Whether sampling in mode 'train' first gives each new stretch of
       `length` steps once, in order of arrival.
@@ -102,8 +102,7 @@ class Replay:
   def add(self, step: base.Step, worker: int = 0) -> None:
     """Append one step to a worker's stream; keys `log/*` are left out.
 
-    Raises:
-      ValueError: keys or shapes differ from those of earlier steps.
+    ValueError if keys or shapes differ from those of earlier steps.
     """
     step = {k: v for k, v in step.items() if not k.startswith('log/')}
     with self._lock:
@@ -160,7 +159,7 @@ class Replay:
   def defer(self, batch: int, mode: str = 'train') -> Callable[[], base.Batch]:
     """Choose a batch now; the function that is returned copies it.
 
-    It has to be called exactly once, from any thread; updates wait for it.
+    That has to be called exactly once, in any thread; updates wait for it.
     """
     with self._lock:
       if not len(self):
@@ -312,7 +311,8 @@ class Replay:
           window = [x for x in saved['window'] if x >> SHIFT in index.chunks]
           restore.hold(index, window)
           self._workers[key] = Worker(here, deque(window), saved['steps'])
-      self._queue.extend(x for x in state['queue'] if x in items)
+      queue = np.array(state['queue'], np.int64)
+      self._queue.extend(queue[np.isin(queue, items)].tolist())
       for mode, rng in state['rngs'].items():
         self._rngs[mode] = np.random.default_rng()
         self._rngs[mode].bit_generator.state = rng
@@ -339,12 +339,12 @@ class Replay:
       total, last = dict(self._totals), self._reported
       self._reported = total
       new = {k: total[k] - last[k] for k in total}
-      ratio = self.length * new['samples'] / max(1, new['inserts'])
+      ratio = self.length * new['samples'] / (new['inserts'] or float('nan'))
       return {
         'items': len(self),
         'chunks': len(self._index.chunks),
         'streams': len(self._workers),
         'ram_gb': self._index.nbytes / 1024**3,
         **new,
-        'replay_ratio': ratio if new['inserts'] else float('nan'),
+        'replay_ratio': ratio,
       }

@@ -7,7 +7,6 @@ notice, and with them the sequences that ran through them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import elements
@@ -98,7 +97,7 @@ def load_chunks(
   return layout
 
 
-def load_items(index: Index, state: dict[str, Any]) -> set[int]:
+def load_items(index: Index, state: dict[str, Any]) -> np.ndarray:
   """Fill the items of an index whose chunks are there; returns them."""
   starts = {serial: index.starts(x) for serial, x in index.chunks.items()}
   if state['items'] is None:
@@ -113,15 +112,17 @@ def load_items(index: Index, state: dict[str, Any]) -> set[int]:
   index.items = Fifo(items)
   index.first = state['first']
   index.next_serial = max(index.next_serial, state['next_serial'])
-  result = items.tolist()
-  hold(index, result)
-  return set(result)
+  hold(index, items)
+  return items
 
 
-def hold(index: Index, addresses: Iterable[int]) -> None:
+def hold(index: Index, addresses: np.ndarray | list[int]) -> None:
   """Count the starts of sequences in their chunks."""
-  for address in addresses:
-    index.chunks[address >> SHIFT].refs += 1
+  serials = np.asarray(addresses, np.int64) >> SHIFT
+  for serial, count in zip(
+    *np.unique(serials, return_counts=True), strict=True
+  ):
+    index.chunks[int(serial)].refs += int(count)
 
 
 def difference(got: Layout, want: Layout) -> str:

@@ -49,8 +49,10 @@ def test_recency_follows_a_power_of_age():
   assert np.abs(share - expected / expected.sum()).max() < 0.015
 
 
-def test_priorities_are_followed():
+@pytest.mark.parametrize('chunksize', [1, 2, 7, 64])
+def test_priorities_are_followed(chunksize):
   replay = make(
+    chunksize=chunksize,
     fracs={'priority': 1.0},
     prio={
       'exponent': 0.5, 'maxfrac': 0.25, 'initial': 1.0,
