@@ -414,3 +414,44 @@ def test_without_a_directory_nothing_is_saved(tmp_path):
   replay.load(None)
   assert len(replay) == 8
   assert not names(pathlib.Path(tmp_path))
+
+
+def random_settings(rng):
+  settings: dict = dict(
+    length=int(rng.integers(1, 8)),
+    chunksize=int(rng.integers(1, 12)),
+    capacity=int(rng.integers(0, 40)),
+    online=bool(rng.integers(2)),
+  )
+  if rng.integers(2):
+    initial = float(rng.choice([1, np.inf]))
+    settings['prio'] = {**PRIO, 'initial': initial}
+    settings['fracs'] = {'priority': 0.5, 'recency': 0.2, 'uniform': 0.3}
+  return settings
+
+
+@pytest.mark.parametrize('seed', range(12))
+def test_random_histories_with_restarts_equal_those_without(tmp_path, seed):
+  rng = np.random.default_rng([7, seed])
+  settings = random_settings(rng)
+  whole, replay = make(None, **settings), make(tmp_path, **settings)
+  numbers = [0] * int(rng.integers(1, 4))
+  for kind in rng.integers(0, 8, 80):
+    if kind < 4:
+      worker = int(rng.integers(len(numbers)))
+      for _ in range(int(rng.integers(1, 6))):
+        for each in (whole, replay):
+          each.add(step_of(worker, numbers[worker]), worker)
+        numbers[worker] += 1
+    elif kind < 7 and len(whole):
+      batches = [whole.sample(4), replay.sample(4)]
+      priority = rng.random((4, settings['length']))
+      for each, batch in zip((whole, replay), batches, strict=True):
+        check(batch, settings['length'])
+        stepid, latent = batch.pop('stepid'), batch['latent'] + 1
+        each.update({'stepid': stepid, 'latent': latent, 'priority': priority})
+      assert_equal(batches[:1], batches[1:])
+    elif kind == 7:
+      replay = restart(replay, replay.save()(), **settings)
+      assert len(replay) == len(whole)
+      assert replay.stats()['chunks'] == whole.stats()['chunks']
