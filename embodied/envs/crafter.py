@@ -86,6 +86,7 @@ class Crafter(base.Env):
     self._stats = _stats_file(logdir) if logdir else None
     self._size = size
     self._next = 1
+    self._waiting = True  # nothing was played since `_next` was set
     self._over = True
     self._total = 0.0
 
@@ -132,12 +133,13 @@ class Crafter(base.Env):
     """The next reset plays this episode, the ones after it the following.
 
     Episode k is a function of (seed, k) and the actions alone, whatever was
-    played before. Without this call the episodes are 1, 2, 3, ...
+    played before. Without this call the episodes are 1, 2, 3, ... The maps
+    and seeds below are those of this episode from now on.
     """
     if episode < 1:
       raise ValueError(f'episodes count from 1, got {episode}')
-    self._next = episode
-    self._over = True
+    self._next = operator.index(episode)
+    self._waiting = self._over = True
 
   def render(self, size: tuple[int, int] | None = None) -> np.ndarray:
     """Crafter's own view of the current state, u8 (height, width, 3).
@@ -156,10 +158,10 @@ class Crafter(base.Env):
 
   @property
   def layout(self) -> crafter_worldgen.Layout:
-    """The generated world: of this episode, or of the first to come."""
-    if self.game.episode:
-      return self.game.layout
-    return self.game.layout_of(self._next)
+    """The generated world of the episode that is played or was set."""
+    if self._waiting:
+      return self.game.layout_of(self._next)
+    return self.game.layout
 
   @property
   def world_map(self) -> np.ndarray:
@@ -184,7 +186,8 @@ class Crafter(base.Env):
   @property
   def world_hash(self) -> int:
     """hash((env_seed, episode counter)), not reduced; may be negative."""
-    return self.game.world_hash(self.game.episode or self._next)
+    episode = self._next if self._waiting else self.game.episode
+    return self.game.world_hash(episode)
 
   @property
   def world_seed(self) -> int:
@@ -206,7 +209,7 @@ class Crafter(base.Env):
   def _reset(self) -> base.Step:
     self.game.reset(self._next)
     self._next += 1
-    self._over = False
+    self._waiting = self._over = False
     self._total = 0.0
     return self._obs(0.0, is_first=True)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections.abc import Callable
 
 from embodied.core import base
 
@@ -32,7 +33,7 @@ def make(task: str, **settings) -> base.Env:
     ValueError: unknown suite or setting, or a value that it refuses.
   """
   suite, _, name = task.partition('_')
-  constructor = resolve(suite)
+  constructor: Callable[..., base.Env] = resolve(suite)
   known = [*inspect.signature(constructor).parameters][1:]
   for setting in settings:
     if setting not in known:

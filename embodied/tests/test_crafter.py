@@ -218,6 +218,17 @@ def test_the_world_map_is_the_generated_one():
   assert env.semantic()[16, 17] == env.materials.index('table')
 
 
+def test_maps_of_an_episode_can_be_asked_for_before_it_is_played():
+  env = make(fixed_seed=False)
+  reset(env)
+  env.set_episode(np.int64(3))
+  early = env.world_map, env.world_seed, env.world_hash
+  assert early[2] == hash((4, 3))
+  assert reset(env)['log/episode'] == 3
+  assert (early[1], early[2]) == (env.world_seed, env.world_hash)
+  np.testing.assert_array_equal(early[0], env.world_map)
+
+
 def test_seeds_of_the_world():
   env = make(seed=790160138)
   assert env.world_hash == hash((790160138, 1))
