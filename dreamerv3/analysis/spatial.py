@@ -82,6 +82,19 @@ class SpatialUnits:
       for i in self.order()
     ]
 
+  def summary(self, best: int = 10) -> str:
+    """The strongest units as lines of text."""
+    lines = [
+      f'{"unit":>6} axis {"r":>6} {"95 % interval":>16} {"p":>7} {"q":>7}'
+    ]
+    for row in self.table()[:best]:
+      lines.append(
+        f'{row["unit"]:6} {row["axis"]:>4} {row["r"]:6.2f} '
+        f'{row["low"]:7.2f} .. {row["high"]:5.2f} {row["p"]:7.3f} '
+        f'{row["q"]:7.3f}'
+      )
+    return '\n'.join(lines)
+
 
 def correlate(
   samples: Samples, n_null: int = 500, n_boot: int = 500, seed: int = 0

@@ -216,6 +216,11 @@ class Trajectories:
       facing=np.concatenate([x.facing[first:] for x in self.episodes]),
     )
 
+  def units(self, name: str) -> int:
+    """Number of units of a layer, under any name that `layer` takes."""
+    sizes = self.layers()
+    return sum(_size(sizes, x) for x in _ALIASES.get(name, (name,)))
+
   def layer(self, name: str, track: Track | None = None) -> Samples:
     """One layer of all episodes, read from disk.
 

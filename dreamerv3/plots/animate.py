@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dreamerv3.data.episode import Episode
-from dreamerv3.data.grid import Grid
 from dreamerv3.plots import style
 from dreamerv3.plots.view import View
 
@@ -84,10 +83,12 @@ class Scene:
   Attributes:
     image: uint8 (H * unit, W * unit, 3).
     unit: pixels of a tile.
+    origin: (x, y) of the tile in its upper left corner.
   """
 
   image: np.ndarray
   unit: int
+  origin: tuple[int, int] = (0, 0)
 
   @classmethod
   def scaled(cls, image: np.ndarray, tiles: int, unit: int) -> 'Scene':
@@ -97,19 +98,26 @@ class Scene:
     resized = Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
     return cls(np.asarray(resized), unit)
 
+  def cut(self, x: int, y: int, width: int, height: int) -> 'Scene':
+    """The part of so many tiles whose upper left one is (x, y)."""
+    left, top = (np.subtract((x, y), self.origin) * self.unit).tolist()
+    rows = slice(top, top + height * self.unit)
+    columns = slice(left, left + width * self.unit)
+    return Scene(self.image[rows, columns], self.unit, (x, y))
+
   @property
   def tiles(self) -> tuple[int, int]:
-    """(W, H) of the world."""
+    """(W, H) that it shows."""
     return self.image.shape[1] // self.unit, self.image.shape[0] // self.unit
 
   def point(self, pos: np.ndarray) -> np.ndarray:
     """Pixels of the middle of tiles, (..., 2) -> (..., 2) of (x, y)."""
-    return (np.asarray(pos, np.float64) + 0.5) * self.unit
+    return (np.asarray(pos, np.float64) - self.origin + 0.5) * self.unit
 
 
-def tile_pixels(grid: Grid, longest: int = 512) -> int:
-  """Pixels of a tile, so that a whole world fits on a screen."""
-  return int(np.clip(longest // max(grid.shape), 2, 32))
+def tile_pixels(tiles: int, longest: int = 512) -> int:
+  """Pixels of a tile, so that so many of them fit on a screen."""
+  return int(np.clip(longest // tiles, 2, 32))
 
 
 def floor_plan(visited: np.ndarray, walkable: np.ndarray | None) -> np.ndarray:
@@ -145,7 +153,7 @@ def journeys(
   for k, t in shown.steps:
     if before is not None and k != before:
       for done in range(before, k):
-        _path(behind, scene, episodes[done].pos, colors[done], 90, 1)
+        _path(behind, scene, episodes[done].pos, colors[done])
     before = k
     world = behind.copy()
     pos = episodes[k].pos
@@ -206,25 +214,19 @@ def _surroundings(
 ) -> Image.Image:
   """The world around the player, never beyond its edges where it is larger."""
   pos, facing = episode.pos, episode.facing[t]
-  spans = [min(window, x) for x in scene.tiles]
-  start = np.array(
-    [
-      np.clip(p - n // 2, 0, size - n)
-      for p, n, size in zip(pos[t], spans, scene.tiles, strict=True)
-    ]
-  )
-  (x, y), (w, h) = start * scene.unit, (n * scene.unit for n in spans)
-  part = Image.fromarray(scene.image[y : y + h, x : x + w])
-  here = dataclasses.replace(scene, image=scene.image[:0])
-  near = pos[max(t - TRAIL, 0) : t + 1] - start
-  _trail(part, here, near, PLAYER)
-  known = bool(facing.any())
-  if known or not view.egocentric:
-    corners = here.point(pos[t] - start + view.outline(facing))
-    draw = ImageDraw.Draw(part)
+  w, h = (min(window, x) for x in scene.tiles)
+  x, y = np.clip(
+    pos[t] - (w // 2, h // 2), 0, np.subtract(scene.tiles, (w, h))
+  ).tolist()
+  here = scene.cut(x, y, w, h)
+  image = Image.fromarray(here.image)
+  _trail(image, here, pos[max(t - TRAIL, 0) : t + 1], PLAYER)
+  if facing.any() or not view.egocentric:
+    corners = here.point(pos[t] + view.outline(facing))
+    draw = ImageDraw.Draw(image)
     draw.polygon([tuple(c) for c in corners], outline=FIELD, width=2)
-  _player(part, here.point(pos[t] - start), facing, scene.unit)
-  return part
+  _player(image, here.point(pos[t]), facing, scene.unit)
+  return image
 
 
 def _trail(
@@ -241,16 +243,13 @@ def _trail(
 
 
 def _path(
-  image: Image.Image,
-  scene: Scene,
-  pos: np.ndarray,
-  color: str,
-  alpha: int,
-  width: int,
+  image: Image.Image, scene: Scene, pos: np.ndarray, color: str
 ) -> None:
+  """A whole path, faintly."""
   draw = ImageDraw.Draw(image, 'RGBA')
   points = [tuple(x) for x in scene.point(pos)]
-  draw.line(points, (*ImageColor.getrgb(color)[:3], alpha), width)
+  width = max(scene.unit // 8, 1)
+  draw.line(points, (*ImageColor.getrgb(color)[:3], 110), width)
 
 
 def _player(

@@ -102,12 +102,12 @@ def spatial(units: SpatialUnits, best: int = 10) -> Figure:
     ylim=(-1, 1), title=f'{len(units.r)} units of {units.layer}',
   )  # fmt: skip
   left.set_aspect('equal')
+  left.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
   _strongest(right, units, units.order()[:best])
   episodes, steps = units.counts
-  how = 'held-out' if units.held_out else 'the same'
-  what = f'r from {how} {count(episodes, "episode")}, {steps} timesteps'
+  what = f'r from {episodes} held-out episodes, {steps} timesteps'
   if not units.held_out:
-    what += ': too few to hold any out or to test'
+    what = f'r from the only episode, {steps} timesteps: nothing held out'
   figure.suptitle(what, fontsize=9)
   return figure
 
@@ -133,7 +133,7 @@ def _strongest(ax: Axes, units: SpatialUnits, chosen: np.ndarray) -> None:
   ax.set_yticks(rows, names)
   ax.set(xlim=(-1, 1), xlabel='r', ylabel='unit (axis)')
   ax.invert_yaxis()
-  chosen_in = 'other episodes' if units.held_out else 'these episodes'
+  chosen_in = 'other episodes' if units.held_out else 'this episode'
   ax.set_title(f'strongest in {chosen_in}')
   if units.n_null:
     ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.13), ncols=2)
@@ -175,12 +175,11 @@ def full_world(data: Trajectories) -> Figure:
   return figure
 
 
-def world_only(metadata: Metadata) -> Figure:
+def world_only(data: Trajectories) -> Figure:
   """The map at the start of an episode."""
-  figure, ax = _map_figure(metadata.grid)
-  world.draw_world(ax, metadata)
-  w, h = metadata.area
-  ax.set_title(f'World of {w} x {h} tiles')
+  figure, ax = _map_figure(data.grid)
+  world.draw_world(ax, data.metadata)
+  ax.set_title(f'World of {data.grid.width} x {data.grid.height} tiles')
   return figure
 
 
@@ -197,11 +196,11 @@ def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
     x, y = (episode.pos + shift).T
     label = f'Ep {episode.number} (r={total_reward(episode):.1f})'
     ax.plot(
-      x, y, color='black', lw=1.2 if thin else 2.4, alpha=0.5, zorder=4,
+      x, y, color='white', lw=1.2 if thin else 3.2, alpha=0.7, zorder=4,
       solid_joinstyle='round',
     )  # fmt: skip
     ax.plot(
-      x, y, color=color, lw=0.7 if thin else 1.4, zorder=5, label=label,
+      x, y, color=color, lw=0.7 if thin else 1.7, zorder=5, label=label,
       solid_joinstyle='round',
     )  # fmt: skip
     size = 3 if thin else 6
@@ -248,17 +247,23 @@ def zoom(ax: Axes, data: Trajectories) -> None:
 
 
 def _limit(ax: Axes, pos: np.ndarray, grid: Grid, margin: int) -> None:
-  """A square window around positions (N, 2), moved inside the world."""
-  low, high = pos.min(0) - margin, pos.max(0) + margin
-  side = (high - low + 1).max()
-  starts = []
-  for k, size in enumerate(grid.shape):
-    span = min(side, size)
-    middle = (low[k] + high[k] + 1 - span) // 2
-    starts.append((int(np.clip(middle, 0, size - span)), int(span)))
-  (x, w), (y, h) = starts
+  x, y, w, h = box(pos, grid, margin)
   ax.set_xlim(x - 0.5, x + w - 0.5)
   ax.set_ylim(y + h - 0.5, y - 0.5)
+
+
+def box(
+  pos: np.ndarray, grid: Grid, margin: int = MARGIN
+) -> tuple[int, int, int, int]:
+  """A square around positions (N, 2), moved inside the world: x, y, w, h."""
+  low, high = pos.min(0) - margin, pos.max(0) + margin
+  side = (high - low + 1).max()
+  spans = [min(side, size) for size in grid.shape]
+  starts = [
+    np.clip((low[k] + high[k] + 1 - spans[k]) // 2, 0, grid.shape[k] - spans[k])
+    for k in (0, 1)
+  ]
+  return int(starts[0]), int(starts[1]), int(spans[0]), int(spans[1])
 
 
 def _whose(episodes: Sequence[Episode]) -> str:

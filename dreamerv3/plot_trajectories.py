@@ -1,0 +1,353 @@
+"""Where the agent went, what it saw and what its units did there.
+
+Reads recorded trajectories; makes pictures (.png), animations (.gif or .mp4)
+and a table of the units that go along with the position.
+
+  python dreamerv3/plot_trajectories.py --data logdir/run/trajectories
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dreamerv3.analysis import spatial
+from dreamerv3.data import files, settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.settings import flag
+from dreamerv3.plots import animate, trajectories, video, view, windows, world
+from dreamerv3.run_info import log_run_info
+
+TYPES = (
+  'trajectories', 'heatmap', 'activation', 'spatial', 'world', 'fullworld',
+  'animate', 'animate_world', 'worldview', 'world_only',
+)  # fmt: skip
+
+# Small enough to mail: about 10 kB a frame, 5 kB in an MP4.
+FRAMES = {'.gif': 1200, '.mp4': 3000}
+WORLDVIEW_EPISODES = 10
+WORLDVIEW_MS = 200
+WORLDVIEW_UNIT = 16  # pixels of a tile, as many as the game's pictures have
+JOURNEY_MS = 40
+JOURNEY_S = 60  # an animation of many paths lasts at most so long [s]
+PANELS = 9  # of different worlds
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Draws and animates recorded trajectories."""
+
+  data: str = flag(help='Folder of recorded episodes.')
+  plot: str = flag('all', help='What to draw.', choices=(*TYPES, 'all'))
+  save: str = flag('', help='Folder to write to; DATA/../plots by default.')
+  layer: str = flag('deter', help='Layer of activation and spatial.')
+  unit: int = flag(0, low=0, help='Unit of that layer, for activation.')
+  egocentric_view: int | None = flag(
+    None, low=0, help='N of an N x N egocentric view, 0 for the normal one; '
+    'taken from the recording by default.',
+  )  # fmt: skip
+  view_half: int = flag(
+    4, low=2, high=32, help='Tiles seen to each side in the normal view.'
+  )
+  window_tiles: int = flag(
+    17, low=3, high=101, help='Side of the window of worldview [tiles].'
+  )
+  step_ms: int | None = flag(
+    None, low=20, high=10000, help='How long a frame is shown [ms]; by default '
+    f'{WORLDVIEW_MS} in worldview and {JOURNEY_MS} in the others.',
+  )  # fmt: skip
+  mp4: bool = flag(False, help='Write animations as MP4 instead of GIF.')
+  max_episodes: int = flag(0, low=0, help='Use the first episodes; 0 = all.')
+  area: tuple[int, int] = flag(
+    (), low=1, help='World W H [tiles], for recordings without metadata.'
+  )
+  show: bool = flag(False, help='Open the pictures in windows, too.')
+
+
+@dataclasses.dataclass
+class Run:
+  """One run of this script: what it draws from, and what it has written."""
+
+  args: Settings
+  data: Trajectories
+  save: pathlib.Path
+  outputs: list[pathlib.Path] = dataclasses.field(default_factory=list)
+  figures: list[Figure] = dataclasses.field(default_factory=list)
+  notes: list[str] = dataclasses.field(default_factory=list)
+
+  def picture(self, name: str, figure: Figure) -> None:
+    self.outputs.append(files.save_figure(self.save / f'{name}.png', figure))
+    self.figures.append(figure)
+
+  def note(self, line: str) -> None:
+    self.notes.append(line)
+    print(line, file=sys.stderr)
+
+  @property
+  def layer_file(self) -> str:
+    return self.args.layer.replace('/', '_')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  args = settings.parse(Settings, argv)
+  if args.show:
+    windows.check()
+  data = Trajectories.open(args.data, args.area or None, args.max_episodes)
+  chosen, left_out = choose(args, data)
+  save = args.save or data.path.resolve().parent / 'plots'
+  run = Run(args, data, files.make_folder(save))
+  for line in data.lacks:
+    run.note(f'{data.path}: {line}')
+  if not data.metadata.fixed_seed and len(data) > 1:
+    run.note('each episode is in a world of its own: maps add up many places')
+  for name, why in left_out.items():
+    run.note(f'left out {name}: {why}')
+  for name in chosen:
+    if name in PICTURES:
+      file, draw = PICTURES[name]
+      run.picture(file, draw(data))
+    else:
+      MAKERS[name](run)
+  extra = {
+    'episodes': len(data),
+    'timesteps': sum(len(x) for x in data.episodes),
+    'plots': chosen,
+    'left_out': left_out,
+    'notes': run.notes,
+  }
+  log_run_info(save, 'plot_trajectories', args, run.outputs, extra)
+  print('\n'.join(str(x) for x in run.outputs))
+  if args.show:
+    windows.show(run.figures)
+
+
+def choose(
+  args: Settings, data: Trajectories
+) -> tuple[list[str], dict[str, str]]:
+  """The plots to make, and those of `all` that the data does not allow.
+
+  Raises:
+    UserError: a plot that was asked for by name, or a layer or unit of it,
+      is not there.
+  """
+  seen_as(args, data)  # a bad view is an error whatever is drawn
+  wanted = list(TYPES) if args.plot == 'all' else [args.plot]
+  lacks = {x: lacking(x, args, data) for x in wanted}
+  left_out = {k: v for k, v in lacks.items() if v}
+  if args.plot in left_out:
+    raise UserError(f'{data.path}: no {args.plot}: {left_out[args.plot]}.')
+  return [x for x in wanted if x not in left_out], left_out
+
+
+def lacking(name: str, args: Settings, data: Trajectories) -> str:
+  """Why a plot cannot be made; empty when it can."""
+  if name in ('fullworld', 'animate_world', 'world_only'):
+    if data.metadata.world_map is None:
+      return 'the recording has no world map'
+    if not data.metadata.fixed_seed and name != 'world_only':
+      return 'each episode is in a world of its own, so that no map holds'
+  if name in ('world', 'worldview') and not _all_have(data, 'image'):
+    return 'the recording has no images'
+  ego = seen_as(args, data).egocentric
+  if name == 'world' and ego and not _all_have(data, 'player_facing'):
+    return 'an egocentric view cannot be turned without the facing'
+  if name in ('activation', 'spatial'):
+    return _lacks_unit(args, data, name)
+  return ''
+
+
+def _lacks_unit(args: Settings, data: Trajectories, name: str) -> str:
+  if not data.layers():
+    return 'the recording has no layers'
+  try:
+    units = data.units(args.layer)
+  except UserError as e:
+    if args.layer != Settings.layer:
+      raise
+    return str(e).rstrip('.')
+  if name == 'activation' and args.unit >= units:
+    raise UserError(
+      f'--unit is {args.unit}; {args.layer} has units 0 to {units - 1}.'
+    )
+  return ''
+
+
+def seen_as(args: Settings, data: Trajectories) -> view.View:
+  """The view that the observations were drawn with."""
+  tiles = args.egocentric_view
+  if tiles is None:
+    tiles = view.recorded(data.metadata.settings)
+  shapes = [
+    x.arrays['image'].shape for x in data.episodes if 'image' in x.arrays
+  ]
+  size = shapes[0][2] if shapes else 64
+  return (
+    view.View.ego(tiles, size) if tiles else view.View.normal(args.view_half)
+  )
+
+
+def plot_activation(run: Run) -> None:
+  unit = run.args.unit
+  figure = trajectories.activation(
+    run.data.layer(run.args.layer), unit, run.data
+  )
+  run.picture(f'{run.layer_file}_{unit}_activation', figure)
+
+
+def plot_spatial(run: Run) -> None:
+  units = spatial.correlate(run.data.layer(run.args.layer))
+  path = run.save / f'{run.layer_file}_spatial.csv'
+  run.outputs.append(files.save_csv(path, units.table()))
+  run.picture(f'{run.layer_file}_spatial', trajectories.spatial(units))
+  if not units.held_out:
+    run.note('spatial: one episode, so that r is not held out and has no p')
+  print(units.summary())
+
+
+def plot_world(run: Run) -> None:
+  """One picture of the world; one per episode where their worlds differ."""
+  episodes, differ = run.data.episodes, not run.data.metadata.fixed_seed
+  looks = (_mosaic(run, k) for k in range(len(episodes)))
+  total, share, first = view.overlay(looks, keep=PANELS)
+  if run.data.metadata.world_map is None and share > view.DIFFERENT:
+    differ = True
+    run.note(
+      f'world: the episodes show {share:.0%} of the tiles they share '
+      'differently, so each is drawn as a world of its own'
+    )
+  parts: list = [(total, episodes)]
+  if differ:
+    parts = [(x, [e]) for x, e in zip(first, episodes, strict=False)]
+    if len(episodes) > PANELS:
+      run.note(f'world: the first {PANELS} of {len(episodes)} worlds are drawn')
+  run.picture('world_overlay', trajectories.seen_world(parts, run.data.grid))
+
+
+def plot_animate(run: Run) -> None:
+  data = run.data
+  pos = np.concatenate([x.pos for x in data.episodes])
+  walkable = trajectories.known_map(data.metadata)
+  image = animate.floor_plan(data.grid.count(pos) > 0, walkable)
+  around = trajectories.box(pos, data.grid)
+  unit = animate.tile_pixels(max(around[2:]))
+  scene = animate.Scene.scaled(image, data.grid.width, unit).cut(*around)
+  _journeys(run, 'trajectories', scene)
+
+
+def plot_animate_world(run: Run) -> None:
+  metadata = run.data.metadata
+  unit = animate.tile_pixels(max(metadata.area))
+  assert metadata.world_map is not None
+  image = world.world_image(metadata.world_map, metadata.materials, unit)
+  _journeys(run, 'fullworld_trajectories', animate.Scene(image, unit))
+
+
+def plot_worldview(run: Run) -> None:
+  limit = run.args.max_episodes or WORLDVIEW_EPISODES
+  if len(run.data) > limit:
+    run.note(
+      f'worldview: the first {limit} of {len(run.data)} episodes; '
+      '--max_episodes N shows more'
+    )
+  episodes = run.data.episodes[:limit]
+  seen, metadata = seen_as(run.args, run.data), run.data.metadata
+  terrain = None
+  if trajectories.known_map(metadata) is not None:
+    terrain = metadata.world_map
+  else:
+    run.note('worldview: no map, so the world is what the episode itself saw')
+
+  def scene(k: int) -> animate.Scene:
+    image = (
+      world.world_image(terrain, metadata.materials, WORLDVIEW_UNIT)
+      if terrain is not None
+      else _mosaic(run, k).image()
+    )
+    return animate.Scene.scaled(image, run.data.grid.width, WORLDVIEW_UNIT)
+
+  shown = animate.plan([len(x) for x in episodes], FRAMES[_form(run)])
+
+  def frames(plan: animate.Plan) -> Iterator[np.ndarray]:
+    return animate.worldview(episodes, plan, scene, seen, run.args.window_tiles)
+
+  _film(run, 'worldview_agentview', frames, shown, WORLDVIEW_MS)
+
+
+def _journeys(run: Run, name: str, scene: animate.Scene) -> None:
+  episodes = run.data.episodes
+  step = run.args.step_ms or JOURNEY_MS
+  limit = min(FRAMES[_form(run)], max(JOURNEY_S * 1000 // step, 1))
+  shown = animate.plan([len(x) for x in episodes], limit)
+  colors = animate.hex_colors(trajectories.episode_colors(len(episodes)))
+
+  def frames(plan: animate.Plan) -> Iterator[np.ndarray]:
+    return animate.journeys(episodes, plan, scene, colors)
+
+  _film(run, name, frames, shown, JOURNEY_MS)
+
+
+def _film(
+  run: Run,
+  name: str,
+  frames: Callable[[animate.Plan], Iterator[np.ndarray]],
+  shown: animate.Plan,
+  step_ms: int,
+) -> None:
+  """Writes an animation, and says so where steps were left out."""
+  path = run.save / f'{name}{_form(run)}'
+  if shown.every > 1:
+    run.note(
+      f'{path.name}: shows one timestep in {shown.every}, to stay short and '
+      'small; --max_episodes shows fewer episodes in full'
+    )
+  sample = np.concatenate(list(frames(shown.thinner(8))))
+  step_ms = run.args.step_ms or step_ms
+  run.outputs.append(
+    video.write(path, frames(shown), len(shown), step_ms, sample)
+  )
+
+
+def _mosaic(run: Run, k: int) -> view.Mosaic:
+  episode = run.data.episodes[k]
+  seen = seen_as(run.args, run.data)
+  return view.mosaic(
+    episode.read('image'), episode.pos, episode.facing, seen, run.data.grid
+  )
+
+
+def _form(run: Run) -> str:
+  return '.mp4' if run.args.mp4 else '.gif'
+
+
+def _all_have(data: Trajectories, key: str) -> bool:
+  return all(key in x.arrays for x in data.episodes)
+
+
+# Plots that need the recording alone: name of the file, function.
+PICTURES: dict[str, tuple[str, Callable[[Trajectories], Figure]]] = {
+  'trajectories': ('trajectories', trajectories.paths),
+  'heatmap': ('heatmap', trajectories.occupancy),
+  'fullworld': ('fullworld_overlay', trajectories.full_world),
+  'world_only': ('world_only', trajectories.world_only),
+}
+
+MAKERS: dict[str, Callable[[Run], None]] = {
+  'activation': plot_activation,
+  'spatial': plot_spatial,
+  'world': plot_world,
+  'animate': plot_animate,
+  'animate_world': plot_animate_world,
+  'worldview': plot_worldview,
+}
+
+
+if __name__ == '__main__':
+  settings.run(main)
