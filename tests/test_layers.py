@@ -25,9 +25,11 @@ AGENT_FILES = (
     'agent', 'rssm', 'encoder', 'decoder', 'losses', 'report', 'taps',
     'rollouts',
 )  # fmt: skip
-AGENT_SCRIPTS = (
-    'make', 'config', 'recording', 'eval_trajectory', 'dream_decode',
+SETUP_FILES = (
+    'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',
+    'recording',
 )  # fmt: skip
+AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
 ANALYSIS_SCRIPTS = (
     'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
 )  # fmt: skip
@@ -66,11 +68,16 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     {'data', 'analysis'},
     BASE | {'matplotlib', 'PIL', 'imageio', 'av', 'scipy'},
   ),
+  'setup': (
+    tuple(f'dreamerv3.{x}' for x in SETUP_FILES),
+    {'core', 'envs', 'jax', 'run', 'agent', 'data', 'run_info'},
+    BASE | JAX | {'elements', 'ruamel', 'filelock'},
+  ),
   'agent scripts': (
     tuple(f'dreamerv3.{x}' for x in AGENT_SCRIPTS),
-    {'core', 'envs', 'jax', 'run', 'agent', 'data', 'run_info', 'analysis',
-     'plots'},
-    BASE | JAX | {'elements', 'ruamel', 'filelock', 'matplotlib'},
+    {'core', 'envs', 'jax', 'run', 'agent', 'setup', 'data', 'run_info',
+     'analysis', 'plots'},
+    BASE | JAX | {'elements', 'matplotlib'},
   ),
   'analysis scripts': (
     tuple(f'dreamerv3.{x}' for x in ANALYSIS_SCRIPTS),
@@ -79,7 +86,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
   ),
   'main': (
     ('dreamerv3.main',),
-    {'core', 'run', 'data', 'run_info', 'agent scripts'},
+    {'core', 'run', 'data', 'run_info', 'setup', 'agent scripts'},
     BASE | {'elements', 'ruamel'},
   ),
 }  # fmt: skip
@@ -147,7 +154,7 @@ def violations(name, path):
       there = room_of(target)
       if there is not None and there not in rooms:
         yield f'{place} {room or name} imports {there}: {target}'
-      if room in ('agent scripts', 'analysis scripts') and there == room:
+      if room == there and room in ('agent scripts', 'analysis scripts'):
         own = {'dreamerv3.make', 'dreamerv3.config', 'dreamerv3.recording'}
         if not any(target.startswith(x) for x in own):
           yield f'{place} a script imports a script: {target}'

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Runs the cluster scripts through a real SLURM of one node: the whole pipeline
+# with one requeue in the middle of training, then an array of two seeds.
+#
+#   make test-slurm
+#
+# Needs root (it starts daemons and may install Debian packages).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=${1:-$(mktemp -d)}
+cluster=$root/tests/slurm/cluster.sh
+export SLURM_CONF=$work/slurm/slurm.conf
+cd "$root"
+
+finish() {
+  local code=$?
+  scancel --user="$(id -un)" --quiet 2>/dev/null || true
+  "$cluster" stop "$work/slurm"
+  if [ "$code" != 0 ]; then
+    echo "FAILED; logs are in $work" >&2
+    tail -n 40 "$work"/*.out >&2 || true
+  fi
+  exit "$code"
+}
+trap finish EXIT
+
+state() {
+  scontrol show job --oneliner "$1" | grep -o 'JobState=[A-Z]*' | head -n 1 |
+    cut -d= -f2
+}
+
+# wait_for JOB STATE SECONDS
+wait_for() {
+  for _ in $(seq "$3"); do
+    [ "$(state "$1")" != "$2" ] || return 0
+    case "$(state "$1")" in
+      FAILED | CANCELLED | TIMEOUT | NODE_FAIL)
+        echo "job $1 is $(state "$1"), expected $2" >&2
+        return 1
+        ;;
+    esac
+    # A requeued job waits for two minutes; not in a test.
+    scontrol update JobId="$1" StartTime=now 2>/dev/null || true
+    sleep 1
+  done
+  echo "job $1 is $(state "$1") after $3 s, expected $2" >&2
+  return 1
+}
+
+expect() {
+  for path in "$@"; do
+    [ -s "$path" ] || {
+      echo "missing: $path" >&2
+      return 1
+    }
+  done
+}
+
+small=(--mem=6G --cpus-per-task=2)
+# The smallest networks, and runs of a minute.
+export CONFIG=crafter_small SIZE=debug PLATFORM=cpu
+export STEPS=${STEPS:-1500} TRAIN_RATIO=16 NUM_EPISODES=4 ENVS=4
+export N_SHUFFLES=20 DREAM_BATCHES=1 DREAM_EPISODES=1 N_JOBS=1 DEVICE=cpu
+export ROOT=$root
+
+echo '== run_Loop.sh, requeued once =='
+export LOGDIR=$work/loop
+job=$(sbatch --parsable "${small[@]}" --output="$work/loop-%j.out" run_Loop.sh)
+wait_for "$job" RUNNING 60
+for _ in $(seq 120); do
+  [ -e "$LOGDIR/ckpt/latest" ] && break
+  sleep 1
+done
+expect "$LOGDIR/ckpt/latest"
+sleep 10
+scancel --signal=USR1 --batch "$job"
+wait_for "$job" PENDING 120
+echo "job $job was requeued"
+wait_for "$job" COMPLETED 1500
+grep -q 'Continuing at step' "$work/loop-$job.out"
+expect "$LOGDIR"/{hyperparams.txt,config.yaml,metrics.jsonl,run_info.json} \
+  "$LOGDIR"/trajectories/{metadata.pkl,all_episodes.pkl,run_info.json} \
+  "$LOGDIR"/trajectories_untrained/metadata.pkl \
+  "$LOGDIR"/decoder_results/{summary.csv,classifier_deter.pkl,run_info.json} \
+  "$LOGDIR"/layer_decoder_results/layer_comparison.png \
+  "$LOGDIR"/tuning_results/{units.csv,layer_summary.png} \
+  "$LOGDIR"/dream_results/dream_results.pkl \
+  "$LOGDIR"/plots/training_progress.png
+
+echo '== run_Crafter.sh, an array of two seeds =='
+export LOGDIR=$work/array STEPS=300
+job=$(sbatch --parsable "${small[@]}" --array=0-1 \
+  --output="$work/array-%A_%a.out" run_Crafter.sh)
+wait_for "${job}_0" COMPLETED 600
+wait_for "${job}_1" COMPLETED 600
+for seed in 0 1; do
+  expect "$work/array_seed$seed/config.yaml"
+  grep -q "^seed: $seed" "$work/array_seed$seed/config.yaml"
+done
+
+echo '1 passed, 0 failed'
