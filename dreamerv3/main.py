@@ -68,7 +68,7 @@ SCRIPTS = {
     'Acts with a trained agent and logs scores.',
   ),
   'eval_trajectory': Script(
-    'dreamerv3.eval_trajectory:run', ('agent', 'env'),
+    'dreamerv3.eval_trajectory:run', ('agent',),
     'Records positions and activations of a trained agent.', gives='config',
   ),
   'dream_decode': Script(
@@ -150,7 +150,6 @@ def launch(script: Script, settled: elements.Config) -> int:
         print(f'Changed since this run began: {key} {then} -> {now}')
     settled = make.platform(settled)
     if script.trains:
-      make.print_memory(settled)
       log_run_info(
         settled.logdir, settled.script, settled.flat,
         outputs=_outputs(settled), extra={'changed': changed},

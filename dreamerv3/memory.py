@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import elements
 import numpy as np
 
-from embodied.core.replay import memory_estimate
+from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3
 # What Python, JAX and its compiler take before any of ours.

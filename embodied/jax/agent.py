@@ -227,6 +227,22 @@ class JaxAgent(base.Agent):
       self.counters = {k: int(data['counters'][k]) for k in self.counters}
     self._fresh, self._acting = None, self._copy_policy()
 
+  def save_acting(self) -> Dict | None:
+    """Parameters of the next policy call, where they are not the newest.
+
+    The policy is one call behind `train`; a run that continues exactly needs
+    to know how far.
+    """
+    if self._fresh is None:
+      return None
+    return params.to_host(jax.device_get(self._acting))
+
+  def load_acting(self, data: Dict | None) -> None:
+    """After `load`: act once more with the parameters of `save_acting`."""
+    if data is not None:
+      self._fresh = self._acting
+      self._acting = jax.device_put(data, self.actors.whole)
+
   # Machinery
 
   def _seeds(self, number: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -98,6 +98,10 @@ class Trainer:
     state |= {f'stream_{k}': v for k, v in self.streams.items()}
     state |= {'updates': self.updates, 'ratio': self.ratio}
     state |= {'episodes': self.episodes, 'late': self.late}
+    if hasattr(self.agent, 'save_acting'):
+      state['acting'] = elements.Saveable(
+        save=self.agent.save_acting, load=self.agent.load_acting
+      )
     return {
       'step': self.step,
       'agent': self.agent,

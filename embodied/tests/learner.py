@@ -6,6 +6,7 @@ as those of the real agent.
 """
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Learner(base.Agent):
       'opt/step': np.zeros((), np.int32),
     }
     self.counters = {'updates': 0, 'batches': 0, 'actions': 0}
-    self.pending = ({}, {})
+    self.pending: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     self.hook = hook or (lambda agent: None)
 
   def init_policy(self, batch_size):
@@ -50,7 +51,7 @@ class Learner(base.Agent):
     digest = 0
     for key in sorted(data):
       if key != 'stepid':  # random
-        digest = zlib.crc32(np.ascontiguousarray(data[key]), digest)
+        digest = zlib.crc32(np.asarray(data[key]).tobytes(), digest)
     kernel = self.params['net/kernel']
     self.params = {
       'net/kernel': np.sin(kernel * 1.01 + digest % 1000003),

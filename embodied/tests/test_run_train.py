@@ -125,10 +125,15 @@ def test_a_run_trains_logs_and_saves(tmp_path):
 def test_processes_give_the_numbers_of_a_serial_run(tmp_path):
   serial = Parts(tmp_path / 'a', log_every=0)
   parallel = Parts(tmp_path / 'b', log_every=0, debug=False)
-  # Sent to the processes by value, without the rest of this test.
-  parallel.env = lambda index, episode=0: Dummy('disc', (8, 8), 9)
   serial.run()
-  parallel.run()
+
+  def env(index, episode=0):  # sent by value, without the rest of this test
+    return Dummy('disc', (8, 8), 9)
+
+  train(
+    parallel.agent, parallel.replay, env, parallel.stream, parallel.logger,
+    parallel.args,
+  )  # fmt: skip
   np.testing.assert_array_equal(
     serial.made.params['net/kernel'], parallel.made.params['net/kernel']
   )
