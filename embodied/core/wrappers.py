@@ -8,6 +8,8 @@ For the factory that makes environments. Each wrapper changes one thing;
 
 from __future__ import annotations
 
+import functools
+
 import elements
 import numpy as np
 
@@ -97,15 +99,22 @@ class NormalizeAction(Wrapper):
 class ClipAction(Wrapper):
   """Clips continuous actions to their space, for unbounded policies."""
 
+  def __init__(self, env: base.Env) -> None:
+    super().__init__(env)
+    # Once: an environment may make its spaces anew at every look.
+    self._continuous = {
+      k: v for k, v in env.act_space.items() if not v.discrete
+    }
+
   def step(self, action: base.Step) -> base.Step:
     clipped = {
       key: np.clip(action[key], space.low, space.high).astype(space.dtype)
-      for key, space in self.act_space.items()
-      if not space.discrete
+      for key, space in self._continuous.items()
     }
     return self.env.step({**action, **clipped})
 
 
+@functools.cache
 def unified_dtype(dtype: np.dtype) -> np.dtype:
   """bool and uint8 stay, other integers are int32, floats float32."""
   if dtype in (np.bool_, np.uint8):
@@ -119,6 +128,10 @@ def unified_dtype(dtype: np.dtype) -> np.dtype:
 
 class UnifyDtypes(Wrapper):
   """Observations and actions in the dtypes that agents compute with."""
+
+  def __init__(self, env: base.Env) -> None:
+    super().__init__(env)
+    self._inner = {k: v.dtype for k, v in env.act_space.items()}
 
   @staticmethod
   def _unify(space: elements.Space) -> elements.Space:
@@ -140,9 +153,8 @@ class UnifyDtypes(Wrapper):
     return {k: self._unify(v) for k, v in self.env.act_space.items()}
 
   def step(self, action: base.Step) -> base.Step:
-    inner = self.env.act_space
     action = {
-      k: np.asarray(v).astype(inner[k].dtype, copy=False)
+      k: np.asarray(v).astype(self._inner[k], copy=False)
       for k, v in action.items()
     }
     obs = {k: np.asarray(v) for k, v in self.env.step(action).items()}
