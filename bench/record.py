@@ -1,0 +1,171 @@
+"""How fast is a recording, and where does the time go?
+
+  python bench/record.py                     # size1m and size12m
+  python bench/record.py --presets size1m --seconds 20 --layers 'dyn/.*'
+
+Three ways to record with all layers, in turns, medians of the rounds:
+
+  1 alone   one environment, policy calls of one row: the plain loop
+  1         --eval_trajectory.envs 1: calls have 16 rows, 15 of them idle,
+            so that the files do not depend on the number of environments
+  16        --eval_trajectory.envs 16, the default
+
+Shares of the wall time: env steps the environments, policy waits for the
+actions, transfer waits for the layers, take hands them to the recorder, disk
+is the part of that for which the disk was too slow. `writer` is how busy the
+writing thread was meanwhile. Compilation is not counted. Rates are of wall
+time; on a machine that others use, compare the CPU times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from typing import Any
+
+from dreamerv3 import config as configs
+from dreamerv3 import eval_trajectory, make, recording, taps
+from dreamerv3.data.episode_bar import EpisodeBar
+from dreamerv3.data.recorder import Recorder
+from dreamerv3.rollouts import Rollouts
+
+WAYS = {'1 alone': (1, 1), '1': (1, taps.WIDTH), '16': (16, taps.WIDTH)}
+SHARES = ('env', 'policy', 'transfer', 'take', 'disk', 'writer')
+
+
+class Bench:
+  """One agent, and what its recordings need."""
+
+  def __init__(self, preset: str, layers: str, platform: str):
+    flags = ['--configs', 'crafter_small', preset, '--script']
+    flags += ['eval_trajectory', '--jax.platform', platform]
+    flags += ['--eval_trajectory.layers', layers]
+    flags += ['--eval_trajectory.load_checkpoint', 'False']
+    parsed = configs.parse_flags(flags)
+    config = configs.stack(configs.read_blocks(), parsed)
+    self.config = make.platform(config)
+    agent: Any = make.make_agent(self.config)
+    self.probes = {
+      w: taps.Probe(agent.model, layers, width=w) for w in (1, taps.WIDTH)
+    }
+    self.params = eval_trajectory.parameters(agent)
+    guide: Any = make.make_env(self.config, 0)
+    probe = self.probes[taps.WIDTH]
+    self.metadata = recording.describe(
+      self.config, guide, agent, probe, self.params, None
+    )
+    self.columns = recording.columns_of(probe, guide.obs_space['image'].shape)
+
+  def step_bytes(self) -> int:
+    return sum(x.nbytes for x in self.columns.values())
+
+  def measure(self, envs: int, width: int, seconds: float) -> dict[str, float]:
+    """Records for some seconds; steps/s, CPU ms per step and shares."""
+    made = [make.make_env(self.config, 0) for _ in range(envs)]
+    rollouts = Rollouts(self.probes[width], self.params, made, 0)
+    with (
+      tempfile.TemporaryDirectory() as folder,
+      Recorder(folder, self.metadata, self.columns) as recorder,
+      EpisodeBar(0, every=1e9) as bar,
+    ):
+
+      def begin(number: int) -> eval_trajectory.Take:
+        return eval_trajectory.Take(recorder.begin(number), {}, bar)
+
+      clock = Clock(rollouts, recorder, warmup=4 * envs, seconds=seconds)
+      rollouts.play(range(1, 10000), begin, clock)
+      return clock.result()
+
+
+class Clock:
+  """Tells the recording when to stop, and what happened after the warm-up.
+
+  Args:
+    warmup: steps that are not counted; the first call compiles.
+  """
+
+  def __init__(
+    self, rollouts: Rollouts, recorder: Recorder, warmup: int, seconds: float
+  ):
+    self.rollouts, self.recorder = rollouts, recorder
+    self.warmup, self.seconds = warmup, seconds
+    self.began: dict[str, float] | None = None
+
+  def now(self) -> dict[str, float]:
+    return {
+      'wall': time.perf_counter(),
+      'cpu': time.process_time(),
+      'steps': self.rollouts.steps,
+      'disk': self.recorder.waited,
+      'writer': self.recorder.busy,
+      **self.rollouts.times,
+    }
+
+  def __call__(self) -> bool:
+    if self.began is None and self.rollouts.steps >= self.warmup:
+      self.began = self.now()
+    if self.began is None:
+      return True
+    return time.perf_counter() < self.began['wall'] + self.seconds
+
+  def result(self) -> dict[str, float]:
+    assert self.began is not None
+    now = self.now()
+    gone = {k: now[k] - v for k, v in self.began.items()}
+    found = {k: gone[k] / gone['wall'] for k in SHARES}
+    found['rate'] = gone['steps'] / gone['wall']
+    found['cpu'] = 1e3 * gone['cpu'] / gone['steps']
+    return found
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--presets', nargs='+', default=['size1m', 'size12m'])
+  parser.add_argument('--layers', default='.*', help='regular expression')
+  parser.add_argument('--seconds', type=float, default=8, help='per round')
+  parser.add_argument('--rounds', type=int, default=3)
+  parser.add_argument('--platform', default='auto')
+  args = parser.parse_args()
+  for preset in args.presets:
+    bench = Bench(preset, args.layers, args.platform)
+    found: dict[str, list[dict[str, float]]] = {k: [] for k in WAYS}
+    for _ in range(args.rounds):
+      for name, (envs, width) in WAYS.items():
+        found[name].append(bench.measure(envs, width, args.seconds))
+    report(preset, bench, found)
+
+
+def report(
+  preset: str, bench: Bench, found: dict[str, list[dict[str, float]]]
+) -> None:
+  print(
+    f'\n{preset}: {len(bench.metadata.layers)} layers, '
+    f'{bench.step_bytes() / 1e3:.1f} kB per step, '
+    f'{bench.metadata.settings["platform"]}'
+  )
+  print(f'{"envs":<9}{"steps/s":>9}{"CPU ms":>9}', end='')
+  print(''.join(f'{x:>10}' for x in SHARES))
+  middle = {
+    k: {x: statistics.median(y[x] for y in v) for x in v[0]}
+    for k, v in found.items()
+  }
+  for name, x in middle.items():
+    print(f'{name:<9}{x["rate"]:>9.1f}{x["cpu"]:>9.2f}', end='')
+    print(''.join(f'{x[k]:>10.1%}' for k in SHARES))
+  for name in ('1', '1 alone'):
+    ratios = [
+      a['rate'] / b['rate']
+      for a, b in zip(found['16'], found[name], strict=True)
+    ]
+    print(f'16 beside {name}: {statistics.median(ratios):.1f} times the rate')
+
+
+if __name__ == '__main__':
+  main()

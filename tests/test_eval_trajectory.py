@@ -1,0 +1,439 @@
+"""The recording script: from a logdir alone, the same files in any way."""
+
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dreamerv3 import config as configs
+from dreamerv3 import rundir, taps
+from dreamerv3.data import unpickle
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.recorder import VALUES
+from dreamerv3.data.recording_plan import expected_length
+from embodied.run.checkpoint import Checkpoint
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FLAGS = ['--configs', 'crafter_small', 'debug', '--seed', '3']
+EPISODES = 3
+
+
+class Fixed:
+  def __init__(self, value):
+    self.value = value
+
+  def save(self):
+    return self.value
+
+  def load(self, data):
+    raise NotImplementedError
+
+
+def make_run(logdir, *flags):
+  """A logdir with config.yaml and a checkpoint of an untrained agent."""
+  from dreamerv3 import make
+
+  given = [*FLAGS, '--logdir', str(logdir), '--jax.platform', 'cpu', *flags]
+  config = configs.stack(configs.read_blocks(), configs.parse_flags(given))
+  logdir.mkdir(parents=True)
+  rundir.save(logdir / 'config.yaml', config)
+  agent = make.make_agent(config.update(script='eval_trajectory'))
+  saved = Checkpoint(logdir / 'ckpt', {'agent': agent, 'step': Fixed(1000)})
+  saved.save(1000)
+  saved.close()
+  return logdir
+
+
+def command(logdir, *flags):
+  main = str(ROOT / 'dreamerv3' / 'main.py')
+  return [
+    sys.executable, main, '--logdir', str(logdir),
+    '--script', 'eval_trajectory', '--jax.platform', 'cpu', *flags,
+  ]  # fmt: skip
+
+
+def execute(logdir, *flags):
+  return subprocess.run(
+    command(logdir, *flags), capture_output=True, text=True, timeout=600
+  )
+
+
+def record(logdir, *flags):
+  done = execute(logdir, *flags)
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+def fails(logdir, *flags):
+  """Runs a command that must end with one line and exit code 2."""
+  done = execute(logdir, *flags)
+  lines = [x for x in done.stderr.splitlines() if 'error:' in x]
+  assert done.returncode == 2, (done.stdout, done.stderr)
+  assert 'Traceback' not in done.stderr
+  assert len(lines) == 1, done.stderr
+  return lines[0]
+
+
+def load(path):
+  with open(path, 'rb') as file:
+    return pickle.load(file)
+
+
+@pytest.fixture(scope='module')
+def logdir(tmp_path_factory):
+  return make_run(tmp_path_factory.mktemp('runs') / 'run')
+
+
+EPISODE_FLAGS = (
+  '--eval_trajectory.num_episodes', str(EPISODES),
+  '--eval_trajectory.dtype', 'float32',
+)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def recorded(logdir):
+  """(folder, printed text) of a recording with the default settings."""
+  out = record(logdir, *EPISODE_FLAGS)
+  return logdir / 'trajectories', out
+
+
+@pytest.mark.slow
+def test_settings_of_the_run_are_inherited_printed_and_stored(recorded):
+  folder, out = recorded
+  assert 'area [32, 32]' in out
+  assert 'seed 3' in out
+  assert 'kB per step' in out
+  assert 'free, at 250 steps per episode (a guess)' in out
+  meta = load(folder / 'metadata.pkl')
+  assert meta['settings']['env']['area'] == [32, 32]
+  assert meta['settings']['agent']['dyn']['rssm']['deter'] == 8
+  assert meta['seed'] == 3
+  assert meta['env_seed'] == hash((3, 0)) % (2**32 - 1)
+  assert meta['world_seed'] == hash((meta['env_seed'], 1))
+  assert meta['trained']
+  assert meta['checkpoint_step'] == 1000
+  assert meta['area'] == (32, 32) == meta['world_map'].shape
+  assert meta['materials'][meta['world_map'][16, 16]] == 'grass'
+
+
+@pytest.mark.slow
+def test_episodes_have_the_documented_keys(recorded):
+  folder, _ = recorded
+  meta = load(folder / 'metadata.pkl')
+  for k in range(1, EPISODES + 1):
+    episode = load(folder / f'episode_{k:03d}.pkl')
+    T = episode['length']
+    for key, (dtype, shape) in VALUES.items():
+      assert episode[key].dtype == dtype, key
+      assert episode[key].shape == (T, *shape), key
+    assert episode['image'].shape == (T, 64, 64, 3)
+    for name, units in meta['layers'].items():
+      assert episode[f'act/{name}'].shape == (T, units), name
+    assert episode['layer_names'] == sorted(meta['layers'])
+    assert episode['deter'] is episode['act/dyn/deter']
+    stoch = episode['act/dyn/stoch'].reshape((T, 2, 4))
+    assert (episode['stoch'] == stoch).all()
+    assert len(episode['achievements']) == T
+    assert len(episode['final_achievements']) == 22
+    assert episode['reward'][0] == 0
+    assert episode['action'][-1] == 0
+    assert episode['total_reward'] == episode['reward'].sum()
+    steps = np.abs(np.diff(episode['player_pos'], axis=0)).sum(1)
+    assert steps.max() == 1
+    assert set(np.abs(episode['player_facing']).sum(1)) == {1}
+
+
+@pytest.mark.slow
+def test_moves_face_where_they_go(recorded):
+  """Position and facing belong to the same timestep, one after the action."""
+  folder, _ = recorded
+  moves = {1: (-1, 0), 2: (1, 0), 3: (0, -1), 4: (0, 1)}
+  seen = 0
+  for path in folder.glob('episode_*.pkl'):
+    x = load(path)
+    for t in range(x['length'] - 1):
+      move = moves.get(int(x['action'][t]))
+      if move is None or x['sleeping'][t]:
+        continue
+      assert tuple(x['player_facing'][t + 1]) == move
+      step = x['player_pos'][t + 1] - x['player_pos'][t]
+      assert tuple(step) in (move, (0, 0))
+      seen += 1
+  assert seen > 50
+
+
+@pytest.mark.slow
+def test_activations_belong_to_the_image_of_their_row(recorded, logdir):
+  """Recomputes recorded steps from image, previous action and state."""
+  from dreamerv3 import eval_trajectory, make
+
+  folder, _ = recorded
+  saved = rundir.read_saved(logdir / 'config.yaml')
+  config = configs.stack(configs.read_blocks(), {}, saved)
+  agent: Any = make.make_agent(config.update(script='eval_trajectory'))
+  eval_trajectory.load(agent, next((logdir / 'ckpt').glob('*/done')).parent, '')
+  probe = taps.Probe(agent.model, dtype='float32')
+  params = eval_trajectory.parameters(agent)
+  x = load(folder / 'episode_002.pkl')
+  T = x['length']
+  seed = np.random.SeedSequence([3, 2]).generate_state(2)
+  steps = np.array([1, 2, T // 2, T - 1])
+  rows = np.resize(steps, taps.WIDTH)
+  carry = {
+    'dyn': {'deter': x['deter'][rows - 1], 'stoch': x['stoch'][rows - 1]},
+    'prevact': {'action': x['action'][rows - 1]},
+  }
+  obs = {'image': x['image'][rows], 'is_first': np.zeros(len(rows), bool)}
+  seeds = np.tile(seed, (len(rows), 1))
+  _, act, packed = probe(params, carry, obs, seeds, rows.astype(np.int32))
+  inner = rows < T - 1
+  assert (np.asarray(act['action']) == x['action'][rows])[inner].all()
+  for layer in probe.layers:
+    values = np.asarray(packed[layer.dtype])
+    values = values[:, layer.start : layer.start + layer.units]
+    assert (values == x[f'act/{layer.name}'][rows]).all(), layer.name
+
+
+@pytest.mark.slow
+def test_one_environment_and_many_record_the_same_files(recorded, tmp_path):
+  folder, _ = recorded
+  logdir = folder.parent
+  for envs in ('1', '20'):
+    place = tmp_path / envs
+    record(
+      logdir, *EPISODE_FLAGS, '--eval_trajectory.envs', envs,
+      '--eval_trajectory.save_path', str(place),
+    )  # fmt: skip
+    for path in sorted(folder.glob('episode_*.pkl')):
+      assert path.read_bytes() == (place / path.name).read_bytes(), path.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_recording_goes_on(recorded, tmp_path, number):
+  folder, _ = recorded
+  flags = (
+    *EPISODE_FLAGS, '--eval_trajectory.envs', '1',
+    '--eval_trajectory.save_path', str(tmp_path / 'r'),
+  )  # fmt: skip
+  process = subprocess.Popen(
+    command(folder.parent, *flags), stdout=subprocess.PIPE, text=True
+  )
+  deadline = time.monotonic() + 300
+  while not (tmp_path / 'r' / 'episode_001.pkl').exists():
+    assert process.poll() is None
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  process.send_signal(number)
+  out, _ = process.communicate()
+  if number == signal.SIGTERM:
+    assert process.returncode == 75
+    assert 'run the same command again' in out
+  there = len(list((tmp_path / 'r').glob('episode_*.pkl')))
+  assert 1 <= there < EPISODES
+  again = record(folder.parent, *flags)
+  assert f'Recording {EPISODES - there} of {EPISODES} episodes' in again
+  for path in sorted(folder.glob('episode_*.pkl')):
+    assert path.read_bytes() == (tmp_path / 'r' / path.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_our_reader_and_summary(recorded):
+  folder, out = recorded
+  data = Trajectories.open(folder)
+  assert not data.lacks
+  assert len(data) == EPISODES
+  joined = Trajectories.open(folder / 'all_episodes.pkl')
+  for name in data.layers():
+    assert (data.layer(name).X == joined.layer(name).X).all()
+  text = (folder.parent / 'eval_achievements.out').read_text()
+  assert f'Episodes: {EPISODES}' in text
+  assert 'collect_wood' in text
+  assert 'enc/cnn0' in out
+  assert f'{EPISODES} episodes' in out
+
+
+@pytest.mark.slow
+def test_provenance_leads_back_to_the_run(recorded):
+  folder, _ = recorded
+  entry = json.loads((folder / 'run_info.json').read_text())[0]
+  assert entry['stage'] == 'eval_trajectory'
+  assert entry['args']['env.crafter.area'] == [32, 32]
+  names = {pathlib.Path(x).name for x in entry['outputs']}
+  assert names == {
+    'episode_001.pkl', 'episode_002.pkl', 'episode_003.pkl', 'metadata.pkl',
+    'all_episodes.pkl', 'eval_achievements.out',
+  }  # fmt: skip
+  assert all(os.path.exists(x) for x in entry['outputs'])
+  checkpoint = pathlib.Path(entry['extra']['checkpoint'])
+  assert (checkpoint / 'agent.pkl').exists()
+  assert entry['extra']['checkpoint_step'] == 1000
+
+
+@pytest.mark.slow
+def test_the_untrained_control_has_the_same_form(recorded, logdir):
+  folder, _ = recorded
+  out = record(
+    logdir, '--eval_trajectory.num_episodes', '1',
+    '--eval_trajectory.load_checkpoint', 'False',
+    '--eval_trajectory.layers', 'dyn/.*|val/value',
+    '--eval_trajectory.all_episodes', 'False',
+  )  # fmt: skip
+  assert 'untrained' in out
+  place = logdir / 'trajectories_untrained'
+  meta = load(place / 'metadata.pkl')
+  assert meta['trained'] is False
+  assert meta['checkpoint'] is None
+  episode = load(place / 'episode_001.pkl')
+  full = load(folder / 'episode_001.pkl')
+  lacking = set(full) - set(episode)
+  assert all(x.startswith('act/') for x in lacking)
+  assert set(meta['layers']) == {
+    'dyn/deter', 'dyn/stoch', 'dyn/prior_logit', 'dyn/post_logit', 'val/value',
+  }  # fmt: skip
+  assert episode['deter'].dtype == np.float16
+  assert not (place / 'all_episodes.pkl').exists()
+
+
+@pytest.mark.slow
+def test_another_recording_in_the_folder_is_refused(recorded, logdir):
+  folder, _ = recorded
+  before = {x.name: x.stat().st_mtime_ns for x in folder.iterdir()}
+  line = fails(logdir, *EPISODE_FLAGS, '--seed', '4')
+  assert 'seed 3 there, 4 now' in line
+  line = fails(logdir, *EPISODE_FLAGS[:2])
+  assert 'eval_trajectory.dtype float32 there, float16 now' in line
+  assert before == {x.name: x.stat().st_mtime_ns for x in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_worlds_change_only_when_asked(tmp_path):
+  logdir = make_run(tmp_path / 'run', '--env.crafter.fixed_seed', 'False')
+  few = (
+    '--eval_trajectory.num_episodes', '2',
+    '--eval_trajectory.layers', 'dyn/deter',
+  )  # fmt: skip
+  out = record(logdir, *few)
+  assert 'stays in the first one' in out
+  meta = load(logdir / 'trajectories' / 'metadata.pkl')
+  assert meta['fixed_seed'] is True
+  place = tmp_path / 'many'
+  record(
+    logdir, *few, '--eval_trajectory.one_world', 'False',
+    '--eval_trajectory.save_path', str(place),
+  )  # fmt: skip
+  many = load(place / 'metadata.pkl')
+  assert many['fixed_seed'] is False
+  assert many['world_map'] is None
+  one, two = (load(place / f'episode_00{k}.pkl') for k in (1, 2))
+  assert (one['world_map'] == meta['world_map']).all()
+  assert (two['world_map'] != meta['world_map']).any()
+  seed = many['env_seed']
+  assert two['world_seed'] == hash((seed, 2)) != one['world_seed']
+  assert Trajectories.open(place).lacks == ('no world map',)
+
+
+@pytest.mark.slow
+def test_a_run_of_the_published_agent(logdir, tmp_path):
+  """Its config.yaml lacks our flags and has sections that we do not know."""
+  from ruamel.yaml import YAML
+
+  other = tmp_path / 'published'
+  shutil.copytree(logdir / 'ckpt', other / 'ckpt')
+  nested = YAML(typ='safe').load((logdir / 'config.yaml').read_text())
+  del nested['eval_trajectory'], nested['dream_decode']
+  nested['env']['crafter'] = {'size': [64, 64], 'logs': False}
+  nested['env']['atari'] = {'size': [96, 96]}
+  nested['run']['actor_addr'] = 'localhost:{auto}'
+  nested['jax'] = {'platform': 'cuda', 'compute_dtype': 'bfloat16'}
+  with (other / 'config.yaml').open('w') as file:
+    YAML(typ='safe').dump(nested, file)
+  out = record(
+    other, '--eval_trajectory.num_episodes', '1',
+    '--eval_trajectory.layers', 'dyn/deter',
+  )  # fmt: skip
+  assert 'env.crafter.area=(64, 64)' in out
+  assert 'Ignored, unknown here' in out
+  assert 'env.atari' in out
+  assert load(other / 'trajectories' / 'metadata.pkl')['area'] == (64, 64)
+
+
+def bare(tmp_path, text='task: crafter_reward\n'):
+  logdir = tmp_path / 'run'
+  logdir.mkdir()
+  if text:
+    (logdir / 'config.yaml').write_text(text)
+  return logdir
+
+
+@pytest.mark.parametrize(
+  ('flag', 'value', 'message'),
+  [
+    ('num_episodes', '0', 'expected above 0'),
+    ('num_episodes', 'many', 'takes int'),
+    ('envs', '-1', 'expected above 0'),
+    ('dtype', 'float8', 'one of float16, float32'),
+    ('layers', '[', 'a regular expression'),
+    ('episodes', '3', 'nearest: --eval_trajectory.num_episodes'),
+  ],
+)
+def test_values_out_of_range(tmp_path, flag, value, message):
+  line = fails(bare(tmp_path), f'--eval_trajectory.{flag}', value)
+  assert message in line
+
+
+def test_a_logdir_without_config(tmp_path):
+  line = fails(bare(tmp_path, ''))
+  assert 'There is no config.yaml' in line
+
+
+def test_a_logdir_without_checkpoint(tmp_path):
+  line = fails(bare(tmp_path))
+  assert 'holds no checkpoint' in line
+
+
+def test_a_checkpoint_that_is_still_being_written(tmp_path):
+  logdir = bare(tmp_path)
+  folder = logdir / 'ckpt' / '20260101T000000F000000'
+  folder.mkdir(parents=True)
+  (folder / 'agent.pkl').write_bytes(b'')
+  (logdir / 'ckpt' / 'latest').write_text(folder.name)
+  line = fails(logdir)
+  assert 'is not complete' in line
+
+
+@pytest.mark.slow
+def test_settings_that_cannot_be_recorded(logdir):
+  line = fails(logdir, '--eval_trajectory.layers', 'enc/rnn')
+  assert "layers 'enc/rnn' matches none of con/mlp" in line
+  line = fails(logdir, '--task', 'dummy_disc')
+  assert 'cannot be recorded' in line
+  line = fails(logdir, '--random_agent', 'True')
+  assert 'has no layers' in line
+  line = fails(logdir, '--eval_trajectory.num_episodes', '100000000')
+  assert 'The recording takes about' in line
+
+
+def test_expected_length_comes_from_the_log(tmp_path):
+  assert expected_length(tmp_path) == (250, 'a guess')
+  lines = [json.dumps({'step': k, 'episode/length': k}) for k in range(300)]
+  text = '\n'.join([*lines, '{"step": 300}', '{"episode/length": 9'])
+  (tmp_path / 'metrics.jsonl').write_text(text)
+  length, _ = expected_length(tmp_path)
+  assert length == np.mean(range(200, 300))
+
+
+@pytest.mark.slow
+def test_nothing_foreign_is_in_the_files(recorded):
+  folder, _ = recorded
+  for path in folder.glob('*.pkl'):
+    unpickle.load(path)
