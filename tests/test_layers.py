@@ -93,7 +93,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
 
 # A heavy library is imported by these modules alone.
 ONLY = {
-  'torch': {'dreamerv3.analysis.linear_decoder_fit'},
+  'torch': {
+    'dreamerv3.analysis.discriminant',
+    'dreamerv3.analysis.linear_decoder_fit',
+  },
   'sklearn': {'dreamerv3.analysis.splits'},
   'pynapple': {'dreamerv3.analysis.tuning'},
   'joblib': {'dreamerv3.analysis.decode', 'dreamerv3.analysis.nulls'},

@@ -1,0 +1,118 @@
+"""Held-out predictions of a position decoder, and what they amount to.
+
+row = summary(result, n_boot=1000, seed=0)
+print(row['mean'], row['low'], row['high'], row['best_constant'])
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis.occupancy import balanced_error
+from dreamerv3.data.grid import Grid
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodeResult:
+  """Held-out predictions of one layer, in rows of tested timesteps.
+
+  Attributes:
+    layer, units: name and width.
+    grid: the world.
+    pos, pred: (N, 2) true and decoded position [tiles].
+    errors: (N,) |dx| + |dy| between them [tiles].
+    episode, t, fold: (N,) where each row comes from.
+    visited: (N,) whether training visited the true tile.
+    constant, prior, shuffled: (N,) errors at chance: best constant, training
+      occupancy, decoder fitted to another episode's path (NaN without one).
+    visits: (W, H) training visits, the mean over folds.
+    fits: one dict per fold: penalty, temperature, iterations, curve, rows.
+    example_rows: (K,) rows that `proba` (K, W, H) holds.
+  """
+
+  layer: str
+  units: int
+  grid: Grid
+  pos: np.ndarray
+  pred: np.ndarray
+  errors: np.ndarray
+  episode: np.ndarray
+  t: np.ndarray
+  fold: np.ndarray
+  visited: np.ndarray
+  constant: np.ndarray
+  prior: np.ndarray
+  shuffled: np.ndarray
+  visits: np.ndarray
+  fits: tuple[Mapping[str, Any], ...]
+  example_rows: np.ndarray
+  proba: np.ndarray
+
+  def __post_init__(self):
+    n = len(self.pos)
+    for field in _PER_ROW:
+      if len(getattr(self, field)) != n:
+        raise ValueError(
+          f'{field} has {len(getattr(self, field))} rows; expected {n}.'
+        )
+
+  def to_dict(self) -> dict[str, Any]:
+    values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
+    return values | {'grid': self.grid.shape, 'fits': list(self.fits)}
+
+  @classmethod
+  def from_dict(cls, values: Mapping[str, Any]) -> 'DecodeResult':
+    changed = {'grid': Grid(*values['grid']), 'fits': tuple(values['fits'])}
+    return cls(**{**values, **changed})
+
+
+_PER_ROW = (
+  'pred', 'errors', 'episode', 't', 'fold', 'visited', 'constant', 'prior',
+  'shuffled',
+)  # fmt: skip
+
+
+def summary(
+  result: DecodeResult, n_boot: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+  """One row of the table: errors [tiles], accuracy, interval, chance levels.
+
+  The interval holds 95 % of the mean errors of episodes drawn with
+  replacement; NaN with fewer than two episodes.
+  """
+  errors = result.errors
+  low, high = interval(errors, result.episode, n_boot, seed)
+  return {
+    'layer': result.layer,
+    'units': result.units,
+    'mean': float(errors.mean()),
+    'low': low,
+    'high': high,
+    'median': float(np.median(errors)),
+    'accuracy': float((errors == 0).mean()),
+    'balanced': balanced_error(result.pos, errors, result.grid),
+    'best_constant': float(result.constant.mean()),
+    'prior': float(result.prior.mean()),
+    'shuffled': float(result.shuffled.mean()),
+    'unvisited': float(1 - result.visited.mean()),
+    'timesteps': len(errors),
+    'episodes': len(np.unique(result.episode)),
+  }
+
+
+def interval(
+  errors: np.ndarray, episode: np.ndarray, n_boot: int, seed: int
+) -> tuple[float, float]:
+  """Bootstrap over episodes: 95 % interval of the mean error."""
+  _, place = np.unique(episode, return_inverse=True)
+  count = place.max() + 1
+  if count < 2 or not n_boot:
+    return float('nan'), float('nan')
+  sums = np.bincount(place, weights=errors)
+  sizes = np.bincount(place)
+  drawn = np.random.default_rng(seed).integers(count, size=(n_boot, count))
+  means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+  low, high = np.percentile(means, (2.5, 97.5))
+  return float(low), float(high)

@@ -1,0 +1,114 @@
+"""A linear softmax from activations to tiles, applied with numpy alone.
+
+  decoder = LinearDecoder.from_dict(unpickle.load('classifier_deter.pkl'))
+  proba = decoder.predict_proba(deter)   # (N, W, H)
+
+For scripts that apply a fitted decoder, also in a process that runs JAX.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.grid import Grid
+
+FORMAT = 1
+CHUNK = 1024  # rows whose logits are in memory at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearDecoder:
+  """p(tile | x) = softmax(x W), over the tiles visited in training.
+
+  Attributes:
+    weights: (D, C) float32; they apply to activations as they are recorded.
+    classes: (C,) int64, class of the tile of each column (see Grid).
+    grid: the world.
+    layer: name of the layer or representation it reads.
+    held_out: held-out error and chance levels that were measured for it.
+  """
+
+  weights: np.ndarray
+  classes: np.ndarray
+  grid: Grid
+  layer: str
+  held_out: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def __post_init__(self):
+    if self.weights.ndim != 2 or self.classes.shape != self.weights.shape[1:]:
+      raise ValueError(
+        f'weights {self.weights.shape} and classes {self.classes.shape}; '
+        'expected (D, C) and (C,).'
+      )
+    if not np.isfinite(self.weights).all():
+      raise ValueError(f'{self.layer}: the weights are not finite.')
+    self.grid.to_pos(self.classes)
+
+  @property
+  def units(self) -> int:
+    return self.weights.shape[0]
+
+  def logits(self, X: np.ndarray) -> np.ndarray:
+    """(N, D) to (N, C)."""
+    if X.ndim != 2 or X.shape[1] != self.units:
+      raise UserError(
+        f'The decoder of {self.layer} reads {self.units} units; got '
+        f'activations of shape {X.shape}. Is it of another network or layer?'
+      )
+    return X @ self.weights
+
+  def predict(
+    self, X: np.ndarray, rows: np.ndarray | None = None
+  ) -> np.ndarray:
+    """Most probable tile, (N, D) to (N, 2); of some rows, or of all."""
+    rows = np.arange(len(X)) if rows is None else rows
+    parts = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
+    best = [self.logits(X[x]).argmax(1) for x in parts]
+    place = np.concatenate(best) if best else np.zeros(0, np.int64)
+    return self.grid.to_pos(self.classes)[place]
+
+  def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    """Probability of each tile, (N, D) to (N, W, H); 0 where never trained."""
+    logits = self.logits(X)
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    proba = np.zeros((len(X), self.grid.size), np.float32)
+    proba[:, self.classes] = p / p.sum(1, keepdims=True)
+    return proba.reshape(len(X), *self.grid.shape)
+
+  def to_dict(self) -> dict[str, Any]:
+    """Plain arrays and containers; keys of older files where they have one."""
+    return {
+      'format': FORMAT,
+      'state_dict': {'0.weight': np.ascontiguousarray(self.weights.T)},
+      'classes': self.classes,
+      'metadata': {
+        'type': 'classifier',
+        'layer_name': self.layer,
+        'repr_name': self.layer,
+        'grid': self.grid.shape,
+        'width': self.grid.width,
+        'height': self.grid.height,
+        'n_units': self.units,
+        'n_classes': len(self.classes),
+        'held_out': dict(self.held_out),
+      },
+    }
+
+  @classmethod
+  def from_dict(cls, values: Mapping[str, Any]) -> 'LinearDecoder':
+    """Reads `to_dict`; in older files every tile of the grid is a class."""
+    try:
+      weight = np.asarray(values['state_dict']['0.weight'], np.float32)
+      about = values['metadata']
+      grid = Grid(about['width'], about['height'])
+      name = about.get('layer_name', about.get('repr_name', 'unknown'))
+    except (KeyError, TypeError) as e:
+      raise UserError(
+        f'This is no saved decoder ({e!r} is missing); make one with '
+        'decode_position.py --save_model.'
+      ) from e
+    classes = np.asarray(values.get('classes', np.arange(grid.size)), np.int64)
+    return cls(weight.T, classes, grid, name, about.get('held_out', {}))

@@ -1,0 +1,330 @@
+"""Fits a linear softmax decoder: activations to tiles.
+
+  fit = fit_decoder(X, rows, tiles, groups, FitOptions())
+  decoder = LinearDecoder(fit.weights, fit.classes, grid, 'dyn/deter')
+
+The model is p(tile | x) = softmax(x W) without a bias. Its weights start at
+the closed-form solution of a linear-softmax problem, the regularised linear
+discriminant, and are then improved by descent on the cross-entropy for as
+long as that lowers the error on episodes held out inside the training data.
+docs/decoding.md has the equations, and how it compares with AdamW.
+
+One fit uses one CPU thread, so that its numbers do not depend on how many
+fits run beside it; `decode` runs several at a time.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from dreamerv3.analysis.discriminant import (
+  Features,
+  Moments,
+  Solution,
+  chunks,
+  gather,
+  generator,
+  solve,
+  total,
+)  # fmt: skip
+from dreamerv3.data.errors import UserError
+
+# Ridge on the covariance within tiles, as a share of its mean diagonal.
+PENALTIES = (1e4, 10.0, 1.0, 1e-1, 1e-2, 1e-3)
+# Kept unless another is clearly better on held-out episodes.
+USUAL_PENALTY = 0.1
+GROUPS = 3  # validation groups inside the training episodes
+MOST_CHECKED = 1000  # validation rows per group
+CHECK_EVERY = 50  # iterations
+BATCH = 32  # rows per iteration
+STEP = 1.0  # of the descent, relative to the inverse mean square input
+LEAST_GAIN = 0.02  # share of the validation error at the start
+
+Errors = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions:
+  """How long to improve the closed-form solution, and where.
+
+  Attributes:
+    n_iters: most iterations of the descent, of 32 rows each; 0 keeps the
+      closed form.
+    patience: stop after this many iterations without a lower validation
+      error; 0 never stops early.
+    seed: of every random choice.
+    device: 'cpu' or 'cuda:k'.
+  """
+
+  n_iters: int = 5000
+  patience: int = 500
+  seed: int = 0
+  device: str = 'cpu'
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+  """Weights and how they were found.
+
+  Attributes:
+    weights: (D, C) float32 for activations as recorded.
+    classes: (C,) the tiles that training visited.
+    penalty: chosen ridge; temperature: chosen scale of the logits.
+    iterations: of the descent that were kept; 0 is the closed form.
+    curve: (K, 4) of the trial on held-out episodes: iteration, training
+      cross-entropy [nats], validation cross-entropy [nats], validation error
+      [tiles].
+  """
+
+  weights: np.ndarray
+  classes: np.ndarray
+  penalty: float
+  temperature: float
+  iterations: int
+  curve: np.ndarray
+
+
+def devices(name: str) -> list[str]:
+  """The devices to spread fits over: ['cpu'] or every GPU torch sees."""
+  if name == 'cpu':
+    return ['cpu']
+  count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+  if not count:
+    raise UserError(
+      '--device cuda, but torch sees no GPU here; use --device cpu.'
+    )
+  return [f'cuda:{i}' for i in range(count)]
+
+
+def fit_decoder(
+  X: np.ndarray,
+  rows: np.ndarray,
+  tiles: np.ndarray,
+  groups: np.ndarray,
+  distance: Errors,
+  options: FitOptions,
+) -> Fit:
+  """Fits the decoder of one layer on some rows.
+
+  Args:
+    X: (N, D) activations; only `rows` are read.
+    rows: (M,) training rows.
+    tiles: (M,) class of the true tile of each training row.
+    groups: (M,) validation group, -1 without; see `splits.inner`.
+    distance: error [tiles] between two arrays of classes.
+    options: see FitOptions.
+  """
+  torch.set_num_threads(1)
+  classes, labels = np.unique(tiles, return_inverse=True)
+  features = Features.learn(
+    X, rows, labels, len(classes), options.seed, options.device
+  )
+  data = _Data.make(features, X, rows, labels, groups, classes, distance)
+  penalty = _choose_penalty(data)
+  whole = data.moments(None)
+  temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
+  if data.kept >= 2:
+    trial = solve(data.moments(0), penalty)
+    temperature = _choose_temperature(data, trial.weights)
+    trial = trial.scaled(temperature)
+    steps, curve = _try_descent(data, trial, options)
+  final = solve(whole, penalty).scaled(temperature)
+  if steps:
+    rng = generator(options.seed + 1)
+    for descent in _descend(data, final, None, rng, steps):
+      final = descent
+  return Fit(
+    weights=features.to_raw(final.weights[:, final.present]),
+    classes=classes, penalty=penalty, temperature=temperature,
+    iterations=steps, curve=curve,
+  )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+  """Training rows as features, in validation groups."""
+
+  Z: torch.Tensor  # (M, k) float32, features minus shift
+  shift: torch.Tensor  # (k,) float64
+  labels: torch.Tensor  # (M,)
+  groups: np.ndarray  # (M,)
+  classes: np.ndarray  # (C,)
+  distance: Errors
+  parts: tuple[Moments, ...]  # one per group that has rows
+
+  @classmethod
+  def make(
+    cls,
+    features: Features,
+    X: np.ndarray,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    classes: np.ndarray,
+    distance: Errors,
+  ) -> '_Data':
+    Z = torch.cat([features(X[part]) for part in chunks(rows)])
+    shift = Z.mean(0, dtype=torch.float64)
+    Z -= shift.to(Z)
+    y = torch.from_numpy(labels).to(Z.device)
+    parts = []
+    for group in np.unique(groups):
+      index = np.flatnonzero(groups == group)
+      parts.append(gather(Z, y, index, len(classes), shift))
+    return cls(Z, shift, y, groups, classes, distance, tuple(parts))
+
+  @property
+  def kept(self) -> int:
+    return len(self.parts)
+
+  def moments(self, left_out: int | None) -> Moments:
+    """Of all rows, or of all but one group."""
+    parts = [x for i, x in enumerate(self.parts) if i != left_out]
+    return total(parts)
+
+  def validation(self, group: int) -> torch.Tensor:
+    """At most MOST_CHECKED rows of a group, evenly spaced."""
+    index = np.flatnonzero(self.groups == np.unique(self.groups)[group])
+    stride = max(1, -(-len(index) // MOST_CHECKED))
+    return torch.from_numpy(index[::stride]).to(self.Z.device)
+
+  def logits(self, weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    offset = (self.shift @ weights).to(self.Z)
+    return self.Z[rows] @ weights.to(self.Z) + offset
+
+  def error(self, solution: Solution, rows: torch.Tensor) -> float:
+    """Mean distance [tiles] of the most probable tile from the true one."""
+    logits = self.logits(solution.weights, rows)
+    logits[:, ~solution.present] = -torch.inf
+    best = self.classes[logits.argmax(1).cpu().numpy()]
+    true = self.classes[self.labels[rows].cpu().numpy()]
+    return float(self.distance(best, true).mean())
+
+  def entropy(self, solution: Solution, rows: torch.Tensor) -> float:
+    """Mean cross-entropy [nats] of rows on tiles that were trained on."""
+    rows = rows[solution.present[self.labels[rows]]]
+    if not len(rows):
+      return float('nan')
+    logits = self.logits(solution.weights, rows)
+    logits[:, ~solution.present] = -torch.inf
+    loss = torch.nn.functional.cross_entropy(logits, self.labels[rows])
+    return float(loss)
+
+
+def _choose_penalty(data: _Data) -> float:
+  """The ridge with the least error over the validation groups.
+
+  The usual one stays unless the gain exceeds its standard error over groups:
+  with few episodes the least error is mostly luck.
+  """
+  if data.kept < 2:
+    return USUAL_PENALTY
+  errors = np.zeros((len(PENALTIES), data.kept))
+  for group in range(data.kept):
+    moments, rows = data.moments(group), data.validation(group)
+    for i, penalty in enumerate(PENALTIES):
+      errors[i, group] = data.error(solve(moments, penalty), rows)
+  best = int(errors.mean(1).argmin())
+  gain = errors[PENALTIES.index(USUAL_PENALTY)] - errors[best]
+  clear = gain.mean() > gain.std(ddof=1) / len(gain) ** 0.5
+  return PENALTIES[best] if clear else USUAL_PENALTY
+
+
+def _choose_temperature(data: _Data, weights: torch.Tensor) -> float:
+  """Scale of the logits with the least cross-entropy on validation rows.
+
+  The cross-entropy is convex in the scale: a golden-section search.
+  """
+  rows = data.validation(0)
+  present = data.moments(0).count > 0
+  rows = rows[present[data.labels[rows]]]
+  if not len(rows):
+    return 1.0
+  logits = data.logits(weights, rows)
+  logits[:, ~present] = -torch.inf
+  labels = data.labels[rows]
+
+  def loss(power: float) -> float:
+    scaled = logits * 2.0**power
+    return float(torch.nn.functional.cross_entropy(scaled, labels))
+
+  low, high, ratio = -12.0, 4.0, (5**0.5 - 1) / 2
+  while high - low > 0.1:
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    if loss(left) < loss(right):
+      high = right
+    else:
+      low = left
+  return 2.0 ** ((low + high) / 2)
+
+
+def _try_descent(
+  data: _Data, start: Solution, options: FitOptions
+) -> tuple[int, np.ndarray]:
+  """Iterations of the descent with the least error on group 0, and a curve."""
+  if not options.n_iters:
+    return 0, np.zeros((0, 4))
+  rows = data.validation(0)
+  rng = generator(options.seed + 1)
+  train = torch.from_numpy(np.flatnonzero(_others(data))).to(rows.device)
+  train = train[:: max(1, len(train) // MOST_CHECKED)]
+
+  def row(iteration: int, solution: Solution) -> tuple[float, ...]:
+    return (
+      iteration, data.entropy(solution, train), data.entropy(solution, rows),
+      data.error(solution, rows),
+    )  # fmt: skip
+
+  curve = [row(0, start)]
+  best, least = 0, curve[0][3]
+  iteration = 0
+  for solution in _descend(data, start, 0, rng, options.n_iters):
+    iteration = min(iteration + CHECK_EVERY, options.n_iters)
+    curve.append(row(iteration, solution))
+    if curve[-1][3] < least - LEAST_GAIN * curve[0][3]:
+      best, least = iteration, curve[-1][3]
+    if options.patience and iteration - best >= options.patience:
+      break
+  return best, np.array(curve)
+
+
+def _descend(
+  data: _Data,
+  start: Solution,
+  left_out: int | None,
+  rng: torch.Generator,
+  iterations: int,
+) -> Iterator[Solution]:
+  """Stochastic gradient descent on the cross-entropy; yields every 50 steps.
+
+  Works on features whitened by the noise covariance, where all directions
+  have comparable curvature.
+  """
+  if not iterations:
+    return
+  factor = start.whitener.to(data.Z)
+  use = np.ones(len(data.Z), bool) if left_out is None else _others(data)
+  rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
+  whole = data.Z[rows] + data.shift.to(data.Z)
+  white = torch.linalg.solve_triangular(factor, whole.T, upper=False).T
+  white = white.contiguous()
+  labels = data.labels[rows]
+  step = STEP / float(white.square().sum(1).mean())
+  B = factor.T @ start.weights.to(data.Z)
+  hidden = torch.zeros(B.shape[1], device=B.device)
+  hidden[~start.present] = -torch.inf
+  for iteration in range(1, iterations + 1):
+    index = torch.randint(len(rows), (BATCH,), generator=rng).to(rows.device)
+    z = white[index]
+    wrong = torch.softmax(z @ B + hidden, 1)
+    wrong[torch.arange(BATCH, device=z.device), labels[index]] -= 1
+    B.addmm_(z.T, wrong, alpha=-step)
+    if iteration % CHECK_EVERY == 0 or iteration == iterations:
+      weights = torch.linalg.solve_triangular(factor.T, B, upper=True)
+      yield dataclasses.replace(start, weights=weights.double())
+
+
+def _others(data: _Data) -> np.ndarray:
+  return data.groups != np.unique(data.groups)[0]
