@@ -106,6 +106,23 @@ class View:
       np.arange(-self.side, self.side + 1),
       np.arange(-self.ahead, self.behind + 1),
     )
+    return self._to_world(right, down, facing)
+
+  def outline(self, facing: np.ndarray) -> np.ndarray:
+    """Corners of the field of view (4, 2) [tiles] around the player.
+
+    In the picture they are upper left, upper right, lower right, lower left.
+    """
+    wide = self.side + 0.5
+    right = np.array([[-wide, wide, wide, -wide]])
+    far, near = -self.ahead - 0.5, self.behind + 0.5
+    down = np.array([[far, far, near, near]])
+    return self._to_world(right, down, np.asarray(facing)[None])[0, 0]
+
+  def _to_world(
+    self, right: np.ndarray, down: np.ndarray, facing: np.ndarray
+  ) -> np.ndarray:
+    """Directions (rows, cols) in the picture to the world's, (T, ..., 2)."""
     if not self.egocentric:
       fixed = np.stack([right, down], -1)
       return np.broadcast_to(fixed, (len(facing), *fixed.shape))
@@ -114,14 +131,6 @@ class View:
     clockwise = np.stack([-facing[:, 1], facing[:, 0]], -1)
     right, down = right[None, :, :, None], down[None, :, :, None]
     return right * clockwise[:, None, None] - down * facing[:, None, None]
-
-  def outline(self, facing: np.ndarray) -> np.ndarray:
-    """Corners of the field of view (4, 2) [tiles] around the player's tile."""
-    corners = self.offsets(np.asarray(facing)[None])[0]
-    ends = corners[[0, 0, -1, -1], [0, -1, -1, 0]].astype(np.float64)
-    centre = ends.mean(0)
-    # From the centres of the outer tiles to their outer edges.
-    return ends + 0.5 * np.sign(ends - centre)
 
 
 def recorded(settings: Mapping[str, Any]) -> int:
