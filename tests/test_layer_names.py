@@ -7,8 +7,9 @@ from dreamerv3.data.errors import UserError
 
 NAMES = (
   'enc/cnn0', 'enc/cnn1', 'enc/mlp0', 'enc/tokens', 'dyn/stoch', 'dyn/deter',
-  'dec/conv0', 'rew/mlp/linear0', 'pol/mlp/linear2', 'pol/mlp/linear10',
-  'val/mlp/linear0', 'other',
+  'dec/space', 'dec/conv2', 'dec/conv0', 'rew/mlp/linear0', 'rew/pred',
+  'pol/mlp/linear2', 'pol/mlp/linear10', 'pol/entropy', 'pol/logits',
+  'val/mlp/linear0', 'val/value', 'other',
 )  # fmt: skip
 
 
@@ -17,7 +18,7 @@ def test_order_is_that_of_the_network():
 
 
 def test_select_by_regex():
-  assert layers.select(['pol/.*', 'enc/cnn0'], NAMES) == [
+  assert layers.select(['pol/mlp/.*', 'enc/cnn0'], NAMES) == [
     'enc/cnn0', 'pol/mlp/linear2', 'pol/mlp/linear10',
   ]  # fmt: skip
   assert layers.select([], NAMES) == list(NAMES)

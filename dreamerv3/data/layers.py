@@ -19,10 +19,18 @@ STAGES = (
   r'dyn/stoch',
   r'dyn/deter',
   r'dyn/.*',
+  r'dec/mlp/.*',
+  r'dec/space',
+  # The decoder counts its convolutions from the image backwards.
+  *(f'dec/conv{i}' for i in reversed(range(10))),
   r'dec/.*',
+  r'rew/mlp/.*',
   r'rew/.*',
+  r'con/mlp/.*',
   r'con/.*',
+  r'pol/mlp/.*',
   r'pol/.*',
+  r'val/mlp/.*',
   r'val/.*',
 )
 _STAGES = tuple(re.compile(x) for x in STAGES)
