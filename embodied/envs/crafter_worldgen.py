@@ -299,7 +299,10 @@ def _spawn(terrain, tunnels, distance, words, used):
         terrain[x, y], tunnels[x, y], distance[x, y], words, used
       )
       if kind >= 0:
-        found[count] = kind, x, y
+        # One by one: assigning a tuple takes seconds to compile.
+        found[count, 0] = kind
+        found[count, 1] = x
+        found[count, 2] = y
         count += 1
   return found[:count], used
 

@@ -19,6 +19,7 @@ from embodied.core import base
 ENVS = {
   'crafter': 'embodied.envs.crafter:Crafter',
   'dummy': 'embodied.envs.dummy:Dummy',
+  'grid': 'embodied.envs.grid:Grid',
 }
 
 
