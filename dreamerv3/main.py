@@ -143,13 +143,13 @@ def launch(script: Script, settled: elements.Config) -> int:
   """Runs a script with its factories; returns the exit code."""
   # Not at the top: --help and wrong flags should not wait for JAX.
   make = importlib.import_module('dreamerv3.make')
+  make.check(settled)  # before anything is written
+  settled = make.platform(settled)
   with contextlib.ExitStack() as stack:
     if script.trains:
       changed = stack.enter_context(rundir.training(settled))
       for key, (then, now) in changed.items():
         print(f'Changed since this run began: {key} {then} -> {now}')
-    settled = make.platform(settled)
-    if script.trains:
       log_run_info(
         settled.logdir, settled.script, settled.flat,
         outputs=_outputs(settled), extra={'changed': changed},

@@ -21,6 +21,7 @@ from embodied.core.random_agent import RandomAgent
 from embodied.core.replay import Replay
 from embodied.core.wrappers import standard
 from embodied.envs import registry
+from embodied.run import checkpoint
 
 SCORES = r'^episode/(score|achievement_)'
 
@@ -183,6 +184,14 @@ FACTORIES: dict[str, Callable[..., Any]] = {
   'stream': make_stream,
   'logger': make_logger,
 }
+
+
+def check(config: elements.Config) -> None:
+  """Raises UserError for a task, or a checkpoint, that is not there."""
+  make_env(config, 0).close()
+  begun = pathlib.Path(config.logdir) / 'ckpt' / 'latest'
+  if config.run.from_checkpoint and not begun.exists():
+    checkpoint.find(config.run.from_checkpoint)
 
 
 def platform(config: elements.Config) -> elements.Config:

@@ -1,0 +1,157 @@
+"""The command as users type it: help, mistakes, scripts, files of a run."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from dreamerv3 import config, main, make
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Collects steps without learning: everything but the agent, in seconds.
+QUICK = (
+  '--task dummy_disc --random_agent True --run.steps 300 --run.envs 2 '
+  '--env.dummy.length 50 --batch_size 2 --batch_length 5 --report_length 5 '
+  '--run.usage.nvsmi False'
+)  # fmt: skip
+
+
+def call(*argv, **kwargs):
+  return subprocess.run(
+    [sys.executable, str(ROOT / 'dreamerv3/main.py'), *map(str, argv)],
+    capture_output=True, text=True, timeout=300, **kwargs,
+  )  # fmt: skip
+
+
+def test_every_target_that_exists_resolves():
+  for name, script in main.SCRIPTS.items():
+    path = ROOT / (script.target.partition(':')[0].replace('.', '/') + '.py')
+    if path.exists():
+      assert callable(script.resolve()), name
+    else:  # named before it was written
+      assert name in ('eval_trajectory', 'dream_decode')
+  assert main.SCRIPTS['train'].resolve().__name__ == 'train'
+
+
+def test_needs_are_factories():
+  for script in main.SCRIPTS.values():
+    assert set(script.needs) <= set(make.FACTORIES)
+    assert script.gives in ('args', 'config')
+
+
+def test_help_lists_scripts_presets_and_flags():
+  done = call('--help', cwd='/')
+  assert done.returncode == 0
+  for word in (*main.SCRIPTS, 'crafter_small', 'size400m', '--run.train_ratio'):
+    assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+  ('argv', 'message'),
+  [
+    (['--run.stepz', '1'], 'nearest: --run.steps'),
+    (['--configs', 'size2m'], "Unknown preset 'size2m'"),
+    (['--script', 'eval_trajectoy'], 'nearest: eval_trajectory'),
+    (['--batch_size', '0'], 'expected above 0'),
+    (['--script', 'eval_only', '--logdir', '/nowhere'], 'no config.yaml'),
+    (['--logdir', '/proc/nowhere'], 'Cannot write to /proc/nowhere'),
+    (['--task', 'atari_pong', '--logdir', '{tmp}'], "environment 'atari'"),
+    (
+      ['--task', 'crafter_reward', '--env.crafter.egocentric_view', '4',
+       '--logdir', '{tmp}'],
+      'egocentric_view',
+    ),
+    (
+      ['--run.from_checkpoint', '{tmp}/none', '--logdir', '{tmp}',
+       *QUICK.split()],
+      'There is no',
+    ),
+  ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_exit_code_2(argv, message, tmp_path):
+  argv = [x.replace('{tmp}', str(tmp_path)) for x in argv]
+  done = call(*argv)
+  assert done.returncode == 2, done.stderr
+  assert message in done.stderr
+  assert done.stderr.count('\n') == 1
+  assert 'Traceback' not in done.stderr
+  assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_cuda_without_a_gpu_names_the_way_out(tmp_path):
+  env = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}
+  done = call('--jax.platform', 'cuda', '--logdir', tmp_path, env=env)
+  assert done.returncode == 2
+  assert '--jax.platform cpu' in done.stderr
+  assert done.stderr.count('\n') == 1
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_run_leaves_its_files_and_its_rerun_adds_none(tmp_path):
+  argv = [*QUICK.split(), '--logdir', tmp_path / 'run']
+  done = call(*argv)
+  assert done.returncode == 0, done.stderr
+  run = tmp_path / 'run'
+  names = {x.name for x in run.iterdir() if not x.name.startswith(('.', 'ev'))}
+  assert names == {
+    'config.yaml', 'run_info.json', 'ckpt', 'replay', 'metrics.jsonl',
+    'scores.jsonl',
+  }  # fmt: skip
+  assert list(run.glob('events.out.tfevents.*'))
+  (entry,) = json.loads((run / 'run_info.json').read_text())
+  assert entry['stage'] == 'train'
+  assert entry['args']['run.steps'] == 300
+  assert str(run / 'scores.jsonl') in entry['outputs']
+  scores = (run / 'scores.jsonl').read_text()
+  # 2 environments, 150 steps each, episodes of 51.
+  assert len([x for x in scores.splitlines() if 'episode/score' in x]) == 4
+  again = call(*argv)
+  assert again.returncode == 0
+  assert 'Nothing to do: 300 steps are done.' in again.stdout
+  assert (run / 'scores.jsonl').read_text() == scores
+  more = call(*argv, '--run.steps', '400')
+  assert more.returncode == 0
+  assert 'Changed since this run began: run.steps 300.0 -> 400.0' in more.stdout
+  assert 'Continuing at step 300' in more.stdout
+  entries = json.loads((run / 'run_info.json').read_text())
+  assert entries[-1]['extra']['changed'] == {'run.steps': [300.0, 400.0]}
+
+
+def test_eval_only_from_a_logdir_alone(tmp_path):
+  argv = [*QUICK.split(), '--logdir', tmp_path]
+  assert call(*argv).returncode == 0
+  before = {x.name: x.read_bytes() for x in tmp_path.glob('*.*')}
+  done = call(
+    '--logdir', tmp_path, '--script', 'eval_only', '--run.steps', '200',
+    '--random_agent', 'True', '--run.envs', '1',
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  assert 'Settings of agent, env, task and seed from' in done.stdout
+  assert (tmp_path / 'eval_only/scores.jsonl').read_text().count('\n') == 3
+  for name, data in before.items():
+    assert (tmp_path / name).read_bytes() == data, name
+
+
+def test_replica_from_the_cluster(monkeypatch):
+  monkeypatch.setenv('JOB_COMPLETION_INDEX', '1')
+  settled, _ = main.resolve(
+    config.parse_flags(['--replicas', '2']), config.read_blocks()
+  )
+  assert settled.replica == 1
+
+
+def test_training_loads_no_analysis():
+  code = (
+    'import sys; sys.path.insert(0, sys.argv[1]); '
+    'import dreamerv3.main, dreamerv3.make, embodied.run.train; '
+    'import dreamerv3.agent; print(*sys.modules)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code, str(ROOT)],
+    capture_output=True, text=True, check=True,
+  )  # fmt: skip
+  tops = {x.partition('.')[0] for x in done.stdout.split()}
+  assert not tops & {'torch', 'sklearn', 'pynapple', 'matplotlib', 'pandas'}
