@@ -27,7 +27,7 @@ AGENT_FILES = (
 )  # fmt: skip
 SETUP_FILES = (
     'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',
-    'recording',
+    'recording', 'inference',
 )  # fmt: skip
 AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
 ANALYSIS_SCRIPTS = (
@@ -108,6 +108,10 @@ LIGHT = {
   'dreamerv3': JAX | HEAVY | {'elements', 'numpy'},
   'dreamerv3.data.reader': JAX | HEAVY | {'elements', 'scipy'},
   'dreamerv3.run_info': JAX | HEAVY | {'elements'},
+  'dreamerv3.main': JAX | HEAVY | {'crafter', 'numba'},
+  'dreamerv3.make': JAX | HEAVY | {'crafter', 'numba'},
+  'embodied.run.train': JAX | HEAVY | {'crafter', 'numba'},
+  'dreamerv3.agent': HEAVY | {'crafter', 'numba'},
 }
 
 
