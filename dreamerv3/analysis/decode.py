@@ -11,7 +11,7 @@ Every result carries its chance levels.
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import joblib
@@ -135,9 +135,18 @@ def evaluate(
   )  # fmt: skip
 
 
-def unique_layers(sizes: Mapping[str, int]) -> tuple[list[str], dict[str, str]]:
+def unique_layers(
+  data: Trajectories, chosen: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
   """Layers to decode, and {copy: original} of those that need no work."""
-  copies = {a: b for a, b in names.same_bytes(sizes) if b in sizes}
+  sizes = {k: v for k, v in data.layers().items() if k in chosen}
+  copies = {
+    a: b
+    for a, b in names.same_bytes(sizes)
+    if a in sizes and all(
+      np.array_equal(x.layer(a), x.layer(b)) for x in data.episodes
+    )
+  }  # fmt: skip
   return [x for x in sizes if x not in copies], copies
 
 

@@ -5,7 +5,7 @@ print(row['mean'], row['low'], row['high'], row['best_constant'])
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,3 +116,28 @@ def interval(
   means = sums[drawn].sum(1) / sizes[drawn].sum(1)
   low, high = np.percentile(means, (2.5, 97.5))
   return float(low), float(high)
+
+
+COLUMNS = {
+  'mean': 'mean', 'low': 'low', 'high': 'high', 'median': 'median',
+  'balanced': 'by tile', 'accuracy': 'exact', 'best_constant': 'constant',
+  'prior': 'prior', 'shuffled': 'shuffled', 'control': 'untrained',
+}  # fmt: skip
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+  """Summaries as text; columns that are unknown for all rows are left out."""
+  wide = max(len('layer'), *(len(x['layer']) for x in rows))
+  shown = [
+    k for k in COLUMNS if any(x.get(k, np.nan) == x.get(k) for x in rows)
+  ]
+  lines = [
+    'Held-out error |dx| + |dy| [tiles], 95 % interval over episodes; chance: '
+    'constant, prior, shuffled.',
+    f'{"layer":<{wide}}{"units":>7}'
+    + ''.join(f'{COLUMNS[k]:>10}' for k in shown),
+  ]
+  for row in rows:
+    cells = ''.join(f'{row[k]:>10.2f}' for k in shown)
+    lines.append(f'{row["layer"]:<{wide}}{row["units"]:>7}{cells}')
+  return '\n'.join(lines)

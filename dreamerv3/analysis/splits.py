@@ -86,6 +86,11 @@ def leaking_holdout(
   return [Split(train, test, episode, leaks=True)]
 
 
+def given(train: np.ndarray, episode: np.ndarray) -> Split:
+  """A split along a mask (N,) of the rows to train on."""
+  return Split(np.flatnonzero(train), np.flatnonzero(~train), episode)
+
+
 def thin(split: Split, most: int, seed: int) -> Split:
   """At most `most` training rows, drawn evenly; the test stays whole."""
   if not most or len(split.train) <= most:

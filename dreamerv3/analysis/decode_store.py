@@ -1,0 +1,176 @@
+"""Files of position decoding: results, saved decoders, unfinished work.
+
+  store = Checkpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
+  store.add(result); store.save(path)
+
+For decode_position.py, and for readers of what it wrote: plain dicts of
+arrays, docs/data_format.md.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis.decode import Fold
+from dreamerv3.analysis.decode_result import DecodeResult
+from dreamerv3.analysis.linear_decoder import LinearDecoder
+from dreamerv3.data import files, unpickle
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.reader import Trajectories
+
+FORMAT = 1
+CHECKPOINT = 'layer_decode_checkpoint.pkl'
+MANIFEST = 'manifest.pkl'
+
+
+def fingerprint(
+  data: Trajectories,
+  chosen: Sequence[str],
+  folds: Sequence[Fold],
+  settings: Mapping[str, Any],
+) -> dict[str, Any]:
+  """What a checkpoint must agree on: data, split and settings."""
+  sizes = data.layers()
+  track = data.track()
+  sample = data.episodes[0].layer(min(sizes, key=lambda x: (sizes[x], x)))
+  return {
+    'layers': list(chosen),
+    'units': {x: sizes[x] for x in chosen if x in sizes},
+    'area': list(data.metadata.area),
+    'episodes': [x.number for x in data.episodes],
+    'timesteps': len(track),
+    'positions': _digest(track.pos, track.episode),
+    'activations': _digest(sample),
+    'split': _digest(
+      *(x for f in folds for x in (f.split.train, f.split.test))
+    ),
+    **settings,
+  }
+
+
+@dataclasses.dataclass
+class Checkpoint:
+  """The layers that are done, for a run that was stopped."""
+
+  fingerprint: dict[str, Any]
+  results: dict[str, DecodeResult] = dataclasses.field(default_factory=dict)
+
+  @classmethod
+  def resume(
+    cls, path: str | pathlib.Path, expected: dict[str, Any]
+  ) -> 'Checkpoint':
+    """Reads a checkpoint made from the same data, split and settings.
+
+    Raises:
+      UserError: it is missing, or made from others; the message says which.
+    """
+    path = pathlib.Path(path).expanduser()
+    path = path / CHECKPOINT if path.is_dir() else path
+    values = unpickle.load(path)
+    try:
+      found = dict(values['fingerprint'])
+      results = values['results']
+    except (KeyError, TypeError, IndexError) as e:
+      raise UserError(
+        f'{path} is no checkpoint of this program; start without --resume.'
+      ) from e
+    keys = sorted(found.keys() | expected.keys())
+    differ = [x for x in keys if found.get(x) != expected.get(x)]
+    if differ:
+      lines = (
+        f'{x} is {_short(expected.get(x))} and was {_short(found.get(x))}'
+        for x in differ
+      )
+      raise UserError(
+        f'{path} was made from other data, flags or split: '
+        f'{"; ".join(lines)}. Use the same ones, or start without --resume.'
+      )
+    done = {k: DecodeResult.from_dict(v) for k, v in results.items()}
+    return cls(expected, done)
+
+  def save(self, path: pathlib.Path) -> pathlib.Path:
+    results = {k: v.to_dict() for k, v in self.results.items()}
+    values = {
+      'format': FORMAT, 'fingerprint': self.fingerprint, 'results': results
+    }  # fmt: skip
+    return files.save_pickle(path, values)
+
+
+def results_dict(
+  results: Sequence[DecodeResult],
+  data: Trajectories,
+  rows: Sequence[Mapping[str, Any]],
+  extra: Mapping[str, Any],
+) -> dict[str, Any]:
+  """The content of a results file; older readers find their keys in it."""
+  names = [x.layer for x in results]
+  return {
+    'format': FORMAT,
+    'representations': names,
+    'ordered': names,
+    'layer_fold_values': {x.layer: x.errors for x in results},
+    'grid': data.grid.shape,
+    'n_samples': len(data.track()),
+    'n_episodes': len(data),
+    'metric': 'manhattan',
+    'summary': [dict(x) for x in rows],
+    'results': {x.layer: x.to_dict() for x in results},
+    **extra,
+  }
+
+
+def decoder_file(layer: str) -> str:
+  return layer.replace('/', '_') + '.pkl'
+
+
+def save_manifest(
+  folder: pathlib.Path, layers: Mapping[str, int], grid: tuple[int, int]
+) -> pathlib.Path:
+  """Lists the decoders of a folder, {layer: units}."""
+  values = {
+    'format': FORMAT,
+    'ordered': list(layers),
+    'layer_files': {x: decoder_file(x) for x in layers},
+    'layer_sizes': dict(layers),
+    'grid': grid,
+    'metric': 'manhattan',
+    'decoder_type': 'classifier',
+  }
+  return files.save_pickle(folder / MANIFEST, values)
+
+
+def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
+  """Saved decoders by layer: a folder with a manifest, or one file."""
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir() and (path / 'layer_decoders' / MANIFEST).exists():
+    path = path / 'layer_decoders'
+  if not path.is_dir():
+    decoder = LinearDecoder.from_dict(unpickle.load(path))
+    return {decoder.layer: decoder}
+  if (path / MANIFEST).exists():
+    named = unpickle.load(path / MANIFEST)['layer_files'].values()
+  else:
+    named = sorted(x.name for x in path.glob('classifier_*.pkl'))
+  if not named:
+    raise UserError(
+      f'{path} has no {MANIFEST} and no classifier_*.pkl; save decoders with '
+      '--save_model first.'
+    )
+  loaded = [LinearDecoder.from_dict(unpickle.load(path / x)) for x in named]
+  return {x.layer: x for x in loaded}
+
+
+def _digest(*arrays: np.ndarray) -> str:
+  value = hashlib.sha256()
+  for x in arrays:
+    value.update(np.ascontiguousarray(x).tobytes())
+  return value.hexdigest()[:12]
+
+
+def _short(value: Any) -> str:
+  text = str(value)
+  return text if len(text) <= 60 else text[:57] + '...'

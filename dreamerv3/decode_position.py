@@ -1,0 +1,421 @@
+"""Where is the agent? Read from its activations by a linear decoder.
+
+Held-out error, chance levels and maps of probability, for one representation
+(standard mode) or for every recorded layer.
+
+  python dreamerv3/decode_position.py --data logdir/run/trajectories \\
+    --save logdir/run/decoder_results --n_jobs -1 --save_model
+  python dreamerv3/decode_position.py --mode layers --data ... --save ...
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tqdm
+
+from dreamerv3.analysis import decode, decode_store, splits
+from dreamerv3.analysis.decode_result import DecodeResult, summary, table
+from dreamerv3.analysis.decode_store import Checkpoint
+from dreamerv3.analysis.linear_decoder import LinearDecoder
+from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
+from dreamerv3.data import files, layers, settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.settings import flag
+from dreamerv3.run_info import log_run_info
+
+FOLDS = {'standard': 10, 'layers': 5}
+REPRS = {'deter': 'dyn/deter', 'stoch': 'dyn/stoch'}
+LEAK = (
+  'Warning: --cv timesteps tests on neighbours of the frames it trained on. '
+  'They leak: activations without any position decode well this way.'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Decodes the position from recorded activations, and measures chance."""
+
+  data: str = flag(help='Folder of recorded episodes.')
+  save: str = flag('', help='Folder to write to (<data>/../decoder_results).')
+  mode: str = flag(
+    'standard', choices=('standard', 'layers'),
+    help='The representations of --repr, or every recorded layer.',
+  )  # fmt: skip
+  repr: str = flag(
+    'all', choices=('deter', 'stoch', 'combined', 'all'),
+    help='Standard mode: what to decode; combined is both side by side.',
+  )  # fmt: skip
+  layers: tuple[str, ...] = flag(
+    (), help='Layers mode: names (regex); all by default.'
+  )
+  save_model: bool = flag(False, help='Save the decoders.')
+  n_jobs: int = flag(
+    1, low=-1,
+    help='Fits at a time, one core each; -1 for all cores. Same numbers.',
+  )  # fmt: skip
+  device: str = flag(
+    'cpu', choices=('cpu', 'cuda'),
+    help='Where to fit; several GPUs take turns, use --n_jobs for as many.',
+  )  # fmt: skip
+  n_iters: int = flag(
+    5000, low=0,
+    help='Most iterations (of 32 timesteps) that improve the closed form.',
+  )  # fmt: skip
+  patience: int = flag(
+    500, low=0,
+    help='Stop after this many iterations without a lower validation error, '
+    'and keep the best weights; 0 never stops early.',
+  )  # fmt: skip
+  holdout_frac: float = flag(
+    0.2, low=0, high=0.9,
+    help='Share of the episodes to test on; 0 for cross-validation.',
+  )  # fmt: skip
+  n_cv_folds: int = flag(
+    0, low=0,
+    help='Folds of whole episodes; 0 for 10 in standard and 5 in layers mode.',
+  )  # fmt: skip
+  cv: str = flag(
+    'episodes', choices=('episodes', 'timesteps'),
+    help='What is held out. Timesteps leak: for comparison with older work.',
+  )  # fmt: skip
+  test_data: str = flag('', help='Test on these episodes, train on all others.')
+  control: str = flag(
+    '', help='Recording of the untrained network, drawn beside.'
+  )
+  from_model: str = flag(
+    '', help='Only evaluate decoders that were saved here (folder or file).'
+  )
+  resume: str = flag(
+    '', help='Layers mode: continue from this checkpoint (file or folder).'
+  )
+  max_samples: int = flag(
+    10000, low=0, help='Layers mode: most timesteps to train on; 0 for all.'
+  )
+  max_episodes: int = flag(0, low=0, help='First episodes only; 0 for all.')
+  min_bbox: float = flag(
+    0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
+  )
+  area: tuple[int, int] | None = flag(
+    None, low=1, help='W H [tiles], for recordings without metadata.'
+  )
+  n_boot: int = flag(
+    1000, low=0, help='Draws of episodes behind the 95 % intervals.'
+  )
+  seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What to decode, and how it is split."""
+
+  data: Trajectories
+  chosen: list[str]
+  copies: dict[str, str]  # {layer: another one that holds the same numbers}
+  folds: list[decode.Fold]
+
+  @property
+  def names(self) -> list[str]:
+    return layers.order([*self.chosen, *self.copies])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  args = settings.parse(Settings, argv)
+  _check(args)
+  data = _open(args.data, args)
+  save = files.make_folder(
+    args.save or pathlib.Path(args.data).expanduser().parent / 'decoder_results'
+  )
+  outputs: list[pathlib.Path] = []
+  if args.from_model:
+    results = _evaluate(data, args)
+  else:
+    plan = _plan(data, args)
+    data = plan.data
+    results = _decode(plan, args, save, outputs)
+  control = _control(args, [x.layer for x in results])
+  rows = [_row(x, control, args) for x in results]
+  outputs += _save(results, rows, control, data, args, save)
+  outputs += _figures(results, rows, control, data, args, save)
+  print(table(rows))
+  if args.cv == 'timesteps':
+    print(LEAK)
+  log_run_info(
+    save, 'decode_position', args, outputs,
+    extra={
+      'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
+      'n_samples': len(data.track()), 'n_episodes': len(data),
+      'grid': data.grid.shape, 'metric': 'manhattan', 'lacks': data.lacks,
+      'summary': rows,
+    },
+  )  # fmt: skip
+
+
+def _check(args: Settings) -> None:
+  devices(args.device)
+  if args.resume and args.mode != 'layers':
+    raise UserError('--resume works with --mode layers; add it.')
+  if args.from_model:
+    given = [
+      f'--{x}' for x in ('resume', 'test_data', 'control', 'save_model')
+      if getattr(args, x)
+    ]  # fmt: skip
+    if given:
+      raise UserError(
+        f'--from_model only evaluates; leave out {" and ".join(given)}.'
+      )
+  if args.test_data and args.cv == 'timesteps':
+    raise UserError(
+      '--cv timesteps splits one recording; leave out --test_data.'
+    )
+  if args.cv == 'timesteps':
+    print(LEAK, file=sys.stderr)
+
+
+def _open(path: str, args: Settings) -> Trajectories:
+  data = Trajectories.open(path, args.area, args.max_episodes)
+  data = data.keep(args.min_bbox)
+  for line in data.lacks:
+    print(f'{path}: {line}')
+  return data
+
+
+def _plan(data: Trajectories, args: Settings) -> Plan:
+  count = len(data)
+  if args.test_data:
+    data = _join(data, _open(args.test_data, args))
+  chosen, copies = _choose(data, args)
+  track = data.track()
+  if args.test_data:
+    train = track.episode < count
+    parts = [splits.given(train, track.episode)]
+  else:
+    parts = _split(track.episode, args)
+  if args.mode == 'layers':
+    parts = [splits.thin(x, args.max_samples, args.seed) for x in parts]
+  folds = decode.make_folds(track, data.grid, parts, args.seed)
+  return Plan(data, chosen, copies, folds)
+
+
+def _split(episode: Any, args: Settings) -> list[splits.Split]:
+  leaks = args.cv == 'timesteps'
+  if args.holdout_frac:
+    make = splits.leaking_holdout if leaks else splits.holdout
+    return make(episode, args.holdout_frac, args.seed)
+  cut = splits.leaking_folds if leaks else splits.folds
+  return cut(episode, args.n_cv_folds or FOLDS[args.mode], args.seed)
+
+
+def _join(train: Trajectories, test: Trajectories) -> Trajectories:
+  """Both recordings as one, the test episodes last."""
+  if train.grid != test.grid:
+    raise UserError(
+      f'--test_data was recorded in a world of {test.grid.shape} tiles and '
+      f'--data in {train.grid.shape}; a decoder knows one world.'
+    )
+  episodes = train.episodes + test.episodes
+  joined = dataclasses.replace(train, episodes=episodes)
+  lost = sorted(train.layers().keys() - joined.layers().keys())
+  if lost:
+    print(f'Not in --test_data, left out: {", ".join(lost)}')
+  return joined
+
+
+def _choose(
+  data: Trajectories, args: Settings
+) -> tuple[list[str], dict[str, str]]:
+  sizes = data.layers()
+  if args.mode == 'layers':
+    if not sizes:
+      raise UserError(f'{data.path} has no recorded layers.')
+    picked = layers.select(args.layers, sizes)
+    return decode.unique_layers(data, picked)
+  if args.repr in REPRS:
+    need = [args.repr]
+  else:
+    need = list(REPRS)
+  missing = [x for x in need if REPRS[x] not in sizes]
+  if missing and (args.repr != 'all' or len(missing) == 2):
+    raise UserError(
+      f'No layer {REPRS[missing[0]]}, which --repr {args.repr} reads; there '
+      f'are: {", ".join(sizes)}.'
+    )
+  found = [x for x in need if x not in missing]
+  if args.repr == 'combined':
+    return ['combined'], {}
+  both = ['combined'] if len(found) == 2 else []
+  return found + both, {}
+
+
+def _decode(
+  plan: Plan, args: Settings, save: pathlib.Path, outputs: list[pathlib.Path]
+) -> list[DecodeResult]:
+  """All results in network order; layers that are done are on disk."""
+  keep = {
+    x: getattr(args, x)
+    for x in ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience',
+              'seed', 'min_bbox', 'max_episodes', 'test_data')
+  }  # fmt: skip
+  known = decode_store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
+  store = Checkpoint(known)
+  if args.resume:
+    store = Checkpoint.resume(args.resume, known)
+  models = save
+  if args.save_model and args.mode == 'layers':
+    models = files.make_folder(save / 'layer_decoders')
+  todo = [
+    x for x in plan.chosen
+    if x not in store.results
+    or (args.save_model and not _model_path(models, x, args).exists())
+  ]  # fmt: skip
+  options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
+  refit = args.save_model and len(plan.folds) > 1
+  work = decode.decode_layers(
+    plan.data, todo, plan.folds, options, args.n_jobs, refit
+  )
+  for result, decoder in tqdm.tqdm(
+    work, total=len(todo), unit='layer', disable=None
+  ):
+    if args.save_model:
+      _save_model(models, result.layer, decoder, args)
+    store.results[result.layer] = result
+    if args.mode == 'layers':
+      store.save(save / decode_store.CHECKPOINT)
+    print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
+  for copy, original in plan.copies.items():
+    same = store.results[original]
+    store.results[copy] = dataclasses.replace(same, layer=copy)
+  if args.mode == 'layers':
+    outputs.append(store.save(save / decode_store.CHECKPOINT))
+  outputs += _finish_models(plan, args, models)
+  names = plan.names if args.mode == 'layers' else plan.chosen
+  return [store.results[x] for x in names]
+
+
+def _model_path(
+  folder: pathlib.Path, name: str, args: Settings
+) -> pathlib.Path:
+  if args.mode == 'layers':
+    return folder / decode_store.decoder_file(name)
+  return folder / f'classifier_{name}.pkl'
+
+
+def _save_model(
+  folder: pathlib.Path, name: str, decoder: LinearDecoder, args: Settings
+) -> None:
+  files.save_pickle(_model_path(folder, name, args), decoder.to_dict())
+
+
+def _finish_models(
+  plan: Plan, args: Settings, folder: pathlib.Path
+) -> list[pathlib.Path]:
+  """Decoders of layers that are copies, and the list of all of them."""
+  if not args.save_model:
+    return []
+  if args.mode == 'standard':
+    return [_model_path(folder, x, args) for x in plan.chosen]
+  for copy, original in plan.copies.items():
+    there = decode_store.load_decoders(_model_path(folder, original, args))
+    same = dataclasses.replace(there[original], layer=copy)
+    _save_model(folder, copy, same, args)
+  sizes = plan.data.layers()
+  manifest = decode_store.save_manifest(
+    folder, {x: sizes[x] for x in plan.names}, plan.data.grid.shape
+  )
+  return [*(_model_path(folder, x, args) for x in plan.names), manifest]
+
+
+def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
+  decoders = decode_store.load_decoders(args.from_model)
+  sizes = {**data.layers(), **{k: 0 for k, v in REPRS.items()
+                               if v in data.layers()}}  # fmt: skip
+  if len(set(REPRS) & set(sizes)) == len(REPRS):
+    sizes['combined'] = 0
+  common = [x for x in layers.order(decoders) if x in sizes]
+  if args.mode == 'layers' and args.layers:
+    common = layers.select(args.layers, common)
+  if not common:
+    raise UserError(
+      f'{args.from_model} decodes {", ".join(decoders)}, and {args.data} has '
+      f'{", ".join(sizes)}: no layer is in both.'
+    )
+  return [decode.evaluate(data, decoders[x], x) for x in common]
+
+
+def _control(args: Settings, names: list[str]) -> dict[str, DecodeResult]:
+  """The same work on the recording of the untrained network."""
+  if not args.control:
+    return {}
+  # The untrained agent has episodes of its own, of which it holds out some.
+  args = dataclasses.replace(args, test_data='')
+  plan = _plan(_open(args.control, args), args)
+  todo = [x for x in plan.chosen if x in names]
+  options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
+  work = decode.decode_layers(plan.data, todo, plan.folds, options, args.n_jobs)
+  found = {result.layer: result for result, _ in work}
+  for copy, original in plan.copies.items():
+    if original in found:
+      found[copy] = dataclasses.replace(found[original], layer=copy)
+  return found
+
+
+def _row(
+  result: DecodeResult, control: Mapping[str, DecodeResult], args: Settings
+) -> dict[str, Any]:
+  row = summary(result, args.n_boot, args.seed)
+  other = control.get(result.layer)
+  row['control'] = float('nan') if other is None else float(other.errors.mean())
+  return row
+
+
+def _save(
+  results: Sequence[DecodeResult],
+  rows: Sequence[Mapping[str, Any]],
+  control: Mapping[str, DecodeResult],
+  data: Trajectories,
+  args: Settings,
+  save: pathlib.Path,
+) -> list[pathlib.Path]:
+  extra = {
+    'protocol': dict(
+      cv=args.cv, holdout_frac=args.holdout_frac, seed=args.seed,
+      test_data=args.test_data, from_model=args.from_model,
+    ),
+    'control': {k: v.to_dict() for k, v in control.items()},
+  }  # fmt: skip
+  standard = args.mode == 'standard'
+  name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
+  values = decode_store.results_dict(results, data, rows, extra)
+  return [
+    files.save_pickle(save / name, values),
+    files.save_csv(save / 'summary.csv', rows),
+  ]
+
+
+def _figures(
+  results: Sequence[DecodeResult],
+  rows: Sequence[Mapping[str, Any]],
+  control: Mapping[str, DecodeResult],
+  data: Trajectories,
+  args: Settings,
+  save: pathlib.Path,
+) -> list[pathlib.Path]:
+  from dreamerv3.plots import decoding  # slow to import
+
+  others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
+  made = decoding.all_figures(
+    results, rows, others, data.metadata,
+    [x.number for x in data.episodes], args.mode,
+  )  # fmt: skip
+  return [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
+
+
+if __name__ == '__main__':
+  settings.run(main)
