@@ -73,7 +73,8 @@ def progress(
 
 def palette(sample: np.ndarray, colors: int = 255) -> np.ndarray:
   """The colours (C, 3) uint8 that fit a picture best, at most `colors`."""
-  image = Image.fromarray(sample).quantize(
+  # Every other pixel shows the same colours in a quarter of the time.
+  image = Image.fromarray(sample[::2, ::2]).quantize(
     colors, Image.Quantize.MEDIANCUT, kmeans=1
   )
   flat = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
