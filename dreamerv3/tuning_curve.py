@@ -138,9 +138,27 @@ def analyse(args: Settings) -> Results:
 def open_data(path: str, args: Settings) -> Trajectories:
   """Opens a recording and says what it lacks."""
   data = Trajectories.open(path, args.area).keep(args.min_bbox)
-  for line in data.lacks:
+  for line in lacks(data, args):
     print(f'{path}: {line}', file=sys.stderr)
   return data
+
+
+def lacks(data: Trajectories, args: Settings) -> list[str]:
+  """What the recording lacks for this analysis, and what that costs."""
+  lines = [x for x in data.lacks if not x.startswith(_UNUSED)]
+  if data.metadata.world_map is None:
+    lines.append('without a world map: no border scores, no border cells')
+  faced = any((x.facing != 0).any() for x in data.episodes)
+  if not faced and not args.no_hd:
+    lines.append('without facing: no head direction, no HD cells')
+  if len(data) < 2 and args.null == 'session' and args.n_shuffles:
+    lines.append(
+      'one episode: no other to pair it with, so no tests; try --null shift'
+    )
+  return lines
+
+
+_UNUSED = ('no achievements', 'no images')
 
 
 def reopen(args: Settings) -> Results:
@@ -174,7 +192,7 @@ def describe(
     'n_control_episodes': 0 if control is None else len(control),
     'trained': data.metadata.trained,
     'walkable': data.metadata.walkable(),
-    'lacks': list(data.lacks),
+    'lacks': lacks(data, args),
     **{x: getattr(args, x) for x in _MEASURED},
   }
 
@@ -227,6 +245,12 @@ def print_table(results: Results) -> None:
       if ids is not None:
         shares = ' '.join(f'{x:13.1%}' for x in cell_types.fractions(ids))
         print(f'{f"{name} {label}":24}{len(table):7}  {shares}')
+  n = max(x.n_nulls for x in results.tables.values())
+  if n and 1 / (n + 1) > results.limits.alpha / 2:
+    print(
+      f'note: {n} null pairings show no p below {1 / (n + 1):.2g}, so that no '
+      'unit can be called tuned; raise --n_shuffles or record more episodes.'
+    )
 
 
 def summary(results: Results) -> dict[str, Any]:

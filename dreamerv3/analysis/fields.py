@@ -15,7 +15,7 @@ import scipy.ndimage
 
 PEAK = 0.15  # autocorrelation above which a local maximum counts
 CORE = 0.5  # autocorrelation that bounds the central component
-# Lags at which fewer than this share of tile pairs was visited are left out.
+# Lags whose coverage is below this share of lag 0's are left out.
 COVERED = 0.1
 WIDTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 6.5)  # of fitted fields [tiles]
 
@@ -28,12 +28,12 @@ _SQUARE[1] = True
 def autocorrelation(maps: np.ndarray) -> np.ndarray:
   """Autocorrelation of maps at all lags, 1 at lag 0.
 
-    A(d) = sum_x m(x) m(x + d) n(d) / n_visited(d),  A / max A
+    A(d) = sum_x m(x) m(x + d) c(0) / c(d),  A / A(0)
 
-  The sum runs over pairs of visited tiles; n(d) counts the pairs of the grid,
-  n_visited(d) the visited ones. On a map without gaps this is scipy's
+  The sum runs over pairs of visited tiles; c(d) is the share of the grid's
+  pairs at lag d that were visited. On a map without gaps this is scipy's
   `correlate2d(m, m, 'full')` over its maximum; gaps are treated as missing
-  instead of as 0. Lags with n_visited < 0.1 n are 0: too few to tell.
+  instead of as 0. Lags with c(d) < 0.1 c(0) are 0: too few pairs to tell.
 
   Args:
     maps: (D, W, H), >= 0, NaN where unvisited.
@@ -42,15 +42,16 @@ def autocorrelation(maps: np.ndarray) -> np.ndarray:
     (D, 2W - 1, 2H - 1) float32, lag 0 in the middle; NaN for silent maps.
   """
   _, w, h = maps.shape
-  filled = np.nan_to_num(maps).astype(np.float32)
-  full = _correlate(filled)
+  full = _correlate(np.nan_to_num(maps).astype(np.float32))
   seen = np.isfinite(maps).any(0)
   if not seen.all():
     pairs = _correlate(seen[None].astype(np.float32))[0].round()
     grid = _correlate(np.ones((1, w, h), np.float32))[0].round()
-    scale = grid / np.maximum(pairs, 1)
-    full *= np.where(pairs >= COVERED * grid, scale, 0)
-  top = full.max((1, 2), keepdims=True)
+    covered = pairs / grid
+    covered /= covered[w - 1, h - 1]
+    known = covered >= COVERED
+    full *= np.where(known, 1 / np.where(known, covered, 1), 0)
+  top = full[:, w - 1, h - 1, None, None]
   return full / np.where(top > 0, top, np.nan)
 
 

@@ -89,6 +89,27 @@ def tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
   return p
 
 
+def strongest(
+  observed: np.ndarray, null: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """One score from several of the same question: the most unusual of them.
+
+  Each score is standardised over its nulls and the observation, which are
+  treated alike, and the largest counts: one test, however many scores.
+
+  Args:
+    observed: (K, D) and null: (K, n, D).
+
+  Returns:
+    (D,) and (n, D).
+  """
+  every = np.concatenate([observed[:, None], null], 1)
+  spread = every.std(1, keepdims=True)
+  z = (every - every.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1)
+  top = z.max(0)
+  return top[0], top[1:]
+
+
 def q_values(p: np.ndarray) -> np.ndarray:
   """Benjamini & Hochberg's adjusted p values; NaN stays NaN and counts not.
 

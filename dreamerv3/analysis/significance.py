@@ -9,6 +9,7 @@ all that the scores need.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import scipy.sparse
@@ -19,6 +20,9 @@ from dreamerv3.analysis.design import Design, indicator
 # Scores that are tested; the docstring of `Scorer.scores` defines them.
 PLACE = ('EVs', 'SI')
 HEADING = ('HD_info', 'place_given_HD', 'HD_given_place')
+# The same two questions asked of blocks of 3 x 3 tiles, see `Scorer.scores`.
+WIDE = ('place_given_HD_wide', 'HD_given_place_wide')
+BLOCK = 3  # [tiles]
 BORDER = ('border_score',)
 # Explained variances, kept to take the bias of finite data out of them.
 R2 = ('R2_place', 'R2_HD', 'R2_both')
@@ -33,6 +37,8 @@ class Scorer:
     count: (C,) samples per cell.
     tiles: (V, C) sums cells over tiles.
     headings: (4, C) sums cells over facings; None without facing.
+    blocks: (B, C) sums cells over blocks of tiles, each facing apart.
+    block_heading: (B,) facing of each.
     walls: near and far tiles of the walls; no wall without a map.
   """
 
@@ -40,6 +46,8 @@ class Scorer:
   count: np.ndarray
   tiles: scipy.sparse.csr_array
   headings: scipy.sparse.csr_array | None
+  blocks: scipy.sparse.csr_array
+  block_heading: np.ndarray
   walls: border.Contrast
 
   @classmethod
@@ -58,18 +66,23 @@ class Scorer:
     headings = indicator(ids % bins, bins) if faced else None
     if headings is not None:
       headings = headings.astype(np.float32)
+    x, y = np.divmod(design.classes[ids // bins], design.grid.height)
+    block = (x // BLOCK * design.grid.height + y // BLOCK) * bins + ids % bins
+    found, block = np.unique(block, return_inverse=True)
     return cls(
       order=np.argsort(cell, kind='stable').astype(np.int32),
       count=np.bincount(cell, minlength=len(ids)).astype(np.float32),
       tiles=tiles,
       headings=headings,
+      blocks=indicator(block, len(found)).astype(np.float32),
+      block_heading=found % bins,
       walls=border.Contrast.build(distance),
     )
 
   @property
   def names(self) -> tuple[str, ...]:
     """The scores of this path, in the rows of `scores`."""
-    faced = HEADING if self.headings is not None else ()
+    faced = (*HEADING, *WIDE) if self.headings is not None else ()
     walled = BORDER if len(self.walls.wall) else ()
     return (*PLACE, *faced, *walled, *(R2 if faced else R2[:1]))
 
@@ -97,7 +110,10 @@ class Scorer:
       border_score    contrast of near and far, the best of the walls
 
     The two ratios ask what place adds to facing and facing to place. They are
-    F statistics up to a constant, which is the same for all nulls.
+    F statistics up to a constant, which is the same for all nulls. Cells have
+    few samples each, which hides what neighbouring tiles agree on; the two
+    wide scores therefore put the sums of residuals of 3 x 3 tiles, from the
+    other variable's means, in the place of SS_both - SS.
 
     Args:
       sums: (C, D) of X - mean X.
@@ -116,17 +132,37 @@ class Scorer:
       facing = self.headings @ sums
       ss_facing = _explained(facing, seen) * share
       ss_both = _explained(sums, n) * share
-      turned = np.maximum(facing / np.maximum(seen, 1)[:, None] - floor, 0)
+      turned = facing / np.maximum(seen, 1)[:, None]
       left = np.maximum(1 - ss_both, 1e-6)
+      rates_turned = np.maximum(turned - floor, 0)
       rows += [
-        information.spatial(turned[seen > 0], seen[seen > 0]),
+        information.spatial(rates_turned[seen > 0], seen[seen > 0]),
         (ss_both - ss_facing) / left,
         (ss_both - ss_place) / left,
+        *(self._wide(sums, place / visits[:, None], turned) * share / left),
       ]
       explained += [ss_facing, ss_both]
     if len(self.walls.wall):
       rows.append(border.score(rates, self.walls).score)
     return np.stack([*rows, *explained]).astype(np.float32)
+
+  def _wide(
+    self, sums: np.ndarray, place: np.ndarray, facing: np.ndarray
+  ) -> np.ndarray:
+    """Sums of squares (2, D) of blocks' residuals from facing, from place."""
+    n = self.blocks @ self.count
+    whole = self.blocks @ sums
+    from_facing = whole - n[:, None] * facing[self.block_heading]
+    weighted = self.block_tiles @ place
+    return np.stack(
+      [_explained(from_facing, n), _explained(whole - weighted, n)]
+    )
+
+  @functools.cached_property
+  def block_tiles(self) -> scipy.sparse.csr_array:
+    """(B, V) samples of each block that lie on each tile."""
+    cells = scipy.sparse.diags_array(self.count).tocsr()
+    return (self.blocks @ cells @ self.tiles.T).tocsr()
 
   def test(
     self, X: np.ndarray, pairings: np.ndarray

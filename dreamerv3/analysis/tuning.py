@@ -138,7 +138,9 @@ def reference(
   turned = nap.compute_tuning_curves(
     data, facing, bins=4, range=[(-0.5, 3.5)], feature_names=['heading']
   )
-  bits = nap.compute_mutual_information(maps)['bits/spike'].to_numpy()
+  mean = np.asarray(X, np.float64).mean(0)
+  bits = nap.compute_mutual_information(maps, rates=mean)
+  bits = bits['bits/spike'].to_numpy()
   return maps.to_numpy(), turned.to_numpy(), bits
 
 
@@ -157,14 +159,23 @@ def _significance(setup: Setup, merged: dict[str, np.ndarray]):
   if not len(setup.pairings):
     return {}, {}
   observed, null = merged.pop('_observed'), merged.pop('_null')
+  names = setup.scorer.names
   p, q = {}, {}
-  for i, name in enumerate(setup.scorer.names):
-    row = null[:, i].T.astype(np.float64)
+  for i, name in enumerate(names):
+    scores, row = observed[:, i], null[:, i].T.astype(np.float64)
+    if name in significance.WIDE:
+      continue
     if name in significance.R2:
       bias = row.mean(0)
       with np.errstate(invalid='ignore', divide='ignore'):
-        merged[name] = (observed[:, i] - bias) / (1 - bias)
-    else:
-      p[name] = nulls.p_values(observed[:, i], row)
-      q[name] = nulls.q_values(nulls.tail_p_values(observed[:, i], row))
+        merged[name] = (scores - bias) / (1 - bias)
+      continue
+    if f'{name}_wide' in names:
+      wide = names.index(f'{name}_wide')
+      scores, row = nulls.strongest(
+        observed[:, [i, wide]].T.astype(np.float64),
+        null[:, [i, wide]].transpose(1, 2, 0).astype(np.float64),
+      )
+    p[name] = nulls.p_values(scores, row)
+    q[name] = nulls.q_values(nulls.tail_p_values(scores, row))
   return p, q

@@ -65,18 +65,17 @@ class Results:
     columns = columns_of(tables)
     for name, table in tables.items():
       simple, tested = self.classes(name, control)
+      values = flat(table)
       for i, unit in enumerate(table.units):
         row = {'layer': name, 'unit': int(unit)}
         row['cell_type'] = cell_types.NAMES[simple[i]]
         row['cell_type_tested'] = (
           '' if tested is None else cell_types.NAMES[tested[i]]
         )
-        values = flat(table)
         for column in columns:
           row[column] = float(values[column][i]) if column in values else ''
-        wall = table.metrics.get('border_wall')
-        if wall is not None:
-          row['border_wall'] = wall_name(table, wall[i])
+        for key in {'border_wall', 'wall'} & set(values):
+          row[key] = wall_name(table, values[key][i])
         yield row
 
   def to_dict(self) -> dict[str, Any]:

@@ -86,9 +86,9 @@ class Viewer:
       mec=style.RED,
       mew=2,
     )[0]  # fmt: skip
-    self._map.clear()
     if self._bar is not None:
       self._bar.remove()
+    self._map.clear()
     image = world.draw_map(
       self._map, table.curves[unit], walkable=self.results.walkable,
       colorbar=False,
@@ -120,11 +120,13 @@ class Viewer:
     ax = self._text
     ax.clear()
     ax.set_axis_off()
-    ax.text(0, 1, '\n'.join(lines), va='top', transform=ax.transAxes)
+    ax.text(
+      0, 1, '\n'.join(lines), va='top', fontsize=8, transform=ax.transAxes
+    )
     if np.isfinite(table.hd_curves[unit]).all():
-      inset = ax.inset_axes((0.0, 0.0, 0.28, 0.28))
+      inset = ax.inset_axes((0.0, 0.0, 0.2, 0.2))
       tuning.heading(inset, table.hd_curves[unit])
-      inset.set_title('facing, north up', fontsize=7)
+      inset.set_xlabel('facing, north up', fontsize=7)
 
   def _on_pick(self, event: Any) -> None:
     if event.artist.axes is not self._scatter or not len(event.ind):

@@ -4,10 +4,12 @@ figure = example_tuning_curves(results, 'dyn/deter')
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from dreamerv3.analysis import cell_types
@@ -18,14 +20,14 @@ from dreamerv3.data.grid import Grid
 from dreamerv3.plots import style, world
 
 COLORS = {
-  'untuned': '#bbbbbb', 'HD_cells': style.ORANGE, 'single_field': style.BLUE,
+  'untuned': '#999999', 'HD_cells': style.ORANGE, 'single_field': style.BLUE,
   'border_cells': style.RED, 'spatial_HD': style.PURPLE,
   'complex_cells': style.GREEN, 'dead': '#444444',
 }  # fmt: skip
 LABELS = {
-  'untuned': 'untuned', 'HD_cells': 'head direction',
+  'untuned': 'untuned', 'HD_cells': 'facing',
   'single_field': 'single field', 'border_cells': 'border',
-  'spatial_HD': 'place x direction', 'complex_cells': 'complex',
+  'spatial_HD': 'place x facing', 'complex_cells': 'complex',
   'dead': 'silent',
 }  # fmt: skip
 EXAMPLES = 20  # per class
@@ -71,7 +73,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   figure, axes = style.new_figure(width=6.0, height=3.2)
   ax = axes[0, 0]
   simple, tested = results.classes(layer)
-  bars: list[tuple[str, np.ndarray, dict]] = []
+  bars: list[tuple[str, np.ndarray, dict[str, Any]]] = []
   if tested is not None:
     bars.append(('tested against chance', tested, {'alpha': 1.0}))
   bars.append(('thresholds alone', simple, {'alpha': 0.45}))
@@ -95,8 +97,10 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
         )  # fmt: skip
   ax.set_xticks(x, [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES])
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
-  grey = {'facecolor': '#777777', 'edgecolor': '#777777'}
-  handles = [Patch(label=label, **grey, **look) for label, _, look in bars]
+  handles = [
+    Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
+    for label, _, look in bars
+  ]
   ax.legend(handles=handles)
   return figure
 
@@ -115,7 +119,11 @@ def example_tuning_curves(
     if len(some):
       chosen.append((name, some[np.argsort(-score[some], kind='stable')]))
   rows = sum(-(-len(x) // ACROSS) for _, x in chosen)
-  figure, axes = style.new_figure(rows, ACROSS, width=1.25, height=1.6)
+  figure, axes = style.new_figure(rows, ACROSS, width=1.6, height=1.75)
+  # Room below each map for the scale bar.
+  engine = figure.get_layout_engine()
+  assert isinstance(engine, ConstrainedLayoutEngine)
+  engine.set(w_pad=0.03, h_pad=0.08, wspace=0, hspace=0)
   for ax in axes.ravel():
     ax.set_axis_off()
   row = 0
@@ -125,16 +133,17 @@ def example_tuning_curves(
       ax = axes[row + i // ACROSS, i % ACROSS]
       unit_panel(ax, results, table, int(unit))
       if i == 0:
-        ax.annotate(
-          f'{LABELS[name]} ({len(units)} of {total})', (0, 1.42),
-          xycoords='axes fraction', color=COLORS[name], weight='bold',
-          annotation_clip=False,
+        ax.set_ylabel(
+          f'{LABELS[name]}\n{len(units)} of {total}', color=COLORS[name],
+          weight='bold',
         )  # fmt: skip
-        world.scale_bar(ax, Grid(*table.occupancy.shape))
+        _scale_bar(ax)
     row += -(-len(units) // ACROSS)
   figure.suptitle(
     f'{layer}: mean activation per tile, each from its lowest (dark) to its '
-    'highest (bright); grey tiles were not visited, lines are walls'
+    'highest (bright); grey tiles were not visited, lines are walls\n'
+    'cross: mean activation per facing; EV held-out variance, SI and HD '
+    'information [bits] about place and facing',
   )
   return figure
 
@@ -148,15 +157,17 @@ def unit_panel(
     ax, table.curves[unit], colorbar=False, walkable=results.walkable
   )
   world.frame(ax, Grid(*table.occupancy.shape), labels=False)
+  _crop(ax, table.occupancy > 0)
   m = {k: v[unit] for k, v in table.metrics.items()}
   ax.set_title(
     f'#{table.units[unit]}  EV {m["EVs"]:.2f}\n'
     f'SI {m["SI"]:.2f}  HD {m["HD_info"]:.2f}',
     fontsize=6, pad=2,
   )  # fmt: skip
-  if np.isfinite(table.hd_curves[unit]).all():
-    inset = ax.inset_axes((0.72, 0.72, 0.28, 0.28))
-    heading(inset, table.hd_curves[unit])
+  curve = table.hd_curves[unit]
+  if np.isfinite(curve).all() and np.ptp(curve) > 0:
+    inset = ax.inset_axes((1.04, 0.64, 0.36, 0.36))
+    heading(inset, curve)
 
 
 def heading(ax: Axes, curve: np.ndarray) -> None:
@@ -226,6 +237,34 @@ FIGURES: dict[str, Callable[[Results, str, int], Figure]] = {
   'cell_types': cell_type_bars,
   'example_tuning_curves': example_tuning_curves,
 }
+
+
+def _crop(ax: Axes, visited: np.ndarray) -> None:
+  """Zooms to the visited part of a world that is mostly unknown."""
+  x, y = np.nonzero(visited)
+  span = max(np.ptp(x), np.ptp(y)) + 5
+  if span > 0.7 * max(visited.shape):
+    return
+  east, south = (x.min() + x.max()) / 2, (y.min() + y.max()) / 2
+  ax.set_xlim(east - span / 2, east + span / 2)
+  ax.set_ylim(south + span / 2, south - span / 2)  # north up
+
+
+def _scale_bar(ax: Axes) -> None:
+  """A bar of a round number of tiles below a panel, whatever its zoom."""
+  low, high = ax.get_xlim()
+  tiles = next(x for x in (20, 10, 5, 2, 1) if x <= max((high - low) / 3, 1))
+  length = tiles / (high - low)
+  (bar,) = ax.plot(
+    (0, length), (-0.06, -0.06), color='black', lw=2, clip_on=False,
+    transform=ax.transAxes,
+  )  # fmt: skip
+  text = ax.text(
+    length + 0.04, -0.06, f'{tiles} tiles', va='center', fontsize=6,
+    transform=ax.transAxes,
+  )  # fmt: skip
+  bar.set_in_layout(False)
+  text.set_in_layout(False)
 
 
 def _stack(ax: Axes, ids: list[np.ndarray | None]) -> None:

@@ -1,0 +1,212 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from dreamerv3.analysis import nulls, significance
+from dreamerv3.analysis.design import Design
+from dreamerv3.analysis.measures import Setup
+from dreamerv3.analysis.tuning import measure
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.reader import Samples
+from tests.analysis import planted
+
+LENGTHS = (30, 41, 25, 60, 50, 33, 41)
+
+
+@pytest.fixture
+def episode():
+  return np.repeat(np.arange(len(LENGTHS)), LENGTHS)
+
+
+def times(episode):
+  return np.concatenate([np.arange(n) for n in np.bincount(episode)])
+
+
+@pytest.mark.parametrize('kind', nulls.KINDS)
+def test_every_sample_is_used_once(episode, kind, rng):
+  found = list(nulls.permutations(episode, kind, 30, rng))
+  assert len(found) == 30
+  for rows in found:
+    np.testing.assert_array_equal(np.sort(rows), np.arange(len(episode)))
+
+
+def test_sessions_pair_equal_times_of_other_episodes(episode, rng):
+  t = times(episode)
+  second = sorted(LENGTHS)[-2]
+  for rows in nulls.permutations(episode, 'session', 30, rng):
+    shared = t < second  # beyond, one episode is alone
+    np.testing.assert_array_equal(t[rows][shared], t[shared])
+    assert (episode[rows][shared] != episode[shared]).all()
+    assert (rows != np.arange(len(rows))).mean() > 0.95
+
+
+def test_sessions_break_each_episode_at_few_places(episode, rng):
+  for rows in nulls.permutations(episode, 'session', 30, rng):
+    same = np.diff(episode) == 0
+    breaks = (np.diff(rows) != 1) & same
+    # One per end of another episode, and two in the rotated rest.
+    assert breaks.sum() <= 2 * len(LENGTHS) + 2
+
+
+def test_shifts_stay_in_their_episode(episode, rng):
+  for rows in nulls.permutations(episode, 'shift', 30, rng):
+    np.testing.assert_array_equal(episode[rows], episode)
+    assert (rows != np.arange(len(rows))).all()
+
+
+def test_few_episodes_have_few_pairings_and_each_is_used_once(rng):
+  episode = np.repeat(np.arange(4), 20)
+  found = {
+    x.tobytes() for x in nulls.permutations(episode, 'session', 200, rng)
+  }
+  assert len(found) == 9  # derangements of four
+  one = np.zeros(20, int)
+  assert not list(nulls.permutations(one, 'session', 5, rng))
+
+
+def test_the_seed_decides(episode):
+  a, b, c = (
+    np.array(
+      [*nulls.permutations(episode, 'session', 5, np.random.default_rng(s))]
+    )
+    for s in (1, 1, 2)
+  )
+  assert (a == b).all()
+  assert (a != c).any()
+
+
+def test_unknown_nulls_are_refused(episode, rng):
+  with pytest.raises(ValueError, match="'session', 'shift'"):
+    list(nulls.permutations(episode, 'jitter', 1, rng))
+
+
+def test_p_counts_nulls_that_are_as_high():
+  null = np.array([[1.0, 1], [2, 1], [3, 1], [4, 1]])
+  p = nulls.p_values(np.array([2.5, 1.0]), null)
+  np.testing.assert_allclose(p, [3 / 5, 1])
+  assert np.isnan(nulls.p_values(np.array([np.nan]), null[:, :1]))
+
+
+def test_q_equals_the_definition():
+  p = np.array([0.01, 0.5, np.nan, 0.02, 0.04, 0.9])
+  known = np.array([0.01, 0.02, 0.04, 0.5, 0.9])
+  want = [min(known[j] * 5 / (j + 1) for j in range(i, 5)) for i in range(5)]
+  order = [0, 3, 4, 1, 5]
+  q = nulls.q_values(p)
+  np.testing.assert_allclose(q[order], want)
+  assert np.isnan(q[2])
+
+
+def test_tails_go_on_below_the_smallest_p(rng):
+  null = rng.normal(size=(99, 50))
+  observed = rng.normal(size=50)
+  observed[0] = 30
+  p = nulls.tail_p_values(observed, null)
+  plain = nulls.p_values(observed, null)
+  assert p[0] == pytest.approx(1 / (1 + 99 * 50))
+  assert (p <= plain).all()
+  same = plain > 0.011
+  np.testing.assert_array_equal(p[same], plain[same])
+
+
+def test_the_strongest_of_scores_is_one_test(rng):
+  observed = rng.normal(size=(2, 4000))
+  null = rng.normal(size=(2, 59, 4000))
+  p = nulls.p_values(*nulls.strongest(observed, null))
+  assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
+  observed[1, 0] = 20
+  assert nulls.p_values(*nulls.strongest(observed, null))[0] == 1 / 60
+
+
+def rates_of_false_positives(tiles, null, rho, seed, lengths=150):
+  rng = np.random.default_rng(seed)
+  track = planted.track(tiles, rng, 20, lengths)
+  design = Design.build(track, Grid(*tiles.shape))
+  X = planted.slow_noise(track, 300, rho, rng).astype(np.float32)
+  setup = Setup.build(design, n_shuffles=99, null=null, seed=seed)
+  table = measure(Samples('noise', X, track), setup)
+  return {k: float((p <= 0.05).mean()) for k, p in table.p.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('rho', [0.9, 0.98])
+def test_noise_is_called_tuned_as_often_as_alpha_says(rho):
+  # Half of the walks share their spawn; coverage is uneven.
+  tiles = planted.world((14, 14), obstructed=False)
+  found = [rates_of_false_positives(tiles, 'session', rho, s) for s in range(3)]
+  for name in found[0]:
+    mean = np.mean([x[name] for x in found])
+    # 900 units: the binomial's standard deviation is 0.7 %, and units of a
+    # seed share their path.
+    assert mean < 0.075, (name, [x[name] for x in found])
+
+
+@pytest.mark.slow
+def test_shifting_in_time_finds_too_much_in_drifting_noise():
+  tiles = planted.world((14, 14), obstructed=False)
+  shift = rates_of_false_positives(tiles, 'shift', 0.995, 0)
+  session = rates_of_false_positives(tiles, 'session', 0.995, 0)
+  assert shift['EVs'] > session['EVs']
+
+
+def test_scores_equal_their_definition(rng):
+  tiles = planted.world((10, 9), obstructed=False)
+  track = planted.track(tiles, rng, 6, 80)
+  design = Design.build(track, Grid(10, 9))
+  scorer = significance.Scorer.build(design, np.zeros((0, design.n_tiles)))
+  X = rng.normal(size=(len(track), 3)).astype(np.float32)
+  observed, _ = scorer.test(X, np.zeros((0, len(track)), np.int32))
+  got = dict(zip(scorer.names, observed, strict=True))
+  x = X - X.mean(0)
+
+  def left(*keys):
+    """Residual sum of squares around the means of groups."""
+    labels = np.stack(keys, 1)
+    out = 0
+    for group in np.unique(labels, axis=0):
+      rows = x[(labels == group).all(1)]
+      out = out + ((rows - rows.mean(0)) ** 2).sum(0)
+    return out
+
+  total = (x**2).sum(0)
+  place, facing = left(design.tile), left(design.heading)
+  both = left(design.tile, design.heading)
+  want = {
+    'EVs': 1 - place / total,
+    'R2_HD': 1 - facing / total,
+    'R2_both': 1 - both / total,
+    'place_given_HD': (facing - both) / both,
+    'HD_given_place': (place - both) / both,
+  }
+  for name, value in want.items():
+    np.testing.assert_allclose(got[name], value, rtol=1e-3, err_msg=name)
+
+
+def test_wide_scores_equal_their_definition(rng):
+  tiles = planted.world((10, 9), obstructed=False)
+  track = planted.track(tiles, rng, 6, 80)
+  design = Design.build(track, Grid(10, 9))
+  scorer = significance.Scorer.build(design, np.zeros((0, design.n_tiles)))
+  X = rng.normal(size=(len(track), 2)).astype(np.float32)
+  observed, _ = scorer.test(X, np.zeros((0, len(track)), np.int32))
+  got = dict(zip(scorer.names, observed, strict=True))
+  x = X - X.mean(0)
+  left = 0.0
+  for tile, heading in itertools.product(range(design.n_tiles), range(4)):
+    rows = x[(design.tile == tile) & (design.heading == heading)]
+    if len(rows):
+      left = left + ((rows - rows.mean(0)) ** 2).sum(0)
+  block = track.pos // 3
+  for name, label in (
+    ('place_given_HD_wide', design.heading), ('HD_given_place_wide', design.tile),
+  ):  # fmt: skip
+    residual = x.copy()
+    for value in np.unique(label):
+      residual[label == value] -= x[label == value].mean(0)
+    explained = 0.0
+    keys = np.column_stack([block, design.heading])
+    for key in np.unique(keys, axis=0):
+      rows = residual[(keys == key).all(1)]
+      explained = explained + rows.sum(0) ** 2 / len(rows)
+    np.testing.assert_allclose(got[name], explained / left, rtol=1e-3)
