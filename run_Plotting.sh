@@ -20,10 +20,10 @@ SAVE=${SAVE:-$LOGDIR/plots}
 PLOT=${PLOT:-all}                     # see plot_trajectories.py --help
 LAYER=${LAYER:-deter}
 UNIT=${UNIT:-0}
-EGOCENTRIC_VIEW=${EGOCENTRIC_VIEW:-0} # as in training
+EGOCENTRIC_VIEW=${EGOCENTRIC_VIEW:-}  # empty: as recorded
 VIEW_HALF=${VIEW_HALF:-4}
 WINDOW_TILES=${WINDOW_TILES:-17}
-STEP_MS=${STEP_MS:-200}               # per step of an animation
+STEP_MS=${STEP_MS:-}                  # per frame; empty: each plot's own
 MP4=${MP4:-0}                         # 1: MP4 instead of GIF
 MAX_EPISODES=${MAX_EPISODES:-0}       # 0: all
 SMOOTH=${SMOOTH:-50}                  # episodes
@@ -38,6 +38,8 @@ source "$ROOT/slurm/common.sh"
 submit_self cpu
 flags=()
 [ "$MP4" != 1 ] || flags+=(--mp4)
+[ -z "$STEP_MS" ] || flags+=(--step_ms "$STEP_MS")
+[ -z "$EGOCENTRIC_VIEW" ] || flags+=(--egocentric_view "$EGOCENTRIC_VIEW")
 read -ra extra <<<"$EXTRA"
 
 run "$PYTHON" dreamerv3/plot_trajectories.py \
@@ -46,10 +48,8 @@ run "$PYTHON" dreamerv3/plot_trajectories.py \
   --plot "$PLOT" \
   --layer "$LAYER" \
   --unit "$UNIT" \
-  --egocentric_view "$EGOCENTRIC_VIEW" \
   --view_half "$VIEW_HALF" \
   --window_tiles "$WINDOW_TILES" \
-  --step_ms "$STEP_MS" \
   --max_episodes "$MAX_EPISODES" \
   "${flags[@]}" "${extra[@]}"
 if [ "$TRAINING" = 1 ]; then

@@ -32,6 +32,7 @@ SETUP_FILES = (
 AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
 ANALYSIS_SCRIPTS = (
     'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
+    'summarize',
 )  # fmt: skip
 
 AGENT = tuple(f'dreamerv3.{x}' for x in AGENT_FILES)

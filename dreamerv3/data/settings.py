@@ -13,6 +13,7 @@ if __name__ == '__main__':
 import argparse
 import dataclasses
 import difflib
+import os
 import sys
 import types
 import typing
@@ -86,6 +87,10 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
   """Runs a script: exit code 0, or 2 with one line for a user's mistake."""
   try:
     main(None)
+    sys.stdout.flush()
+  except BrokenPipeError:  # the reader of our output, such as head, is done
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
   except UserError as e:
     print(f'{sys.argv[0]}: error: {e}', file=sys.stderr)
     sys.exit(2)

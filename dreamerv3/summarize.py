@@ -1,0 +1,145 @@
+"""What a run has given so far: its main numbers and all its figures.
+
+Reads the files that the other programs left under a training run's folder.
+
+  python dreamerv3/summarize.py --logdir logdir/my_run
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import collections
+import csv
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from dreamerv3.data import settings
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.settings import flag
+from dreamerv3.run_info import read_run_info
+
+FIGURES = ('.png', '.gif', '.mp4', '.pdf')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Prints the main numbers and the figures of a run."""
+
+  logdir: str = flag(help='Folder of the training run.')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  args = settings.parse(Settings, argv)
+  logdir = pathlib.Path(args.logdir).expanduser()
+  if not logdir.is_dir():
+    raise UserError(f'{logdir} is no folder; give that of a training run.')
+  lines = list(summary(logdir))
+  if not lines:
+    raise UserError(f'{logdir} holds no results yet; record and analyse first.')
+  print('\n'.join(lines))
+
+
+def summary(logdir: pathlib.Path) -> Iterator[str]:
+  """The lines of the summary."""
+  for path in sorted(logdir.rglob('summary.csv')):
+    yield from decoding(path)
+  for path in sorted(logdir.rglob('units.csv')):
+    yield from cell_types(path)
+  for path in sorted(logdir.rglob('dream_summary.csv')):
+    yield from dreams(path)
+  yield from figures(logdir)
+
+
+def decoding(path: pathlib.Path) -> Iterator[str]:
+  """Error per layer, with its interval, each chance level and the control."""
+  rows = _rows(path)
+  yield ''
+  yield f'Position decoding, mean error [tiles] ({path})'
+  head = ('layer', 'units', 'error', '95 %', 'constant', 'prior', 'shuffled')
+  yield _line(head) + f'{"untrained":>11}'
+  for row in rows:
+    interval = f'{float(row["low"]):.1f}-{float(row["high"]):.1f}'
+    cells = (
+      row['layer'], row['units'], _round(row['mean']), interval,
+      _round(row['best_constant']), _round(row['prior']),
+      _round(row['shuffled']),
+    )  # fmt: skip
+    yield _line(cells) + f'{_round(row["control"]):>11}'
+
+
+def cell_types(path: pathlib.Path) -> Iterator[str]:
+  """Share of units per class that also passes its test, beside the control."""
+  trained = _shares(_rows(path))
+  control_path = path.with_name('units_control.csv')
+  control = _shares(_rows(control_path)) if control_path.exists() else {}
+  yield ''
+  yield f'Cell types that differ from chance, share of units ({path})'
+  yield f'{"class":<18}{"trained":>9}{"untrained":>11}'
+  for name in sorted(trained | control, key=lambda x: -trained.get(x, 0)):
+    other = f'{control.get(name, 0):.1%}' if control else '-'
+    yield f'{name:<18}{trained.get(name, 0):>9.1%}{other:>11}'
+
+
+def dreams(path: pathlib.Path) -> Iterator[str]:
+  yield ''
+  yield f'Dreams ({path})'
+  rows = _rows(path)
+  widths = {
+    k: max(len(k), *(len(_round(x[k])) for x in rows)) + 2 for k in rows[0]
+  }
+  yield ''.join(f'{k:>{n}}' for k, n in widths.items())
+  for row in rows:
+    yield ''.join(f'{_round(row[k]):>{n}}' for k, n in widths.items())
+
+
+def figures(logdir: pathlib.Path) -> Iterator[str]:
+  """Every picture that provenance lists and that is still there."""
+  found: dict[str, list[str]] = {}
+  for info in sorted(logdir.rglob('run_info.json')):
+    for entry in read_run_info(info.parent):
+      for output in map(pathlib.Path, entry['outputs']):
+        path = output if output.exists() else info.parent / output.name
+        if path.suffix in FIGURES and path.exists():
+          names = found.setdefault(f'{entry["stage"]}: {path.parent}', [])
+          if path.name not in names:
+            names.append(path.name)
+  for title, names in found.items():
+    yield ''
+    yield f'Figures of {title}'
+    yield from (f'  {x}' for x in names)
+
+
+def _rows(path: pathlib.Path) -> list[dict[str, str]]:
+  with open(path, newline='') as file:
+    rows = list(csv.DictReader(file))
+  if not rows:
+    raise UserError(f'{path} is empty; make it again.')
+  return rows
+
+
+def _shares(rows: list[dict[str, str]]) -> dict[str, float]:
+  column = (
+    'cell_type_tested' if rows[0].get('cell_type_tested') else 'cell_type'
+  )
+  counts = collections.Counter(x[column] for x in rows)
+  return {k: v / len(rows) for k, v in counts.items()}
+
+
+def _round(text: str) -> str:
+  try:
+    value = float(text)
+  except ValueError:
+    return text
+  return '-' if value != value else f'{value:.4g}'
+
+
+def _line(cells: Sequence[str]) -> str:
+  first, *others = cells
+  return f'{first:<18}' + ''.join(f'{x:>10}' for x in others)
+
+
+if __name__ == '__main__':
+  settings.run(main)

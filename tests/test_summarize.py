@@ -1,0 +1,51 @@
+"""The summary of a run: numbers from its files, figures from provenance."""
+
+import pytest
+
+from dreamerv3 import summarize
+from dreamerv3.data import files
+from dreamerv3.data.errors import UserError
+from dreamerv3.run_info import log_run_info
+
+
+@pytest.fixture
+def run(tmp_path):
+  decoder, tuning = tmp_path / 'decoder_results', tmp_path / 'tuning_results'
+  for folder in (decoder, tuning):
+    folder.mkdir()
+  row = dict(
+    layer='deter', units=512, mean=2.5, low=2.0, high=3.0, best_constant=6.0,
+    prior=8.0, shuffled=7.0, control=float('nan'),
+  )  # fmt: skip
+  files.save_csv(decoder / 'summary.csv', [row])
+  kinds = ['single_field'] * 3 + ['untuned']
+  units = [{'layer': 'deter', 'cell_type_tested': x} for x in kinds]
+  files.save_csv(tuning / 'units.csv', units)
+  (decoder / 'kept.png').touch()
+  log_run_info(decoder, 'decode', outputs=[decoder / 'kept.png', 'gone.png'])
+  return tmp_path
+
+
+def test_numbers_and_figures(run, capsys):
+  summarize.main(['--logdir', str(run)])
+  text = capsys.readouterr().out
+  assert 'deter' in text
+  assert '2.0-3.0' in text
+  row = next(x for x in text.splitlines() if x.startswith('single_field'))
+  assert row.split() == ['single_field', '75.0%', '-']
+  assert '  kept.png' in text
+  assert 'gone.png' not in text
+
+
+def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
+  moved = tmp_path.with_name('moved')
+  run.rename(moved)
+  summarize.main(['--logdir', str(moved)])
+  assert '  kept.png' in capsys.readouterr().out
+
+
+def test_nothing_to_show(tmp_path):
+  with pytest.raises(UserError, match='no results yet'):
+    summarize.main(['--logdir', str(tmp_path)])
+  with pytest.raises(UserError, match='is no folder'):
+    summarize.main(['--logdir', str(tmp_path / 'none')])
