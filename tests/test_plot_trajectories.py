@@ -80,6 +80,7 @@ def test_all_as_a_script_from_another_folder(one, tmp_path):
   assert frames(save / 'worldview_agentview.gif') == length
 
 
+@pytest.mark.slow
 def test_all_of_an_old_recording_says_what_it_lacks(tmp_path, capsys):
   run('--data', OLD, '--area', 64, 64, '--save', tmp_path / 'out')
   err = capsys.readouterr().err
@@ -143,6 +144,7 @@ def test_spatial_csv_has_a_row_for_each_unit(two, tmp_path):
   assert {'r', 'low', 'high', 'p', 'q', 'r_x', 'r_y'} <= set(rows[0])
 
 
+@pytest.mark.slow
 def test_mp4_step_ms_and_window(two, tmp_path):
   def film(*flags):
     out = tmp_path / '-'.join(map(str, flags)).replace('--', '')
@@ -159,6 +161,7 @@ def test_mp4_step_ms_and_window(two, tmp_path):
   assert film('--window_tiles', 5)[2] < film('--window_tiles', 9)[2]
 
 
+@pytest.mark.slow
 def test_view_flags_change_the_field_of_view(two, tmp_path):
   def content(*flags):
     run('--data', two, '--plot', 'worldview', '--save', tmp_path, *flags)

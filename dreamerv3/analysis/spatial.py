@@ -19,6 +19,8 @@ BLOCK = 512
 # Null pairings that are computed at a time.
 PAIRINGS = 100
 AXES = ('x', 'y')
+# A bootstrap over fewer episodes gives intervals that are far too narrow.
+ENOUGH = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class SpatialUnits:
       False.
     axis: (D,) 0 or 1, the stronger axis in the ranking episodes.
     low, high: (D,) 95 % interval of r on that axis, by bootstrap over
-      episodes; NaN for a single episode.
+      episodes; NaN for fewer than ENOUGH of them.
     p: (D,) share of null pairings whose max(|r_x|, |r_y|) is at least as
       large; q: the same by Benjamini and Hochberg. NaN without a null.
     null: (D,) 95th percentile of the null; NaN without one.
@@ -179,7 +181,7 @@ def _bootstrap(
 ) -> tuple[np.ndarray, np.ndarray]:
   """95 % interval of r on the axis of each unit, over episodes."""
   episodes, units = sums.shape[:2]
-  if episodes < 2:
+  if episodes < ENOUGH:
     return np.full(units, np.nan), np.full(units, np.nan)
   share = np.full(episodes, 1 / episodes)
   weights = rng.multinomial(episodes, share, n_boot).astype(np.float64)

@@ -89,6 +89,13 @@ def test_the_null_is_that_of_the_pairing_written_out(rng):
     assert units.null[d] == pytest.approx(max(r), abs=1e-6)
 
 
+@pytest.mark.parametrize(('episodes', 'known'), [(8, False), (10, True)])
+def test_an_interval_needs_five_held_out_episodes(rng, episodes, known):
+  samples = make_samples(rng, episodes=episodes)
+  units = spatial.correlate(samples, 20, 20)
+  assert np.isfinite(units.low).all() == known
+
+
 def test_one_episode_and_silent_units(rng):
   samples = make_samples(rng, episodes=1)
   samples.X[:, 3] = 0.25
