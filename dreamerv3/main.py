@@ -132,11 +132,25 @@ def resolve(
     found = rundir.Inheritance.of(rundir.read_saved(record), defaults)
     settled = config.stack(blocks, flags, found.values).update(logdir=logdir)
     notes = found.notes(record, settled)
-  index = os.environ.get('JOB_COMPLETION_INDEX')
-  if index is not None:
-    settled = settled.update(replica=int(index))
+  settled = place_replica(settled, flags)
   checks.check(settled)
   return settled, notes
+
+
+def place_replica(
+  settled: elements.Config, flags: config.Flags
+) -> elements.Config:
+  """Which of the processes of a run this is; all but the first have folders
+  of their own below the logdir."""
+  if settled.replicas > 1 and 'replica' not in flags:
+    for name in ('JOB_COMPLETION_INDEX', 'SLURM_PROCID'):
+      if name in os.environ:
+        settled = settled.update(replica=int(os.environ[name]))
+        break
+  if settled.replica:
+    logdir = pathlib.Path(settled.logdir) / f'replica_{settled.replica}'
+    settled = settled.update(logdir=str(logdir))
+  return settled
 
 
 def launch(script: Script, settled: elements.Config) -> int:

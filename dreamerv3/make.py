@@ -42,7 +42,7 @@ def make_env(config: elements.Config, index: int, episode: int = 0) -> base.Env:
   suite = config.task.partition('_')[0]
   settings = dict(config.env.get(suite, {}))
   if settings.pop('use_seed', False):
-    settings['seed'] = registry.env_seed(config.seed, index)
+    settings['seed'] = registry.env_seed(config.seed, first_env(config) + index)
   if settings.pop('use_logdir', False):
     settings['logdir'] = pathlib.Path(config.logdir) / f'env{index}'
   try:
@@ -52,6 +52,16 @@ def make_env(config: elements.Config, index: int, episode: int = 0) -> base.Env:
   if episode and hasattr(env, 'set_episode'):
     env.set_episode(episode)
   return standard(env)
+
+
+def first_env(config: elements.Config) -> int:
+  """Number of the first environment of this process, of all of the run."""
+  return config.replica * (config.run.envs + config.run.eval_envs)
+
+
+def local_batch(config: elements.Config) -> int:
+  """Sequences of a batch that this process brings."""
+  return config.batch_size // config.replicas
 
 
 def make_agent(config: elements.Config) -> base.Agent:
@@ -113,7 +123,7 @@ def make_replay(
     fracs=config.replay.fracs,
     prio=config.replay.prio,
     recexp=config.replay.recexp,
-    seed=config.seed,
+    seed=registry.env_seed(config.seed, config.replica),
   )
 
 
@@ -127,7 +137,7 @@ def make_stream(
   """
   train = mode == 'train'
   return streams.Consec(
-    streams.Replayed(replay, config.batch_size, mode),
+    streams.Replayed(replay, local_batch(config), mode),
     length=config.batch_length if train else config.report_length,
     consec=config.consec_train if train else config.consec_report,
     prefix=config.replay_context,
@@ -207,9 +217,10 @@ def run_args(config: elements.Config) -> elements.Config:
   """Settings of the run loops: the block `run` and what they share."""
   suite = config.task.partition('_')[0]
   logs = config.env.get(suite, {}).get('logs', False)
-  shared = ('logdir', 'batch_size', 'batch_length', 'consec_report')
+  shared = ('logdir', 'batch_length', 'consec_report', 'replicas')
   return elements.Config(
     **config.run,
     **{k: config[k] for k in shared},
+    batch_size=local_batch(config),
     log_keys='' if logs else '^log/reward$',
   )

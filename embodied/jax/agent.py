@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
 
-from embodied.core import base
+from embodied.core import base, streams
 
 from . import internal, params, setup, transform
 
@@ -194,8 +194,6 @@ class JaxAgent(base.Agent):
 
   def stream(self, source: base.Stream) -> base.Stream:
     """Batches of the source, checked and moved to the train devices."""
-    from embodied.core import streams
-
     return streams.Prefetch(source, self.put)
 
   def put(self, batch: Dict) -> Dict:
@@ -242,6 +240,13 @@ class JaxAgent(base.Agent):
     if data is not None:
       self._fresh = self._acting
       self._acting = jax.device_put(data, self.actors.whole)
+
+  def agree(self, wishes: list[int]) -> list[int]:
+    """The largest wish of all processes of the run, for each entry."""
+    from jax.experimental import multihost_utils
+
+    found = multihost_utils.process_allgather(np.array(wishes, np.int32))
+    return np.asarray(found).reshape(-1, len(wishes)).max(0).tolist()
 
   # Machinery
 

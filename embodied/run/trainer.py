@@ -71,6 +71,7 @@ class Trainer:
     )
     self.late = Late()
     self.logged = self.saved = -1  # steps of the last ones
+    self.compiled = False
     self.usage = Usage(**args.usage)
     self.streams = {
       x: agent.stream(make_stream(self.replay, x)) for x in ('train', 'report')
@@ -150,6 +151,9 @@ class Trainer:
     if len(self.replay) < self.batch_steps:
       return
     for _ in range(self.ratio(int(self.step))):
+      if not self.compiled:
+        self.progress.print('Compiling the train step at the first update ...')
+        self.compiled = True
       with elements.timer.section('stream_next'):
         batch = next(self.streams['train'])
       self.carries['train'], outs, mets = self.agent.train(
@@ -186,26 +190,44 @@ class Trainer:
         print(f'Nothing to do: {int(self.step)} steps are done.')
         return 0
       with Signals() as signals:
-        while self._unfinished() and not signals.code:
+        code = 0
+        while self._unfinished() and not code:
           with elements.timer.section('driver'):
             self.driver(policy, steps=10)
           self._tell_progress()
-          if self.due['report']() and len(self.replay):
+          report, save, late, code = self._agree(
+            self.due['report'](), self._save_due(), self._late(), signals.code
+          )
+          if report and len(self.replay):
             evaluate()
             self.report()
           if self.due['log']():
             self.log()
-          if self._save_due():
+          if save:
             self.save()
+          if late:
+            break
         self._finish()
-      return signals.code
+      return code
     finally:
       self.progress.close()
       self.close()
 
   def _unfinished(self) -> bool:
-    late = 0 < self.args.duration < time.monotonic() - self.began
-    return self.step < self.args.steps and not late
+    return self.step < self.args.steps
+
+  def _late(self) -> bool:
+    return 0 < self.args.duration < time.monotonic() - self.began
+
+  def _agree(self, *wishes: int) -> list[int]:
+    """What any process of this run wants, all of them do.
+
+    Clocks and signals differ between processes, but updates, reports and
+    checkpoints have to happen at the same step in all.
+    """
+    if self.args.replicas == 1:
+      return list(wishes)
+    return self.agent.agree(list(wishes))
 
   def _save_due(self) -> bool:
     # A busy checkpoint postpones the next one: a clock that was asked and said
