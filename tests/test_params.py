@@ -1,4 +1,4 @@
-"""Parameter names, shapes, initial scales; loading that fits and that does not."""
+"""Parameter names, shapes, initial scales; loading that fits or does not."""
 
 import json
 import pathlib
@@ -45,7 +45,7 @@ def test_drawn_scale_and_truncation():
 
 
 @pytest.mark.parametrize(
-  'shape,want',
+  ('shape', 'want'),
   [((6, 4), (6, 4)), ((5, 5, 3, 8), (75, 200)), ((8, 16, 4), (128, 32)),
    ((7,), (1, 7)), ((), (1, 1))],
 )  # fmt: skip
@@ -103,7 +103,7 @@ def test_restore_by_regex():
 
 
 @pytest.mark.parametrize(
-  'change,cause',
+  ('change', 'cause'),
   [({'agent.dyn.rssm.deter': 16}, 'agent.dyn.rssm.deter'),
    ({'agent.enc.simple.depth': 4}, 'agent.enc.simple.depth'),
    ({'agent.value.units': 12}, 'agent.value.units'),

@@ -49,9 +49,7 @@ class Conv2D(nj.Module):
   def pooled(self, x: jax.Array) -> jax.Array:
     """(N, H, W, I) -> (N, H/2, W/2, units), the maximum of each 2x2 patch."""
     kernel, bias = self.params(x)
-    x = conv(x, kernel)
-    N, H, W, C = x.shape
-    return x.reshape((N, H // 2, 2, W // 2, 2, C)).max((2, 4)) + bias
+    return max_pool(conv(x, kernel)) + bias
 
   def upsampled(self, x: jax.Array) -> jax.Array:
     """(N, H, W, I) -> (N, 2H, 2W, units), every input pixel doubled first."""
@@ -73,9 +71,124 @@ class Conv2D(nj.Module):
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
   """Cross-correlation with SAME padding, (N,H,W,I) -> (N,H/s,W/s,O)."""
+  block = 1 if stride > 1 else block_of(kernel.shape, x.shape[2])
+  if block > 1:
+    return blocked_conv(x, kernel, block)
   return jax.lax.conv_general_dilated(
     x, kernel, (stride, stride), 'SAME', dimension_numbers=_DIMS
   )
+
+
+def block_of(shape: tuple[int, ...], width: int) -> int:
+  """Pixels that one position of `blocked_conv` should cover; 1 = do without.
+
+  A CPU multiplies small matrices, and few channels make them smaller still:
+  about 32 output values per position pay for the zeros that come with it
+  (bench/train.py). A GPU does better with the plain form.
+  """
+  if jax.default_backend() != 'cpu':
+    return 1
+  block = 1
+  while 2 * block * shape[-1] <= 32 and width % (2 * block) == 0:
+    block *= 2
+  return block
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def blocked_conv(x: jax.Array, kernel: jax.Array, block: int) -> jax.Array:
+  """conv(x, kernel) with `block` neighbouring pixels of a row as one.
+
+  In memory nothing moves: (N, H, W, I) is read as (N, H, W/b, b I), and the
+  kernel becomes one with b O outputs, padded with zeros. The derivative by x
+  is such a convolution again; that by the kernel is left as it was, since
+  the zeros would cost more there.
+  """
+  N, H, W, I = x.shape
+  place = shifts(kernel.shape[1], block)
+  wide = jnp.einsum(
+    'anpl,klio->knpiao', place, kernel.astype(jnp.float32)
+  ).astype(x.dtype)
+  O = kernel.shape[-1]
+  wide = wide.reshape((*wide.shape[:2], block * I, block * O))
+  x = x.reshape((N, H, W // block, block * I))
+  x = jax.lax.conv_general_dilated(
+    x, wide, (1, 1), 'SAME', dimension_numbers=_DIMS
+  )
+  return x.reshape((N, H, W, O))
+
+
+def _blocked_forward(
+  x: jax.Array, kernel: jax.Array, block: int
+) -> tuple[jax.Array, tuple]:
+  return blocked_conv(x, kernel, block), (x, kernel)
+
+
+def _blocked_backward(
+  block: int, kept: tuple, grad: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  x, kernel = kept
+  mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+  by_x = conv(grad, mirrored)
+
+  def plain(kernel: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=_DIMS
+    )
+
+  (by_kernel,) = jax.linear_transpose(plain, kernel)(grad)
+  return by_x, by_kernel
+
+
+blocked_conv.defvjp(_blocked_forward, _blocked_backward)
+
+
+@functools.cache
+def shifts(size: int, block: int) -> np.ndarray:
+  """Where each tap of a kernel row lands for each pixel of a block.
+
+  Returns:
+    float32 (block pixels, n blocks, block pixels, size taps) of 0 and 1.
+  """
+  reach = size // 2
+  blocks = -(-reach // block)
+  place = np.zeros((block, (2 * blocks + 1) * block, size), np.float32)
+  for a in range(block):
+    for tap in range(size):
+      place[a, blocks * block + a + tap - reach, tap] = 1
+  return place.reshape((block, 2 * blocks + 1, block, size))
+
+
+@jax.custom_vjp
+def max_pool(x: jax.Array) -> jax.Array:
+  """Maximum of each 2x2 patch, (N, H, W, C) -> (N, H/2, W/2, C).
+
+  Equal maxima share the gradient. Its derivative is written out since it is
+  needed in one pass over the large map.
+  """
+  N, H, W, C = x.shape
+  return x.reshape((N, H // 2, 2, W // 2, 2, C)).max((2, 4))
+
+
+def _pool_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  return max_pool(x), x
+
+
+def _pool_backward(x: jax.Array, grad: jax.Array) -> tuple[jax.Array]:
+  N, H, W, C = x.shape
+  rows = x.reshape((N, H // 2, 2, W // 2, 2 * C))
+  patch = [rows[:, :, i, :, j * C : j * C + C] for i in (0, 1) for j in (0, 1)]
+  top = functools.reduce(jnp.maximum, patch)
+  share = grad / sum((v == top).astype(grad.dtype) for v in patch)
+
+  def spread(v: jax.Array) -> jax.Array:
+    return jnp.concatenate([v, v], -1)[:, :, None]
+
+  # The barrier keeps the small maps from being recomputed for each pixel.
+  top, share = jax.lax.optimization_barrier((spread(top), spread(share)))
+  return (jnp.where(rows == top, share, 0).reshape(x.shape),)
+
+
+max_pool.defvjp(_pool_forward, _pool_backward)
 
 
 def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -7,8 +7,8 @@ For the agent, once per process, before any array is made.
 
 from __future__ import annotations
 
+import ctypes
 import os
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +26,11 @@ def setup(
   coordinator_address: str = '',
   replica: int = 0,
   replicas: int = 1,
-  cache: str = '',
 ) -> str:
   """Configure JAX and return the platform in use, 'cpu' or 'gpu'.
 
-  XLA_FLAGS and other variables that the user has set stay as they are.
+  XLA_FLAGS and other variables that the user has set stay as they are. With
+  JAX_COMPILATION_CACHE_DIR set, later starts find their programs compiled.
 
   Args:
     platform: auto takes a GPU if JAX sees one; cpu and cuda insist.
@@ -42,7 +42,6 @@ def setup(
     coordinator_address: host:port of replica 0; '' on several replicas asks
       the cluster (SLURM, Open MPI or Kubernetes, by jax.distributed).
     replica, replicas: index of this process, and their number.
-    cache: folder of compiled programs, kept between runs; '' = none.
   """
   if platform not in ('auto', 'cpu', 'cuda'):
     raise ValueError(f'jax.platform {platform!r}: expected auto, cpu or cuda')
@@ -54,19 +53,31 @@ def setup(
     jax.config.update('jax_num_cpu_devices', mock_devices)
   jax.config.update('jax_disable_jit', not jit)
   jax.config.update('jax_debug_nans', debug)
-  if cache:
-    pathlib.Path(cache).mkdir(parents=True, exist_ok=True)
-    jax.config.update('jax_compilation_cache_dir', cache)
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
   if replicas > 1:
     distribute(coordinator_address, replica, replicas)
   backend = _backend(platform)
+  if backend == 'cpu':
+    keep_memory()
   if expect_devices and jax.device_count() != expect_devices:
     raise ValueError(
       f'jax.expect_devices {expect_devices}: JAX sees {jax.device_count()} '
       f'{backend} devices'
     )
   return backend
+
+
+def keep_memory() -> None:
+  """Let the C library keep freed memory, for the next step to use.
+
+  On the CPU, XLA takes its working memory anew for every step. Without this,
+  glibc hands it back to the system in between, and the system clears gigabytes
+  page by page. Other C libraries are left as they are.
+  """
+  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+  if mallopt is not None:
+    trim_threshold, mmap_max = -1, -4  # from malloc.h
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_max, 0)
 
 
 def _backend(platform: str) -> str:
