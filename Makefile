@@ -8,7 +8,12 @@ REQ := $(if $(CUDA),requirements-cuda.txt,requirements.txt)
 
 export MPLBACKEND ?= Agg
 
-.PHONY: venv test fast lint format clean help
+# make demo SIZE=... STEPS=...: the agent of the demonstration.
+SIZE ?= size1m
+STEPS ?= 6000
+DEMO := logdir/demo
+
+.PHONY: venv demo test test-slurm fast lint format clean help
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +30,13 @@ $(STAMP): requirements.txt requirements-cuda.txt
 test: lint  ## Lint, types, all tests, then the Crafter world script.
 	$(PY) -m pytest
 	PYTHONPATH=. $(PY) embodied/tests/test_crafter_world.py
+
+demo: venv  ## The whole pipeline on a small agent; FRESH=1 starts over.
+	$(if $(FRESH),rm -rf $(DEMO))
+	SIZE=$(SIZE) STEPS=$(STEPS) LOGDIR=$(DEMO) bash demo.sh
+
+test-slurm: venv  ## The cluster scripts through a real SLURM (needs root).
+	tests/slurm/run.sh
 
 fast: venv  ## The tests of about a minute.
 	$(PY) -m pytest -m 'not slow'

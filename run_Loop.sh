@@ -38,6 +38,7 @@ source "$ROOT/slurm/common.sh"
 if [ "$CHAIN" = 1 ]; then
   export SUBMIT=0 CHAIN=0
   train=$(submit gpu "$ROOT/run_Crafter.sh")
+  export EXTRA=
   record=$(submit gpu "$ROOT/run_Trajectory.sh" \
     --dependency="afterok:$train" --kill-on-invalid-dep=yes)
   after=(--dependency="afterok:$record" --kill-on-invalid-dep=yes)
@@ -79,7 +80,9 @@ fi
 source "$ROOT/run_Crafter.sh"
 write_settings "$LOGDIR/hyperparams.txt" NUM_EPISODES DREAM_BATCHES \
   DREAM_EPISODES CHAIN
-# The stages below go on where they stopped when the job is submitted again.
+# EXTRA was for training. The stages below go on where they stopped when the job
+# is submitted again.
+export EXTRA=
 trap '' USR1
 
 stage run_Trajectory.sh

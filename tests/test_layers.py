@@ -67,7 +67,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
   'plots': (
     ('dreamerv3.plots',),
     {'data', 'analysis'},
-    BASE | {'matplotlib', 'PIL', 'imageio', 'av', 'scipy'},
+    BASE | {'matplotlib', 'PIL', 'av', 'scipy'},
   ),
   'setup': (
     tuple(f'dreamerv3.{x}' for x in SETUP_FILES),

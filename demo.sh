@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The whole pipeline on a small agent, sized for 15 minutes on 2 cores.
+#
+#   make demo          or, in an environment of your own:   bash demo.sh
+#
+# It is run_Loop.sh with small settings. Called again, it goes on where it
+# stopped; what is complete is only checked.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export ROOT
+export SIZE=${SIZE:-size1m} STEPS=${STEPS:-6000}
+export LOGDIR=${LOGDIR:-logdir/demo}
+export CONFIG=crafter_small RANDOM_SPAWN=True DISABLE_MOBS=True PLATFORM=auto
+# One update per 8 steps on half-size batches, and a learning rate for a run of
+# minutes instead of days.
+export TRAIN_RATIO=${TRAIN_RATIO:-64}
+export EXTRA="--batch_size 8 --batch_length 64 --agent.opt.lr 4e-4 --agent.opt.warmup 100 --run.log_every 30 --run.save_every 120"
+export NUM_EPISODES=${NUM_EPISODES:-40} DREAM_EPISODES=4 MAX_EPISODES=5
+
+bash "$ROOT/run_Loop.sh"
+# shellcheck source=slurm/common.sh
+source "$ROOT/slurm/common.sh"
+run "$PYTHON" dreamerv3/summarize.py --logdir "$LOGDIR"

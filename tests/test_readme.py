@@ -1,0 +1,121 @@
+"""The README is true: its flags exist, all flags are in it, commands run."""
+
+import importlib
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from dreamerv3.data import settings
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+README = (ROOT / 'README.md').read_text()
+SCRIPTS = (
+  'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
+  'summarize',
+)  # fmt: skip
+
+# The README's commands with budgets of seconds. What is not named here runs as
+# it stands.
+SMALLER = {
+  'size25m': 'debug',
+  '--eval_trajectory.num_episodes 100': '--eval_trajectory.num_episodes 4',
+}
+MORE = {
+  'my_run --env.crafter.random_spawn': '--run.steps 400 --run.train_ratio 4',
+  'load_checkpoint False': '--eval_trajectory.num_episodes 4',
+  'tuning_curve.py': '--n_shuffles 20',
+  'dream_decode': '--dream_decode.num_batches 1',
+}
+
+
+def commands():
+  """Every Python command of the README, in its order, on one line each."""
+  for block in re.findall(r'```bash\n(.*?)```', README, re.DOTALL):
+    for line in block.replace('\\\n', ' ').splitlines():
+      line = ' '.join(line.split())
+      if re.match(r'(\w+=\S* )*python ', line):
+        yield line
+
+
+def main_flags():
+  done = subprocess.run(
+    [sys.executable, 'dreamerv3/main.py', '--help'],
+    cwd=ROOT, capture_output=True, text=True, check=True,
+  )  # fmt: skip
+  return set(re.findall(r'^  --(\S+)', done.stdout, re.MULTILINE))
+
+
+def script_flags(name):
+  module = importlib.import_module(f'dreamerv3.{name}')
+  parser = settings.make_parser(module.Settings)
+  return {x.lstrip('-') for x in parser._option_string_actions}
+
+
+def test_tables_of_flags_are_those_of_the_parsers():
+  done = subprocess.run([sys.executable, 'docs/flags.py', '--check'], cwd=ROOT)
+  assert done.returncode == 0, 'run python docs/flags.py'
+  named = set(re.findall(r'<!-- flags (\w+) -->', README))
+  assert named == {*SCRIPTS, 'eval_trajectory', 'dream_decode'}
+
+
+def test_every_flag_in_the_readme_exists():
+  known = main_flags().union(*(script_flags(x) for x in SCRIPTS))
+  known |= {'script', 'array', 'configs'}
+  text = README.replace("'--agent\\..*\\.act'", '')
+  used = set(re.findall(r'(?<![\w-])--([A-Za-z_][\w.]*)', text))
+  assert used <= known, used - known
+
+
+def test_cluster_settings_are_those_of_the_scripts():
+  for row in re.findall(r'^\| `(run_\w+\.sh)` \|.*\| (.*) \|$', README, re.M):
+    text = (ROOT / row[0]).read_text()
+    have = set(re.findall(r'^(?:export )?([A-Z_]+)=\$\{\1:', text, re.M))
+    told = set(re.findall(r'\b[A-Z_]{2,}\b', row[1].partition(', and')[0]))
+    assert told == have - {'EXTRA', 'ROOT'}, row[0]
+
+
+def test_files_named_in_the_readme_exist():
+  for name in re.findall(r'\b(?:docs|bench|dreamerv3)/[\w/]+\.\w+', README):
+    assert (ROOT / name).exists(), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_commands_run_in_order(tmp_path):
+  """What a newcomer does: one command after the other, in one folder."""
+  for name in ('dreamerv3', 'embodied'):
+    (tmp_path / name).symlink_to(ROOT / name)
+  seen = []
+  for line in commands():
+    for old, new in SMALLER.items():
+      line = line.replace(old, new)
+    for part, extra in MORE.items():
+      if part in line:
+        line += ' ' + extra
+    words = shlex.split(line)
+    env = dict(os.environ)
+    while '=' in words[0]:
+      name, _, value = words.pop(0).partition('=')
+      env[name] = value
+    # As a user has it: the tests' strict numerics stay in the tests.
+    for name in ('JAX_NUMPY_RANK_PROMOTION', 'JAX_NUMPY_DTYPE_PROMOTION'):
+      env.pop(name, None)
+    words[0] = sys.executable
+    done = subprocess.run(
+      words, cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f'{line}\n{done.stdout}\n{done.stderr}'
+    seen.append(line)
+  assert len(seen) >= 13
+  run = tmp_path / 'logdir' / 'my_run'
+  for path in (
+    'trajectories/all_episodes.pkl', 'decoder_results/classifier_deter.pkl',
+    'layer_results/layer_comparison.png', 'tuning_results/units.csv',
+    'dream_results/dream_vs_real.png', 'plots/training_progress.png',
+  ):  # fmt: skip
+    assert (run / path).exists(), path
