@@ -3,12 +3,13 @@
   python bench/record.py                     # size1m and size12m
   python bench/record.py --presets size1m --seconds 20 --layers 'dyn/.*'
 
-Three ways to record with all layers, in turns, medians of the rounds:
+Four ways to record with all layers, in turns, medians of the rounds:
 
   1 alone   one environment, policy calls of one row: the plain loop
   1         --eval_trajectory.envs 1: calls have 16 rows, 15 of them idle,
             so that the files do not depend on the number of environments
   16        --eval_trajectory.envs 16, the default
+  32        two policy calls, one computed while the other's environments step
 
 Shares of the wall time: env steps the environments, policy waits for the
 actions, transfer waits for the layers, take hands them to the recorder, disk
@@ -36,7 +37,12 @@ from dreamerv3.data.episode_bar import EpisodeBar
 from dreamerv3.data.recorder import Recorder
 from dreamerv3.rollouts import Rollouts
 
-WAYS = {'1 alone': (1, 1), '1': (1, taps.WIDTH), '16': (16, taps.WIDTH)}
+WAYS = {
+  '1 alone': (1, 1),
+  '1': (1, taps.WIDTH),
+  '16': (16, taps.WIDTH),
+  '32': (32, taps.WIDTH),
+}
 SHARES = ('env', 'policy', 'transfer', 'take', 'disk', 'writer')
 
 

@@ -24,7 +24,7 @@ from embodied.run.checkpoint import Checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLAGS = ['--configs', 'crafter_small', 'debug', '--seed', '3']
-EPISODES = 3
+EPISODES = 2
 
 
 class Fixed:
@@ -270,8 +270,8 @@ def test_provenance_leads_back_to_the_run(recorded):
   assert entry['args']['env.crafter.area'] == [32, 32]
   names = {pathlib.Path(x).name for x in entry['outputs']}
   assert names == {
-    'episode_001.pkl', 'episode_002.pkl', 'episode_003.pkl', 'metadata.pkl',
-    'all_episodes.pkl', 'eval_achievements.out',
+    'episode_001.pkl', 'episode_002.pkl', 'metadata.pkl', 'all_episodes.pkl',
+    'eval_achievements.out',
   }  # fmt: skip
   assert all(os.path.exists(x) for x in entry['outputs'])
   checkpoint = pathlib.Path(entry['extra']['checkpoint'])
@@ -412,14 +412,33 @@ def test_a_checkpoint_that_is_still_being_written(tmp_path):
 
 
 @pytest.mark.slow
-def test_settings_that_cannot_be_recorded(logdir):
+def test_the_command_in_full(logdir, tmp_path):
+  checkpoint = next((logdir / 'ckpt').glob('*/done')).parent
+  out = record(
+    logdir, '--configs', 'crafter_small', 'debug', '--run.from_checkpoint',
+    str(checkpoint), '--eval_trajectory.num_episodes', '1',
+    '--eval_trajectory.save_path', str(tmp_path / 'x'), '--seed', '42',
+    '--eval_trajectory.layers', 'dyn/.*',
+  )  # fmt: skip
+  assert 'Flags override: seed=42' in out
+  meta = load(tmp_path / 'x' / 'metadata.pkl')
+  assert meta['seed'] == 42
+  assert meta['env_seed'] == hash((42, 0)) % (2**32 - 1)
+  assert meta['checkpoint'] == str(checkpoint)
+
+
+@pytest.mark.slow
+def test_settings_that_cannot_be_recorded(logdir, tmp_path):
   line = fails(logdir, '--eval_trajectory.layers', 'enc/rnn')
   assert "layers 'enc/rnn' matches none of con/mlp" in line
   line = fails(logdir, '--task', 'dummy_disc')
   assert 'cannot be recorded' in line
   line = fails(logdir, '--random_agent', 'True')
   assert 'has no layers' in line
-  line = fails(logdir, '--eval_trajectory.num_episodes', '100000000')
+  line = fails(
+    logdir, '--eval_trajectory.num_episodes', '100000000',
+    '--eval_trajectory.save_path', str(tmp_path / 'x'),
+  )  # fmt: skip
   assert 'The recording takes about' in line
 
 

@@ -25,11 +25,15 @@ CODES = {
 class Signals:
   """Remembers the first signal; a second Ctrl-C leaves at once.
 
+  Args:
+    doing: What the loop does upon a signal, for the line that is printed.
+
   Attributes:
     code: Exit code asked for, 0 while the run may go on.
   """
 
-  def __init__(self) -> None:
+  def __init__(self, doing: str = 'saving a checkpoint') -> None:
+    self.doing = doing
     self.code = 0
     self.before: dict[signal.Signals, object] = {}
 
@@ -51,6 +55,4 @@ class Signals:
       return
     self.code = CODES[signal.Signals(number)]
     name = signal.Signals(number).name
-    print(
-      f'{name}: saving a checkpoint, then leaving.', file=sys.stderr, flush=True
-    )
+    print(f'{name}: {self.doing}, then leaving.', file=sys.stderr, flush=True)
