@@ -138,9 +138,7 @@ def activation_bytes(
   return half + steps * 4 * (agent.imag_length + 1) * logits
 
 
-def print_estimate(
-  need: Need, host: float, gpu: float, stream=sys.stderr
-) -> bool:
+def print_estimate(need: Need, host: float, gpu: float) -> bool:
   """Prints what the run needs and has; warns and returns False if too much.
 
   Args:
@@ -167,7 +165,7 @@ def print_estimate(
       '--batch_size or --batch_length, or take a smaller preset.'
     )
   for line in lines:
-    print(line, file=stream, flush=True)
+    print(line, file=sys.stderr, flush=True)
   return len(lines) == 1
 
 

@@ -1,0 +1,76 @@
+"""The estimate before a run: counted where it can be, warned in time."""
+
+import elements
+import numpy as np
+
+from dreamerv3 import accelerator, config, memory
+
+GIB = memory.GIB
+OBS = {
+  'image': elements.Space(np.uint8, (64, 64, 3)),
+  'reward': elements.Space(np.float32),
+  'is_first': elements.Space(bool),
+  'log/much': elements.Space(np.float32, (10**6,)),
+}
+ACT = {
+  'action': elements.Space(np.int32, (), 0, 17),
+  'reset': elements.Space(bool),
+}
+
+
+def settle(*argv):
+  flags = config.parse_flags(['--configs', 'crafter_small', *argv])
+  return config.stack(config.read_blocks(), flags)
+
+
+def need(*argv, on_gpu=False, state=0.0):
+  return memory.estimate(settle(*argv), OBS, ACT, state, on_gpu)
+
+
+def test_replay_is_what_a_replay_takes():
+  # image, reward, is_first, action, latents (deter 512, stoch 32 x 4)
+  step = 64 * 64 * 3 + 4 + 1 + 4 + 4 * (512 + 128)
+  found = need('size1m', '--run.steps', '1e5')
+  overhead = found.replay / (1e5 * step)
+  assert 1 < overhead < 1.02
+  # Bounded by the capacity, not by the steps.
+  small = need('size1m', '--run.steps', '1e9', '--replay.size', '1e5')
+  assert 1 < small.replay / found.replay < 1.05
+
+
+def test_activations_grow_as_the_work_does():
+  base = need('size1m').activations
+  assert need('size1m', '--batch_size', '32').activations == 2 * base
+  assert need('size12m').activations > 2 * base
+  half = need('size1m', '--jax.compute_dtype', 'bfloat16').activations
+  assert base / 2.2 < half < base / 1.5
+
+
+def test_a_gpu_takes_state_and_activations_off_the_host():
+  cpu = need('size12m', state=1e9)
+  gpu = need('size12m', on_gpu=True, state=1e9)
+  assert gpu.host < cpu.host
+  assert gpu.device > gpu.activations
+
+
+def test_warnings(capsys):
+  found = need('size1m', on_gpu=True)
+  assert memory.print_estimate(found, 100 * GIB, 80 * GIB)
+  assert 'WARNING' not in capsys.readouterr().err
+  assert not memory.print_estimate(found, 2 * GIB, 0.1 * GIB)
+  err = capsys.readouterr().err
+  assert 'WARNING: the host' in err
+  assert 'WARNING: the GPU' in err
+  assert '--replay.size' in err
+
+
+def test_platforms():
+  none = accelerator.Gpus((), plugin=False)
+  bare = accelerator.Gpus((8 * GIB,), plugin=False)
+  full = accelerator.Gpus((8 * GIB,), plugin=True)
+  assert accelerator.choose('auto', none)[0] == 'cpu'
+  assert accelerator.choose('auto', full)[0] == 'cuda'
+  assert accelerator.choose('cpu', full)[0] == 'cpu'
+  platform, line = accelerator.choose('auto', bare)
+  assert platform == 'cpu'
+  assert 'requirements-cuda.txt' in line
