@@ -21,7 +21,7 @@ SEED=${SEED:-}                        # empty: the training run's
 CHECKPOINT=${CHECKPOINT:-}            # empty: LOGDIR/ckpt/latest
 LAYERS=${LAYERS:-.*}                  # regex of layers to record
 SAVE=${SAVE:-$LOGDIR/trajectories}
-CONTROL=${CONTROL:-1}                 # 1: the untrained network too
+RECORD_CONTROL=${RECORD_CONTROL:-1}   # 1: the untrained network too
 PLATFORM=${PLATFORM:-auto}
 EXTRA=${EXTRA:-}
 
@@ -48,7 +48,7 @@ record() {
 }
 
 record --eval_trajectory.save_path "$SAVE"
-if [ "$CONTROL" = 1 ]; then
+if [ "$RECORD_CONTROL" = 1 ]; then
   record --eval_trajectory.save_path "${SAVE}_untrained" \
     --eval_trajectory.load_checkpoint False
 fi
