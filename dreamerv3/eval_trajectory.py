@@ -9,7 +9,6 @@ files are described in docs/data_format.md, the flags in docs/recording.md.
 
 import dataclasses
 import pathlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,10 +26,17 @@ from dreamerv3.data.reader import Trajectories
 from dreamerv3.data.recorder import VALUES, Recorder, Writing
 from dreamerv3.data.recording_plan import Plan
 from dreamerv3.data.recording_summary import Summary
+from dreamerv3.inference import (
+  check_agent,
+  check_env,
+  find_source,
+  load,
+  one_world,
+  parameters,
+)
 from dreamerv3.rollouts import Rollouts
 from dreamerv3.run_info import log_run_info
 from embodied.core import base
-from embodied.run import checkpoint
 from embodied.run.signals import Signals
 
 # Where the observation has what a recording keeps besides the layers.
@@ -43,6 +49,7 @@ KEYS = {
 }
 FACING = ('log/player_facing_x', 'log/player_facing_y')
 ACHIEVEMENT = 'log/achievement_'
+KEEPING = 'keeping the episodes that have ended'
 
 
 def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
@@ -55,13 +62,14 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   Raises:
     UserError, CheckpointError: settings, checkpoint or folder do not fit.
   """
-  source = find_source(config)
-  config = one_world(config)
+  settings = config.eval_trajectory
+  source = find_source(config) if settings.load_checkpoint else None
+  advice = ' (--eval_trajectory.one_world False records many)'
+  config = one_world(config, not settings.one_world, advice)
   guide = make.make_env(config, 0)
-  check_env(config.task, guide)
+  check_env(config.task, guide, ('image', *KEYS.values(), *FACING))
   agent = make_agent()
-  if not hasattr(agent, 'model'):
-    raise UserError('A random agent has no layers; drop --random_agent True.')
+  check_agent(agent)
   if source is not None:
     load(agent, source, config.run.from_checkpoint_regex)
   probe = make_probe(agent, config.eval_trajectory)
@@ -71,61 +79,11 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   return session.record()
 
 
-def find_source(config: elements.Config) -> pathlib.Path | None:
-  """Folder of the checkpoint; None for the untrained control."""
-  if not config.eval_trajectory.load_checkpoint:
-    return None
-  return checkpoint.find(config.run.from_checkpoint or config.logdir)
-
-
-def one_world(config: elements.Config) -> elements.Config:
-  """Fixes the world, since a position means nothing across worlds."""
-  suite = config.task.partition('_')[0]
-  block = config.env.get(suite, {})
-  changes = {'use_seed': True, 'use_logdir': False}
-  if 'fixed_seed' in block and not block['fixed_seed']:
-    if config.eval_trajectory.one_world:
-      changes['fixed_seed'] = True
-      print(
-        'The run changed worlds between episodes; the recording stays in the '
-        'first one (--eval_trajectory.one_world False records many).'
-      )
-    else:
-      print('Each episode is in a world of its own, as in the run.')
-  return config.update(
-    {f'env.{suite}.{k}': v for k, v in changes.items() if k in block}
-  )
-
-
-def check_env(task: str, env: base.Env) -> None:
-  """UserError unless the environment tells what a recording needs."""
-  needed = ('image', *KEYS.values(), *FACING)
-  lacking = [x for x in needed if x not in env.obs_space]
-  if lacking or not hasattr(env, 'set_episode'):
-    raise UserError(
-      f'--task {task} cannot be recorded, since it does not give '
-      f'{", ".join(lacking) or "numbered episodes"}; take a task of Crafter.'
-    )
-
-
-def load(agent: Any, source: pathlib.Path, regex: str) -> None:
-  """Loads the networks; optimizer and statistics stay where they are."""
-  networks = f'(?={taps.REGEX})(?:{regex or ".*"})'
-  checkpoint.load_agent(agent, source, networks)
-
-
 def make_probe(agent: Any, settings: elements.Config) -> taps.Probe:
   try:
     return taps.Probe(agent.model, settings.layers, settings.dtype)
   except ValueError as e:
     raise UserError(f'--eval_trajectory.{e}.') from e
-
-
-def parameters(agent: Any) -> dict[str, jax.Array]:
-  """The networks' parameters on the device that acts."""
-  device = jax.local_devices()[agent.config.jax.policy_devices[0]]
-  chosen = {k: v for k, v in agent.state.items() if re.match(taps.REGEX, k)}
-  return jax.device_put(chosen, device)
 
 
 class Session:
@@ -199,7 +157,7 @@ class Session:
     envs = [make.make_env(self.config, 0) for _ in range(count)]
     seed = int(self.config.seed)
     rollouts = Rollouts(self.probe, self.params, envs, seed)
-    with EpisodeBar(len(missing)) as bar, Signals() as signals:
+    with EpisodeBar(len(missing)) as bar, Signals(KEEPING) as signals:
       rollouts.play(
         missing,
         lambda number: Take(recorder.begin(number), self.facts(number), bar),
