@@ -436,7 +436,7 @@ def test_settings_that_cannot_be_recorded(logdir, tmp_path):
   line = fails(logdir, '--random_agent', 'True')
   assert 'has no layers' in line
   line = fails(
-    logdir, '--eval_trajectory.num_episodes', '100000000',
+    logdir, '--eval_trajectory.num_episodes', '200000',
     '--eval_trajectory.save_path', str(tmp_path / 'x'),
   )  # fmt: skip
   assert 'The recording takes about' in line

@@ -118,11 +118,11 @@ class Recorder:
     Raises:
       UserError: a file that is there is damaged; the message names it.
     """
-    numbers = range(1, episodes + 1)
-    there = [x for x in numbers if self.path(x).exists()]
-    for number in there:
-      Episode.open(self.path(number))
-    return sorted(set(numbers) - set(there))
+    found = self._numbered()
+    for number, path in found.items():
+      if number <= episodes:
+        Episode.open(path)
+    return [x for x in range(1, episodes + 1) if x not in found]
 
   def begin(self, number: int) -> 'Writing':
     """Starts an episode; several can be in progress."""
@@ -163,12 +163,15 @@ class Recorder:
 
   def episodes(self) -> list[pathlib.Path]:
     """Files of the episodes that are there, in order of their numbers."""
+    return list(self._numbered().values())
+
+  def _numbered(self) -> dict[int, pathlib.Path]:
     found = {
       int(match[1]): x
       for x in self.folder.iterdir()
       if (match := re.fullmatch(r'episode_(\d+)\.pkl', x.name))
     }
-    return [found[x] for x in sorted(found)]
+    return {x: found[x] for x in sorted(found)}
 
   def join(self) -> pathlib.Path:
     """Writes `all_episodes.pkl` unless it is newer than every episode."""
