@@ -42,8 +42,12 @@ class Placement:
     devices = [local[i] for i in indices]
     self.shared = shared and jax.process_count() > 1
     if self.shared:
-      chosen = {d.local_hardware_id for d in devices}
-      devices = [d for d in jax.devices() if d.local_hardware_id in chosen]
+      # Device ids differ between processes; places in their lists do not.
+      devices = [
+        jax.local_devices(process)[i]
+        for process in range(jax.process_count())
+        for i in indices
+      ]
     self.mesh = Mesh(np.array(devices), (AXIS,))
     self.size = len(devices)
     self.whole = NamedSharding(self.mesh, PartitionSpec())
