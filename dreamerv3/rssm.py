@@ -220,14 +220,15 @@ class RSSM(nj.Module):
     stoch = stoch.reshape((*stoch.shape[:-2], -1))
     x0 = self._layer('dynin0', deter, self.hidden)
     x1 = self._layer('dynin1', stoch, self.hidden)
-    shared = jnp.concatenate([x0, x1, action], -1)[..., None, :]
-    shared = jnp.repeat(shared, g, -2)
-    own = deter.reshape((*deter.shape[:-1], g, -1))
-    x = jnp.concatenate([own, shared], -1)
+    shared: jax.Array | None = jnp.concatenate([x0, x1, action], -1)
+    x = deter.reshape((*deter.shape[:-1], g, -1))
+    if not self.dynlayers:
+      raise ValueError('dyn.rssm.dynlayers 0: expected at least one')
     kw = dict(winit=self.winit)
     for i in range(self.dynlayers):
       name = f'dynhid{i}'
-      x = self.sub(name, BlockLinear, self.deter, g, **kw).blockwise(x)
+      layer = self.sub(name, BlockLinear, self.deter, g, **kw)
+      x, shared = layer.blockwise(x, shared), None
       x = self.sub(f'{name}norm', Norm, self.norm)(x)
       x = activation(self.act)(x)
       x = x.reshape((*x.shape[:-1], g, -1))

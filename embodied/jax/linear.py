@@ -71,12 +71,26 @@ class BlockLinear(nj.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     return self.blockwise(x.reshape((*x.shape[:-1], self.blocks, -1)))
 
-  def blockwise(self, x: jax.Array) -> jax.Array:
-    """The same for an input already cut in blocks, (..., g, I/g)."""
+  def blockwise(
+    self, x: jax.Array, shared: jax.Array | None = None
+  ) -> jax.Array:
+    """The same for an input already cut in blocks.
+
+    Args:
+      x: (..., g, I/g), each block's own input.
+      shared: (..., S), appended to the input of every block. Its share is one
+        dense product, which costs less than g copies of it.
+    """
     assert x.shape[-2] == self.blocks, (x.shape, self.blocks)
-    kernel, bias = self.params(x.shape[-1] * self.blocks)
-    x = jnp.einsum('...gi,gio->...go', x, kernel.astype(x.dtype))
+    own = x.shape[-1]
+    extra = 0 if shared is None else shared.shape[-1]
+    kernel, bias = self.params((own + extra) * self.blocks)
+    kernel = kernel.astype(x.dtype)
+    x = jnp.einsum('...gi,gio->...go', x, kernel[:, :own])
     x = x.reshape((*x.shape[:-2], self.units))
+    if shared is not None:
+      dense = kernel[:, own:].transpose((1, 0, 2)).reshape((extra, -1))
+      x = x + shared @ dense
     return x + utils.along(bias, x)
 
 

@@ -16,7 +16,6 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 Params = dict[str, jax.Array]
 
@@ -78,19 +77,15 @@ class Optimizer:
 
   def rate(self, count: jax.Array) -> jax.Array:
     """Learning rate of update number count, from 0."""
-    ramp = optax.linear_schedule(0.0, self.lr, self.warmup)
-    span = self.anneal - self.warmup
+    count = jnp.asarray(count, jnp.float32)
+    ramp = jnp.minimum(1, count / self.warmup) if self.warmup else 1
+    span = max(1, self.anneal - self.warmup)
+    done = jnp.clip((count - self.warmup) / span, 0, 1)
     if self.schedule == 'linear':
-      after = optax.linear_schedule(self.lr, 0.1 * self.lr, span)
+      ramp = ramp * (1 - 0.9 * done)
     elif self.schedule == 'cosine':
-      after = optax.cosine_decay_schedule(self.lr, span, 0.1)
-    else:
-      after = optax.constant_schedule(self.lr)
-    if not self.warmup:
-      return jnp.asarray(after(count))
-    return jnp.asarray(
-      optax.join_schedules([ramp, after], [self.warmup])(count)
-    )
+      ramp = ramp * (0.1 + 0.45 * (1 + jnp.cos(jnp.pi * done)))
+    return self.lr * jnp.asarray(ramp, jnp.float32)
 
   def update(
     self, params: Params, grads: Params, state: Params
