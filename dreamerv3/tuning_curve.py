@@ -17,7 +17,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from dreamerv3.analysis import cell_types, census
+from dreamerv3.analysis import cell_types, census, nulls
 from dreamerv3.analysis.cell_types import Thresholds
 from dreamerv3.analysis.tuning_file import Results
 from dreamerv3.data import files, layers, settings
@@ -246,7 +246,7 @@ def print_table(results: Results) -> None:
         shares = ' '.join(f'{x:13.1%}' for x in cell_types.fractions(ids))
         print(f'{f"{name} {label}":24}{len(table):7}  {shares}')
   n = max(x.n_nulls for x in results.tables.values())
-  if n and 1 / (n + 1) > results.limits.alpha / 2:
+  if 0 < n < nulls.TAIL and 1 / (n + 1) > results.limits.alpha / 2:
     print(
       f'note: {n} null pairings show no p below {1 / (n + 1):.2g}, so that no '
       'unit can be called tuned; raise --n_shuffles or record more episodes.'

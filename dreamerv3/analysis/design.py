@@ -72,9 +72,12 @@ class Design:
     return indicator(self.tile, self.n_tiles)
 
   @functools.cached_property
-  def by_heading(self) -> scipy.sparse.csr_array:
-    """(4, N) float64 of 0 and 1; unknown facings fall on no row."""
-    return indicator(self.heading, head_direction.BINS)
+  def by_cell(self) -> scipy.sparse.csr_array:
+    """(V * 4, N) float32: sums over each tile and facing; unknown on none."""
+    bins = head_direction.BINS
+    cell = self.tile.astype(np.int64) * bins + self.heading
+    cell = np.where(self.heading >= 0, cell, -1)
+    return indicator(cell, self.n_tiles * bins).astype(np.float32)
 
   @functools.cached_property
   def part(self) -> np.ndarray:
@@ -96,9 +99,10 @@ class Design:
 
   @functools.cached_property
   def by_part(self) -> scipy.sparse.csr_array:
-    """(parts * V, N): sums samples over each tile within each part."""
+    """(parts * V, N) float32: sums samples over each tile of each part."""
     parts = int(self.part.max()) + 1
-    return indicator(self.part * self.n_tiles + self.tile, parts * self.n_tiles)
+    where = self.part * self.n_tiles + self.tile
+    return indicator(where, parts * self.n_tiles).astype(np.float32)
 
   def to_map(self, values: np.ndarray) -> np.ndarray:
     """Values per visited tile (V, D) as maps (D, W, H), NaN elsewhere."""

@@ -21,8 +21,7 @@ WIDTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 6.5)  # of fitted fields [tiles]
 
 _IN_MAP = np.zeros((3, 3, 3), bool)  # neighbours within one unit's map
 _IN_MAP[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
-_SQUARE = np.zeros((3, 3, 3), bool)
-_SQUARE[1] = True
+_SQUARE = np.ones((3, 3), bool)
 
 
 def autocorrelation(maps: np.ndarray) -> np.ndarray:
@@ -61,16 +60,16 @@ def peaks(acg: np.ndarray) -> np.ndarray:
   Connected local maxima (of 3 x 3 tiles) above 0.15. Each pair of fields makes
   two mirrored ones, a single field the central one alone: (n + 1) // 2.
   """
-  # A(d) = A(-d): a small ripple of rounding must not make a peak.
-  highest = scipy.ndimage.maximum_filter(acg, size=(1, 3, 3), mode='constant')
   with np.errstate(invalid='ignore'):
-    tops = (acg > PEAK) & (acg >= highest)
-  labels, n = scipy.ndimage.label(tops, _SQUARE)
-  # A component lies within one unit: any of its points names the unit.
-  flat = np.flatnonzero(labels)
-  owner = np.zeros(n + 1, np.int64)
-  owner[labels.ravel()[flat]] = flat // (acg.shape[1] * acg.shape[2])
-  counts = np.bincount(owner[1:], minlength=len(acg))
+    tops = (acg > PEAK) & (acg >= _highest(acg))
+  counts = tops.sum((1, 2))
+  # Where maxima touch, they form a plateau, which counts once.
+  level = (tops[:, 1:] & tops[:, :-1]).any((1, 2))
+  level |= (tops[:, :, 1:] & tops[:, :, :-1]).any((1, 2))
+  level |= (tops[:, 1:, 1:] & tops[:, :-1, :-1]).any((1, 2))
+  level |= (tops[:, 1:, :-1] & tops[:, :-1, 1:]).any((1, 2))
+  for unit in np.flatnonzero(level):
+    counts[unit] = scipy.ndimage.label(tops[unit], _SQUARE)[1]
   silent = np.isnan(acg[:, 0, 0])
   return np.where(silent, np.nan, (counts + 1) // 2)
 
@@ -178,6 +177,20 @@ def _kernel(n: int, width: float) -> np.ndarray:
   """Gaussian of the distance between n tiles in a row, (n, n) float32."""
   gap = np.arange(n)[:, None] - np.arange(n)
   return np.exp(-(gap**2) / (2 * width**2)).astype(np.float32)
+
+
+def _highest(maps: np.ndarray) -> np.ndarray:
+  """Largest value among each tile and its eight neighbours."""
+  for axis in (1, 2):
+    low = [slice(None)] * 3
+    high = [slice(None)] * 3
+    low[axis], high[axis] = slice(None, -1), slice(1, None)
+    ahead = maps.copy()
+    np.maximum(maps[tuple(low)], maps[tuple(high)], out=ahead[tuple(low)])
+    both = ahead.copy()
+    np.maximum(ahead[tuple(high)], ahead[tuple(low)], out=both[tuple(high)])
+    maps = both
+  return maps
 
 
 def _correlate(maps: np.ndarray) -> np.ndarray:

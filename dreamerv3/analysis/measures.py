@@ -21,8 +21,13 @@ from dreamerv3.analysis import (
   significance,
 )
 from dreamerv3.analysis.border import Wall
-from dreamerv3.analysis.design import Design, indicator
-from dreamerv3.analysis.reliability import HALF_WEIGHT, Parts, transfer
+from dreamerv3.analysis.design import Design
+from dreamerv3.analysis.reliability import (
+  HALF_WEIGHT,
+  Parts,
+  transfer,
+  weighted_squares,
+)
 from dreamerv3.analysis.workers import Workers
 
 MI_NULLS = 10  # pairings that the bias of the mutual information is from
@@ -107,8 +112,9 @@ def measure_block(
   raw, test = block
   design = setup.design
   mean = raw.mean(0, dtype=np.float64)
-  X = raw - mean
-  alive = X.std(0) > 1e-6 * (1e-3 + np.abs(mean))
+  X = raw - mean.astype(np.float32)
+  spread = np.sqrt(weighted_squares(np.ones(len(X)), X) / len(X))
+  alive = spread > 1e-6 * (1e-3 + np.abs(mean))
   floor = information.floor_of(raw)
   parts = Parts.build(design, X)
   place = parts.total() / design.visits[:, None]
@@ -120,7 +126,8 @@ def measure_block(
     'MI': _mutual(raw, setup),
   }
   out['stability'], out['map_reliability'] = parts.stability()
-  out |= _heading(X, mean, floor, setup)
+  hd_curves, heading = _heading(X, mean, floor, setup)
+  out |= heading
   maps = design.to_map(place + mean)
   if setup.sigma:
     maps = fields.smooth(maps, design.occupancy, setup.sigma)
@@ -132,7 +139,7 @@ def measure_block(
   out = {k: np.where(_blank(alive, v), np.nan, v) for k, v in out.items()}
   out['mean'] = mean
   out['curves'] = maps.astype(np.float32)
-  out['hd_curves'] = _heading_curves(X, mean, setup)
+  out['hd_curves'] = hd_curves
   if len(setup.pairings):
     tested = raw if setup.faced is None else raw[setup.faced]
     observed, null = setup.scorer.test(tested, setup.pairings)
@@ -168,47 +175,33 @@ def _mutual(raw: np.ndarray, setup: Setup) -> np.ndarray:
   return naive - np.mean(bias, 0)
 
 
-def _heading_curves(X, mean, setup):
+def _heading(X, mean, floor, setup) -> tuple[np.ndarray, dict]:
+  """Facing curves (D, 4); facing alone and given place, place given facing."""
+  design, bins = setup.design, head_direction.BINS
+  nothing = np.full(X.shape[1], np.nan)
   if not setup.hd:
-    return np.full((X.shape[1], head_direction.BINS), np.nan)
-  sums = setup.design.by_heading @ X
-  n = setup.design.by_heading @ np.ones(len(X))
-  known = (n > 0)[:, None]
-  return np.where(known, sums / np.maximum(n, 1)[:, None] + mean, np.nan).T
-
-
-def _heading(X, mean, floor, setup) -> dict[str, np.ndarray]:
-  """Head direction, alone and given place; place given head direction."""
-  design = setup.design
-  if not setup.hd:
-    nothing = np.full(X.shape[1], np.nan)
-    return {k: nothing for k in _HEADING}
-  n = design.by_heading @ np.ones(len(X))
-  curves = _heading_curves(X, mean, setup).T
+    return np.tile(nothing[:, None], bins), {k: nothing for k in _HEADING}
+  visits = (design.by_cell @ np.ones(len(X))).reshape(-1, bins)
+  sums = (design.by_cell @ X).reshape(-1, bins, X.shape[1])
+  n = visits.sum(0)
   seen = n > 0
-  rates = np.maximum(np.where(seen[:, None], curves - floor, 0), 0)
+  curves = np.full((bins, X.shape[1]), np.nan)
+  curves[seen] = sums.sum(0, dtype=np.float64)[seen] / n[seen, None] + mean
+  rates = np.maximum(np.nan_to_num(curves - floor), 0)
   length, preferred = head_direction.vector(rates)
   bits = information.spatial(rates[seen], n[seen])
-  # Both at once: mean activation per tile and facing.
-  bins = head_direction.BINS
-  cell = np.where(design.heading >= 0, design.tile * bins + design.heading, -1)
-  summing = indicator(cell, design.n_tiles * bins)
-  visits = (summing @ np.ones(len(X))).reshape(-1, bins)
-  sums = (summing @ X).reshape(-1, bins, X.shape[1])
   means = sums / np.maximum(visits, 1)[..., None] + mean - floor
   given_place, given_hd, full = head_direction.standardise(means, visits)
-  nothing = np.full(X.shape[1], np.nan)
+  conditioned = (nothing, nothing, nothing)
   if full.any():
-    even = np.ones(bins) / bins
     given_place = np.maximum(given_place, 0)
-    values = (
-      information.spatial(given_place, even),
+    conditioned = (
+      information.spatial(given_place, np.ones(bins)),
       head_direction.vector(given_place)[0],
       information.spatial(np.maximum(given_hd, 0), visits[full].sum(1)),
     )
-  else:
-    values = (nothing, nothing, nothing)
-  return dict(zip(_HEADING, (bits, length, preferred, *values), strict=True))
+  values = (bits, length, preferred, *conditioned)
+  return curves.T, dict(zip(_HEADING, values, strict=True))
 
 
 _HEADING = (

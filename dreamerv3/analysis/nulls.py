@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 KINDS = ('session', 'shift')
+TAIL = 20  # nulls that a unit's mean and standard deviation need
 
 
 def permutations(
@@ -73,7 +74,7 @@ def tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
   """
   p = p_values(observed, null)
   n = len(null)
-  if n < 20:
+  if n < TAIL:
     return p
   total, squares = null.sum(0), (null**2).sum(0)
   z = _z(observed, total, squares, n)

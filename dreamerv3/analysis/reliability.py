@@ -33,7 +33,9 @@ class Parts:
   @classmethod
   def build(cls, design: Design, X: np.ndarray) -> 'Parts':
     v = design.n_tiles
-    sums = (design.by_part @ X).reshape(-1, v, X.shape[1])
+    # Few samples each, and centred: float32 loses nothing that matters.
+    sums = (design.by_part @ X).astype(np.float64)
+    sums = sums.reshape(-1, v, X.shape[1])
     where = design.part * v + design.tile
     visits = np.bincount(where, minlength=len(sums) * v)
     return cls(design, sums, visits.reshape(-1, v))
@@ -66,7 +68,8 @@ class Parts:
       tally.add(sums[known], n[known], curve[known])
       rows = mine[self.design.part]
       covered[rows] = known[self.design.tile[rows]]
-    return tally.explained(covered @ (X * X), covered.sum())
+    squares = weighted_squares(covered, X)
+    return tally.explained(squares, covered.sum())
 
   def halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps of even and odd episodes on shared tiles, and a weight of those."""
@@ -116,7 +119,8 @@ def transfer(
   tally = _Tally(X.shape[1])
   tally.add((test.by_tile @ X)[known], test.visits[known], curve)
   covered = known[test.tile].astype(np.float64)
-  return tally.explained(covered @ (X * X), covered.sum())
+  squares = weighted_squares(covered, X)
+  return tally.explained(squares, covered.sum())
 
 
 def correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -130,6 +134,16 @@ def correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
   known = spread > 1e-24
   r = (weight @ (a * b)) / np.sqrt(np.where(known, spread, 1))
   return np.where(known, r, np.nan)
+
+
+def weighted_squares(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
+  """sum_n weight_n X_nd^2 in float64, in pieces that fit into the cache."""
+  total = np.zeros(X.shape[1])
+  for start in range(0, len(X), 1024):
+    rows = slice(start, start + 1024)
+    piece = X[rows] * X[rows]
+    total += weight[rows].astype(piece.dtype) @ piece
+  return total
 
 
 class _Tally:

@@ -31,8 +31,10 @@ def track(tiles, rng, episodes=60, length=400) -> Track:
   for e in range(episodes):
     T = length - int(rng.integers(0, length // 3))
     p, f, _ = synthetic.walk(tiles, T, rng, start if e % 2 else None)
-    pos.append(p), facing.append(f)
-    number.append(np.full(T, e)), t.append(np.arange(1, T + 1))
+    pos.append(p)
+    facing.append(f)
+    number.append(np.full(T, e))
+    t.append(np.arange(1, T + 1))
   return Track(
     np.concatenate(pos),
     np.concatenate(number),

@@ -199,7 +199,8 @@ def test_wide_scores_equal_their_definition(rng):
       left = left + ((rows - rows.mean(0)) ** 2).sum(0)
   block = track.pos // 3
   for name, label in (
-    ('place_given_HD_wide', design.heading), ('HD_given_place_wide', design.tile),
+    ('place_given_HD_wide', design.heading),
+    ('HD_given_place_wide', design.tile),
   ):  # fmt: skip
     residual = x.copy()
     for value in np.unique(label):

@@ -1,0 +1,198 @@
+"""How fast are the tuning metrics beside a library call per unit?
+
+  python bench/tuning.py               # 3072 units, a few minutes
+  python bench/tuning.py --units 512   # quicker
+  python bench/tuning.py --layers      # every layer of a size1m recording
+
+The reference computes the same metrics as published analyses do: pynapple for
+curves and information (whole layer, and once per fold and half), scipy's
+correlate2d and labels unit by unit. It is timed on a part of the units, since
+its cost per unit does not depend on their number; the part is in the output.
+Both take turns on the same data in this process; medians of the rounds count.
+"""
+
+import argparse
+import pathlib
+import resource
+import statistics
+import sys
+import time
+import warnings
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import scipy.ndimage
+import scipy.signal
+import scipy.stats
+
+from dreamerv3.analysis import tuning
+from dreamerv3.analysis.border import find_walls
+from dreamerv3.analysis.design import Design
+from dreamerv3.analysis.measures import Setup
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.reader import Samples, Track
+from tests import synthetic
+
+AREA = (32, 32)
+# Layers of a size1m agent and their units; 64 for each of the small ones.
+SIZE1M = (8192, 3072, 1024, 256, 256, 128, 512, 64, 64, 64, 64, 64, 64)
+
+
+def path(steps: int, episodes: int = 100) -> Track:
+  """Random walks of `steps` in all."""
+  rng = np.random.default_rng(0)
+  tiles = synthetic.world(AREA, tuple((15, y) for y in range(5, 20)))
+  length = steps // episodes
+  pos, facing, _ = zip(
+    *(synthetic.walk(tiles, length, rng) for _ in range(episodes)), strict=True
+  )
+  return Track(
+    np.concatenate(pos),
+    np.repeat(np.arange(episodes), length),
+    np.tile(np.arange(1, length + 1), episodes),
+    np.concatenate(facing).astype(np.int8),
+  )
+
+
+def activity(track: Track, units: int) -> np.ndarray:
+  """Place fields in noise."""
+  rng = np.random.default_rng(1)
+  centre = rng.uniform(0, AREA, (units, 2))
+  X = rng.random((len(track), units), np.float32)
+  for start in range(0, units, 256):
+    some = np.s_[start : start + 256]
+    gap = ((track.pos[:, None] - centre[some]) ** 2).sum(-1)
+    X[:, some] += np.exp(-gap / 8)
+  return X
+
+
+def reference(X: np.ndarray, design: Design) -> None:
+  """The metrics by calls of pynapple and scipy."""
+  maps, _, _ = tuning.reference(X, design)
+  part = design.part
+  for fold in np.unique(design.fold):
+    test = design.fold[part] == fold
+    curves = curves_of(X[~test], rows(design, ~test))
+    predicted = curves[:, *design.track.pos[test].T].T
+    known = np.isfinite(predicted).all(1)
+    residual = X[test][known] - predicted[known]
+    residual.var(0), X[test][known].var(0)
+  halves = [
+    curves_of(X[design.half[part] == h], rows(design, design.half[part] == h))
+    for h in (0, 1)
+  ]
+  both = np.isfinite(halves[0][0]) & np.isfinite(halves[1][0])
+  for unit in range(X.shape[1]):
+    np.corrcoef(halves[0][unit][both], halves[1][unit][both])
+    autocorrelation(np.nan_to_num(maps[unit]))
+    mutual(X[:, unit], design)
+
+
+def rows(design: Design, mask: np.ndarray) -> Design:
+  return Design.build(design.track.rows(mask), design.grid)
+
+
+def curves_of(X: np.ndarray, design: Design) -> np.ndarray:
+  import pynapple as nap
+
+  t = np.arange(len(X), dtype=np.float64)
+  data = nap.TsdFrame(t=t, d=X.astype(np.float64))
+  pos = nap.TsdFrame(t=t, d=design.track.pos.astype(np.float64))
+  limits = [(-0.5, n - 0.5) for n in design.grid.shape]
+  return nap.compute_tuning_curves(
+    data, pos, bins=list(design.grid.shape), range=limits,
+    feature_names=['x', 'y'],
+  ).to_numpy()  # fmt: skip
+
+
+def autocorrelation(curve: np.ndarray) -> None:
+  """Peaks, size and asymmetry of one unit's autocorrelation."""
+  acg = scipy.signal.correlate2d(curve, curve)
+  acg /= acg.max()
+  top = (scipy.ndimage.maximum_filter(acg, 3) == acg) & (acg > 0.15)
+  scipy.ndimage.label(top)
+  label, _ = scipy.ndimage.label(acg > 0.5)
+  core = np.argwhere(label == label[tuple(np.array(acg.shape) // 2)])
+  if len(core) > 1:
+    np.linalg.eigvalsh(np.cov(core.T))
+
+
+def mutual(x: np.ndarray, design: Design) -> None:
+  """Mutual information of one unit in four levels with the tile."""
+  level = np.searchsorted(np.quantile(x, [0.25, 0.5, 0.75]), x)
+  joint = np.bincount(level * design.n_tiles + design.tile)
+  scipy.stats.entropy(joint, base=2)
+
+
+def seconds(function, *args) -> float:
+  start = time.perf_counter()
+  function(*args)
+  return time.perf_counter() - start
+
+
+def compare(args: argparse.Namespace, track: Track) -> None:
+  design = Design.build(track, Grid(*AREA))
+  walkable = np.ones(AREA, bool)
+  walkable[15, 5:20] = False
+  walls = find_walls(walkable)
+  X = activity(track, args.units)
+  samples = Samples('layer', X, track)
+  part = min(args.part, args.units)
+  bare = Setup.build(design, walls, n_shuffles=0)
+  tested = Setup.build(design, walls, n_shuffles=args.nulls)
+  reference(X[:, :8], design)  # imports and compilation
+  ours, theirs = [], []
+  for _ in range(args.rounds):
+    ours.append(seconds(tuning.measure, samples, bare))
+    theirs.append(seconds(reference, X[:, :part], design) * args.units / part)
+  with tested.workers(args.jobs) as workers:
+    tuning.measure(samples, tested, None, np.arange(8), workers)  # start
+    null = seconds(tuning.measure, samples, tested, None, None, workers)
+  a, b = statistics.median(ours), statistics.median(theirs)
+  print(
+    f'{args.units} units, {len(track)} timesteps, {AREA[0]}x{AREA[1]} tiles'
+  )
+  print(f'reference, per unit ({part} units timed)  {b:8.2f} s')
+  print(f'ours, all metrics, no nulls           {a:8.2f} s   {b / a:.0f} times')
+  print(f'ours, {args.nulls} nulls, {args.jobs} processes        {null:8.2f} s')
+
+
+def layers(args: argparse.Namespace, track: Track) -> None:
+  """All layers of a recording; one at a time in memory, as the script does."""
+  design = Design.build(track, Grid(*AREA))
+  walls = find_walls(np.ones(AREA, bool))
+  start = time.perf_counter()
+  setup = Setup.build(design, walls, n_shuffles=args.nulls)
+  spent = time.perf_counter() - start
+  with setup.workers(args.jobs) as workers:
+    for units in SIZE1M:
+      samples = Samples('layer', activity(track, units), track)
+      start = time.perf_counter()
+      tuning.measure(samples, setup, workers=workers)
+      spent += time.perf_counter() - start
+      print(f'{units:6} units, {spent:8.2f} s so far', flush=True)
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+  child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+  largest = max(SIZE1M) * len(track) * 4 / 2**20
+  print(f'largest layer {largest:.0f} MiB, peak {peak:.0f} MiB here', end='')
+  print(f', {child:.0f} MiB in the largest other process' if child else '')
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--units', type=int, default=3072)
+  parser.add_argument('--steps', type=int, default=20000)
+  parser.add_argument('--nulls', type=int, default=200)
+  parser.add_argument('--part', type=int, default=384)
+  parser.add_argument('--rounds', type=int, default=3)
+  parser.add_argument('--jobs', type=int, default=2)
+  parser.add_argument('--layers', action='store_true')
+  args = parser.parse_args()
+  warnings.simplefilter('ignore')  # of pynapple, about empty bins
+  track = path(args.steps)
+  (layers if args.layers else compare)(args, track)
+
+
+if __name__ == '__main__':
+  main()
