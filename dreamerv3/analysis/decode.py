@@ -93,7 +93,8 @@ def decode_layers(
       outs = [next(done) for _ in range(2 * len(folds) + refit)]
       real, null = outs[: 2 * len(folds) : 2], outs[1 : 2 * len(folds) : 2]
       result = _assemble(name, track, data.grid, folds, real, null)
-      yield result, _carried(result, outs[-1 if refit else 0][0], visits, refit)
+      fit, world = outs[-1 if refit else 0][0], data.metadata.world
+      yield result, _carried(result, fit, visits, refit, world)
 
 
 def evaluate(
@@ -297,7 +298,11 @@ def _assemble(
 
 
 def _carried(
-  result: DecodeResult, fit: Fit, visits: np.ndarray, refit: bool
+  result: DecodeResult,
+  fit: Fit,
+  visits: np.ndarray,
+  refit: bool,
+  world: Mapping[str, Any],
 ) -> LinearDecoder:
   """The decoder to save, with the held-out numbers that belong to it."""
   how = 'cross-validation, then fitted to all' if refit else 'holdout'
@@ -312,7 +317,7 @@ def _carried(
     'visits': visits.astype(np.int32),
   }
   return LinearDecoder(
-    fit.weights, fit.classes, result.grid, result.layer, held_out
+    fit.weights, fit.classes, result.grid, result.layer, held_out, world
   )
 
 

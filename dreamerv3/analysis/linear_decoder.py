@@ -29,6 +29,8 @@ class LinearDecoder:
     grid: the world.
     layer: name of the layer or representation it reads.
     held_out: held-out error and chance levels that were measured for it.
+    world: seeds of the world in which its tiles mean something, see
+      `Metadata.world`; empty where unknown.
   """
 
   weights: np.ndarray
@@ -36,6 +38,7 @@ class LinearDecoder:
   grid: Grid
   layer: str
   held_out: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  world: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     if self.weights.ndim != 2 or self.classes.shape != self.weights.shape[1:]:
@@ -94,6 +97,7 @@ class LinearDecoder:
         'n_units': self.units,
         'n_classes': len(self.classes),
         'held_out': dict(self.held_out),
+        'world': dict(self.world),
       },
     }
 
@@ -111,4 +115,7 @@ class LinearDecoder:
         'decode_position.py --save_model.'
       ) from e
     classes = np.asarray(values.get('classes', np.arange(grid.size)), np.int64)
-    return cls(weight.T, classes, grid, name, about.get('held_out', {}))
+    return cls(
+      weight.T, classes, grid, name, about.get('held_out', {}),
+      about.get('world', {}),
+    )  # fmt: skip

@@ -77,6 +77,12 @@ class Metadata:
   def grid(self) -> Grid:
     return Grid(*self.area)
 
+  @property
+  def world(self) -> dict[str, Any]:
+    """What names the world: seeds, and whether all episodes are in it."""
+    keys = ('task', 'seed', 'env_seed', 'world_seed', 'fixed_seed')
+    return {x: getattr(self, x) for x in keys}
+
   def walkable(self) -> np.ndarray | None:
     """Tiles one can stand on, bool (W, H); None without a map."""
     if self.world_map is None:
