@@ -49,8 +49,9 @@ def other_path(
   for here, there in zip(order, np.roll(order, 1), strict=True):
     mine = np.flatnonzero(episode == here)
     path = np.flatnonzero(episode == there)
-    place = np.searchsorted(t[path], t[mine])
-    paired[mine] = pos[path[place % len(path)]]
+    first, span = t[path].min(), np.ptp(t[path]) + 1
+    time = first + (t[mine] - first) % span
+    paired[mine] = pos[path[np.searchsorted(t[path], time)]]
   return paired
 
 

@@ -35,6 +35,8 @@ from dreamerv3.data.reader import Samples, Track, Trajectories
 
 EXAMPLES = 12  # maps of probability per episode
 EXAMPLE_FOLDS = 5
+# With fewer training episodes, choosing on some of them is mostly luck.
+ENOUGH_EPISODES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +211,9 @@ def _run(task: _Task | None) -> tuple[Fit, np.ndarray, np.ndarray] | None:
     return None
   X, grid = task.samples.X, task.grid
   far = functools.partial(_distance, grid)
-  fit = fit_decoder(X, task.train, task.tiles, task.groups, far, task.options)
+  count = len(np.unique(task.samples.episode[task.train]))
+  options = dataclasses.replace(task.options, choose=count >= ENOUGH_EPISODES)
+  fit = fit_decoder(X, task.train, task.tiles, task.groups, far, options)
   layer = task.samples.layer
   decoder = LinearDecoder(fit.weights, fit.classes, grid, layer)
   proba = decoder.predict_proba(X[task.shown])

@@ -56,12 +56,15 @@ class FitOptions:
       error; 0 never stops early.
     seed: of every random choice.
     device: 'cpu' or 'cuda:k'.
+    choose: choose ridge and iterations on validation groups; else the usual
+      ridge and no descent.
   """
 
   n_iters: int = 5000
   patience: int = 500
   seed: int = 0
   device: str = 'cpu'
+  choose: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +125,7 @@ def fit_decoder(
     X, rows, labels, len(classes), options.seed, options.device
   )
   data = _Data.make(features, X, rows, labels, groups, classes, distance)
-  penalty = _choose_penalty(data)
+  penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
   whole = data.moments(None)
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
   if data.kept >= 2:
@@ -264,7 +267,7 @@ def _try_descent(
   data: _Data, start: Solution, options: FitOptions
 ) -> tuple[int, np.ndarray]:
   """Iterations of the descent with the least error on group 0, and a curve."""
-  if not options.n_iters:
+  if not options.n_iters or not options.choose:
     return 0, np.zeros((0, 4))
   rows = data.validation(0)
   rng = generator(options.seed + 1)

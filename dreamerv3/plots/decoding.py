@@ -203,11 +203,14 @@ def _probmap(
   metadata: Metadata | None,
 ) -> None:
   share = result.proba[place] / max(result.proba[place].max(), 1e-12)
-  if metadata is not None:
+  if metadata is None:
+    share = np.where(result.visits > 0, share, np.nan)
+  else:
     world.draw_world(ax, metadata, dim=0.35)
   world.draw_map(
     ax, share, cmap=style.HEAT, colorbar=False, vmin=0, vmax=1,
-    background=None, alpha=None if metadata is None else _fade(share),
+    background=world.UNVISITED if metadata is None else None,
+    alpha=None if metadata is None else _fade(share),
   )  # fmt: skip
   ax.plot(
     *result.pos[row], 'o', ms=9, mfc='none', mec='cyan', mew=2,
@@ -229,9 +232,8 @@ def _window(
 ) -> tuple[tuple[float, float], tuple[float, float]]:
   """The square part of the world where things happen, with a margin."""
   rows = result.example_rows[result.episode[result.example_rows] == episode]
-  trained = np.argwhere(result.visits > 0)
-  points = np.concatenate([result.pos[rows], result.pred[rows], trained])
-  low, high = points.min(0) - 2, points.max(0) + 2
+  points = np.concatenate([result.pos[rows], result.pred[rows]])
+  low, high = points.min(0) - 6, points.max(0) + 6
   side = max(high - low)
   middle = (low + high) / 2
   limits = []

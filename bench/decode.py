@@ -1,0 +1,229 @@
+"""Position decoding beside the protocol it replaces: error, time, memory.
+
+The reference is the softmax of the older protocol: one output per tile of the
+world, AdamW (learning rate 1e-3, weight decay 0.3), 5000 iterations, each on
+75 % of the training rows drawn with replacement.
+
+  python bench/decode.py quality      # held-out error, 5 splits per problem
+  python bench/decode.py standard     # 512 units, 15,900 timesteps, 10 folds
+  python bench/decode.py layers       # all layers of size1m, 10,000 timesteps
+  python bench/decode.py quality --data trajectories --area 64 64
+"""
+
+import pathlib
+import sys
+
+sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import argparse
+import os
+import resource
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+import torch
+
+from dreamerv3.analysis import baselines, decode, splits
+from dreamerv3.analysis.linear_decoder_fit import FitOptions
+from dreamerv3.data.grid import Grid, manhattan
+from dreamerv3.data.reader import Trajectories
+from tests import synthetic
+
+ITERATIONS, RATE, DECAY, SHARE = 5000, 1e-3, 0.3, 0.75
+# Layers of the size1m agent, [units].
+SIZE1M = {
+  'enc/cnn0': 8192, 'enc/cnn1': 3072, 'enc/cnn2': 1024, 'enc/cnn3': 256,
+  'dyn/stoch': 128, 'dyn/deter': 512, 'dyn/prior0': 64, 'dyn/prior1': 64,
+  'dyn/prior': 128, 'dyn/obs0': 64, 'dyn/post': 128, 'dec/mlp0': 64,
+  'dec/space': 1024, 'rew/mlp/linear0': 64, 'con/mlp/linear0': 64,
+  **{f'{x}/mlp/linear{i}': 64 for x in ('pol', 'val') for i in range(3)},
+}  # fmt: skip
+
+
+def reference(
+  X: np.ndarray, y: np.ndarray, outputs: int, iterations: int, device: str,
+  seed: int = 0,
+) -> tuple[np.ndarray, float]:  # fmt: skip
+  """Weights (D, outputs) after some iterations, and seconds they took."""
+  torch.manual_seed(seed)
+  inputs, labels = torch.tensor(X).to(device), torch.tensor(y).to(device)
+  model = torch.nn.Linear(X.shape[1], outputs, bias=False).to(device)
+  adam = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
+  start = time.perf_counter()
+  for _ in range(iterations):
+    rows = torch.randint(len(X), (int(SHARE * len(X)),), device=device)
+    loss = torch.nn.functional.cross_entropy(model(inputs[rows]), labels[rows])
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+  loss.item()
+  return model.weight.detach().T.cpu().numpy(), time.perf_counter() - start
+
+
+def place_code(units: int, seed: int, area: tuple[int, int], noise: float):
+  """Smooth place-dependent activations with slowly varying noise."""
+
+  def code(pos, facing, rng):
+    fixed = np.random.default_rng(seed)
+    waves = fixed.normal(size=(2, units)) * 4 / np.array(area)[:, None]
+    clean = np.sin(pos @ waves + fixed.uniform(0, 2 * np.pi, units))
+    return np.tanh(
+      clean + noise * synthetic.noise(pos, facing, rng, units, 0.9)
+    )
+
+  return code
+
+
+def rectified(units: int, seed: int, area: tuple[int, int], noise: float):
+  """As place_code, rectified and of very different scales."""
+  code = place_code(units, seed, area, noise)
+
+  def scaled(pos, facing, rng):
+    scale = np.exp(1.5 * np.random.default_rng(seed).normal(size=units))
+    return np.maximum(code(pos, facing, rng) - 0.2, 0) * scale
+
+  return scaled
+
+
+def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
+  """Walks from the middle of a world with obstacles, as the agent's start."""
+  tiles = synthetic.world(area)
+  tiles[np.random.default_rng(seed).random(area) < 0.15] = 3
+  centre = (area[0] // 2, area[1] // 2)
+  tiles[centre] = synthetic.MATERIALS.index('grass')
+  return synthetic.record(
+    folder, codes, episodes=episodes, length=length, tiles=tiles, seed=seed,
+    start=centre, rest=0.5,
+  )  # fmt: skip
+
+
+def quality(args, folder) -> None:
+  """Held-out error of both on the same splits, the reference to its end."""
+  if args.data:
+    data = Trajectories.open(args.data, args.area)
+    wanted = args.layers or ['deter', 'stoch']
+  else:
+    area = (16, 16)
+    codes = {
+      'dyn/deter': place_code(96, 1, area, 0.7),
+      'enc/cnn0': rectified(128, 2, area, 0.7),
+      'dyn/stoch': lambda p, f, r: synthetic.noise(p, f, r, 32, 0.98),
+    }
+    path = record(folder, codes, area, episodes=20, length=120)
+    data, wanted = Trajectories.open(path), list(codes)
+  track, grid = data.track(), data.grid
+  parts = [
+    splits.holdout(track.episode, 0.25, s)[0] for s in range(args.splits)
+  ]
+  folds = decode.make_folds(track, grid, parts, 0)
+  options = FitOptions(device=args.device)
+  for result, _ in decode.decode_layers(
+    data, wanted, folds, options, args.n_jobs
+  ):
+    samples = data.layer(result.layer, track)
+    theirs, ours, floor = [], [], []
+    for i, split in enumerate(parts):
+      classes, y = np.unique(
+        grid.to_class(track.pos[split.train]), return_inverse=True
+      )
+      W, _ = reference(
+        samples.X[split.train], y, len(classes), args.iterations, args.device, i
+      )
+      place = (samples.X[split.test] @ W).argmax(1)
+      pred = grid.to_pos(classes[place])
+      theirs.append(manhattan(pred, track.pos[split.test]).mean())
+      ours.append(result.errors[result.fold == i].mean())
+      tile = baselines.best_constant(track.pos[split.train], grid)
+      floor.append(manhattan(tile, track.pos[split.test]).mean())
+    gap = np.array(ours) - np.array(theirs)
+    sem = gap.std(ddof=1) / len(gap) ** 0.5
+    print(
+      f'{result.layer:10} {samples.X.shape} {len(parts)} splits: ours '
+      f'{np.mean(ours):.3f}, reference {np.mean(theirs):.3f}, difference '
+      f'{gap.mean():+.3f} +- {sem:.3f} tiles (constant {np.mean(floor):.2f})',
+      flush=True,
+    )
+
+
+def standard(args, folder) -> None:
+  """10 grouped folds of one representation against the reference's."""
+  area = (64, 64)
+  codes = {'dyn/deter': place_code(512, 1, area, 1.0)}
+  path = record(folder, codes, area, episodes=90, length=203)
+  data = Trajectories.open(path)
+  track, grid = data.track(), data.grid
+  parts = splits.folds(track.episode, 10, 0)
+  X = data.layer('dyn/deter').X
+  train = parts[0].train
+  _, seconds = reference(
+    X[train], grid.to_class(track.pos[train]), Grid(*area).size, args.its,
+    args.device,
+  )  # fmt: skip
+  each = seconds / args.its
+  start = time.perf_counter()
+  folds = decode.make_folds(track, grid, parts, 0)
+  options = FitOptions(device=args.device)
+  found = decode.decode_layers(data, ['dyn/deter'], folds, options, args.n_jobs)
+  result, _ = next(iter(found))
+  ours = time.perf_counter() - start
+  whole = each * ITERATIONS * len(parts)
+  print(
+    f'{X.shape[0]} timesteps, {X.shape[1]} units, {len(data)} episodes, '
+    f'{(result.visits > 0).sum()} tiles of {grid.size} visited, {len(parts)} '
+    f'folds, {os.cpu_count()} cores, {args.device}\n'
+    f'reference: {each:.2f} s per iteration over {args.its}; {ITERATIONS} x '
+    f'{len(parts)} folds extrapolated: {whole:.0f} s\n'
+    f'ours, chance levels included: {ours:.1f} s, error '
+    f'{result.errors.mean():.2f} tiles; ratio {whole / ours:.0f}'
+  )
+
+
+def layers(args, folder) -> None:
+  """The script on all layers of a size1m-like recording: time and memory."""
+  area = (64, 64)
+  codes = {
+    x: (rectified if x.startswith('enc') else place_code)(n, i, area, 1.0)
+    for i, (x, n) in enumerate(SIZE1M.items())
+  }
+  path = record(folder, codes, area, episodes=56, length=204)
+  steps = len(Trajectories.open(path).track())
+  start = time.perf_counter()
+  subprocess.run(
+    [sys.executable, 'dreamerv3/decode_position.py', '--mode', 'layers',
+     '--data', path, '--save', folder / 'results', '--n_jobs',
+     str(args.n_jobs), '--device', args.device],
+    cwd=sys.path[0], check=True,
+  )  # fmt: skip
+  seconds = time.perf_counter() - start
+  peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+  largest = steps * max(SIZE1M.values()) * 4 / 2**20
+  print(
+    f'{len(SIZE1M)} layers, {steps} timesteps, {os.cpu_count()} cores: '
+    f'{seconds:.0f} s, peak {peak:.0f} MiB; the largest layer is '
+    f'{largest:.0f} MiB, twice and 500 MB are {2 * largest + 477:.0f} MiB'
+  )
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('what', choices=('quality', 'standard', 'layers'))
+  parser.add_argument('--its', type=int, default=5, help='timed iterations')
+  parser.add_argument('--iterations', type=int, default=ITERATIONS)
+  parser.add_argument('--splits', type=int, default=5)
+  parser.add_argument('--data', help='a recording, for quality')
+  parser.add_argument('--area', type=int, nargs=2)
+  parser.add_argument('--layers', nargs='*')
+  parser.add_argument('--n_jobs', type=int, default=-1)
+  parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
+  args = parser.parse_args()
+  run = {'quality': quality, 'standard': standard, 'layers': layers}[args.what]
+  with tempfile.TemporaryDirectory() as folder:
+    run(args, pathlib.Path(folder))
+
+
+if __name__ == '__main__':
+  main()

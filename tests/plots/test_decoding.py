@@ -1,0 +1,68 @@
+"""Figures of decoding draw what they are given."""
+
+import numpy as np
+import pytest
+
+from dreamerv3.analysis import decode, splits
+from dreamerv3.analysis.decode_result import summary, table
+from dreamerv3.analysis.linear_decoder_fit import FitOptions
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.plots import decoding
+
+
+@pytest.fixture(scope='module')
+def results(recording):
+  data = Trajectories.open(recording)
+  parts = splits.holdout(data.track().episode, 0.4, 0)
+  folds = decode.make_folds(data.track(), data.grid, parts, 0)
+  work = decode.decode_layers(
+    data, list(data.layers()), folds, FitOptions(n_iters=0)
+  )
+  return data, [x for x, _ in work]
+
+
+def test_layers_are_drawn_along_the_network_with_units_and_control(results):
+  data, found = results
+  rows = [summary(x, 50) for x in found]
+  control = {'dyn/deter': {'mean': 3.0}}
+  ax = decoding.layer_comparison(found, rows, control).axes[0]
+  labels = [x.get_text() for x in ax.get_yticklabels()]
+  assert labels[0] == 'enc/cnn0 (40)'
+  assert labels[-1] == 'pol/mlp/linear0 (6)'
+  assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first layer on top
+  drawn = {str(x.get_label()): x for x in ax.lines}
+  np.testing.assert_array_equal(
+    drawn['untrained network'].get_xydata(), [[3.0, 2.0]]
+  )
+  assert any('best constant' in x for x in drawn)
+  assert any('occupancy prior' in x for x in drawn)
+  assert 'dyn/deter' in table(rows)
+
+
+def test_all_figures_have_their_names_and_render(results, tmp_path):
+  data, found = results
+  rows = [summary(x, 0) for x in found]
+  numbers = [x.number for x in data.episodes]
+  figures = decoding.all_figures(
+    found, rows, {}, data.metadata, numbers, 'layers'
+  )
+  assert {
+    'layer_comparison', 'classification_dyn_deter',
+    'occupancy_vs_error_dyn_stoch',
+  } <= figures.keys()  # fmt: skip
+  plain = [x for x in figures if x.startswith('probmap_dyn_deter_ep')]
+  world = [x for x in figures if x.startswith('probmap_world_dyn_deter_ep')]
+  assert len(plain) == len(world) == 1
+  for figure in figures.values():
+    figure.savefig(tmp_path / 'x.png', dpi=40)
+
+
+def test_probability_maps_put_north_up_and_mark_the_truth(results):
+  _, found = results
+  result = next(x for x in found if x.layer == 'dyn/deter')
+  episode = int(result.episode[result.example_rows[0]])
+  ax = decoding.probmaps(result, episode, 'title').axes[0]
+  assert ax.get_ylim()[0] > ax.get_ylim()[1]
+  truth = next(x for x in ax.lines if x.get_label() == 'true position')
+  row = result.example_rows[0]
+  np.testing.assert_array_equal(truth.get_xydata(), result.pos[row][None])

@@ -1,0 +1,267 @@
+"""decode_position.py as its users run it: files, flags, kills and mistakes."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dreamerv3.analysis.linear_decoder import LinearDecoder
+from dreamerv3.data import files, unpickle
+from dreamerv3.run_info import read_run_info
+from tests import synthetic
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SCRIPT = [sys.executable, str(ROOT / 'dreamerv3' / 'decode_position.py')]
+QUICK = ['--n_iters', '100', '--n_boot', '50']
+
+
+def run(*args, fails=False):
+  done = subprocess.run(
+    [*SCRIPT, *map(str, args)], capture_output=True, text=True, timeout=300
+  )
+  if not fails:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+  assert done.returncode == 2, done.stderr
+  assert 'Traceback' not in done.stderr
+  lines = done.stderr.strip().splitlines()
+  assert len(lines) == 1, lines
+  return lines[0]
+
+
+def names(folder):
+  return {
+    x.relative_to(folder).as_posix() for x in folder.rglob('*')
+    if x.is_file() and not x.name.startswith('.')
+  }  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def layered(recording, tmp_path_factory):
+  """Layers mode with saved decoders, and the folder it wrote."""
+  save = tmp_path_factory.mktemp('layers') / 'new' / 'results'
+  out = run(
+    '--data', recording, '--save', save, '--mode', 'layers', '--save_model',
+    '--control', recording, '--n_jobs', 2, *QUICK,
+  )  # fmt: skip
+  return save, out
+
+
+def test_standard_mode_writes_all_its_files(recording, tmp_path):
+  out = run(
+    '--data', recording, '--save', tmp_path / 'r', '--save_model',
+    '--holdout_frac', 0, '--n_cv_folds', 3, *QUICK,
+  )  # fmt: skip
+  found = names(tmp_path / 'r')
+  for name in ('deter', 'stoch', 'combined'):
+    assert f'classification_{name}.png' in found
+    assert f'occupancy_vs_error_{name}.png' in found
+    assert f'classifier_{name}.pkl' in found
+    for kind in ('probmap_', 'probmap_world_'):
+      assert sum(x.startswith(f'{kind}{name}_ep') for x in found) == 3
+    assert name in out
+  results = unpickle.load(tmp_path / 'r' / 'decode_results.pkl')
+  assert results['representations'] == ['deter', 'stoch', 'combined']
+  assert results['grid'] == (12, 10)
+  errors = results['results']['deter']['errors']
+  assert len(errors) == results['n_samples']
+  assert results['summary'][0]['mean'] == pytest.approx(errors.mean())
+  (entry,) = read_run_info(tmp_path / 'r')
+  assert entry['stage'] == 'decode_position'
+  written = {pathlib.Path(x).name for x in entry['outputs']}
+  assert written == {pathlib.Path(x).name for x in found} - {'run_info.json'}
+
+
+def test_layers_mode_writes_all_its_files(layered, recording):
+  save, out = layered
+  found = names(save)
+  assert {
+    'layer_comparison.png', 'layer_decode_results.pkl', 'summary.csv',
+    'layer_decode_checkpoint.pkl', 'layer_decoders/manifest.pkl',
+    'layer_decoders/dyn_deter.pkl', 'layer_decoders/pol_mlp_linear0.pkl',
+    'run_info.json',
+  } <= found  # fmt: skip
+  results = unpickle.load(save / 'layer_decode_results.pkl')
+  assert results['ordered'] == [
+    'enc/cnn0', 'dyn/stoch', 'dyn/deter', 'pol/mlp/linear0'
+  ]  # fmt: skip
+  manifest = unpickle.load(save / 'layer_decoders' / 'manifest.pkl')
+  assert manifest['layer_sizes']['enc/cnn0'] == 40
+  (entry,) = read_run_info(save)
+  assert {pathlib.Path(x).name for x in entry['outputs']} == {
+    pathlib.Path(x).name for x in found
+  } - {'run_info.json'}
+  # The control is the recording itself here, so that it decodes as well.
+  for row in results['summary']:
+    assert row['control'] == pytest.approx(row['mean'])
+  assert 'untrained' in out
+
+
+def test_from_model_gives_the_numbers_of_the_fit(layered, recording, tmp_path):
+  save, _ = layered
+  run('--data', recording, '--save', tmp_path, '--mode', 'layers',
+      '--from_model', save / 'layer_decoders')  # fmt: skip
+  fitted = unpickle.load(save / 'layer_decode_results.pkl')['results']
+  again = unpickle.load(tmp_path / 'layer_decode_results.pkl')['results']
+  for name, before in fitted.items():
+    after = again[name]
+    tested = np.isin(after['episode'], before['episode'])
+    np.testing.assert_array_equal(after['errors'][tested], before['errors'])
+    held = LinearDecoder.from_dict(
+      unpickle.load(save / 'layer_decoders' / (name.replace('/', '_') + '.pkl'))
+    ).held_out
+    assert held['error'] == pytest.approx(after['errors'][tested].mean())
+
+
+def test_from_model_refuses_other_worlds_and_sizes(layered, tmp_path):
+  save, _ = layered
+  wide = synthetic.record(tmp_path / 'a', {'dyn/deter': synthetic.noise}, 2, 20)
+  line = run('--data', wide, '--save', tmp_path / 'r', '--mode', 'layers',
+             '--from_model', save / 'layer_decoders', fails=True)  # fmt: skip
+  assert '120 units' in line
+  other = synthetic.record(
+    tmp_path / 'b', {'dyn/deter': synthetic.noise}, 2, 20,
+    tiles=synthetic.world((9, 9)),
+  )  # fmt: skip
+  line = run('--data', other, '--save', tmp_path / 'r', '--mode', 'layers',
+             '--from_model', save / 'layer_decoders', fails=True)  # fmt: skip
+  assert '(12, 10)' in line
+  assert '(9, 9)' in line
+  assert not names(tmp_path / 'r')
+
+
+def test_test_data_trains_on_all_of_data(recording, tmp_path):
+  other = synthetic.record(
+    tmp_path / 'test', {'dyn/deter': synthetic.one_hot_places}, 3, 40, seed=9
+  )
+  out = run('--data', recording, '--test_data', other, '--save',
+            tmp_path / 'r', '--mode', 'layers', *QUICK)  # fmt: skip
+  assert 'left out: dyn/stoch, enc/cnn0, pol/mlp/linear0' in out
+  results = unpickle.load(tmp_path / 'r' / 'layer_decode_results.pkl')
+  assert results['ordered'] == ['dyn/deter']
+  deter = results['results']['dyn/deter']
+  assert sorted(set(deter['episode'])) == [6, 7, 8]
+  assert deter['errors'][deter['visited']].max() == 0
+
+
+def test_the_older_protocol_says_that_it_leaks(recording, tmp_path):
+  done = subprocess.run(
+    [*SCRIPT, '--data', str(recording), '--save', str(tmp_path), '--repr',
+     'stoch', '--cv', 'timesteps', *QUICK],
+    capture_output=True, text=True, check=True,
+  )  # fmt: skip
+  assert 'They leak' in done.stderr
+  assert 'They leak' in done.stdout
+  results = unpickle.load(tmp_path / 'decode_results.pkl')
+  assert results['protocol']['cv'] == 'timesteps'
+
+
+@pytest.mark.slow
+def test_resume_after_a_kill_continues_and_refuses_other_flags(
+  recording, tmp_path
+):
+  save = tmp_path / 'r'
+  # Without patience a layer takes long enough to be killed in between.
+  flags = ['--data', recording, '--save', save, '--mode', 'layers',
+           '--n_iters', 4000, '--patience', 0, '--save_model']  # fmt: skip
+  process = subprocess.Popen(
+    [*SCRIPT, *map(str, flags)], stdout=subprocess.DEVNULL
+  )
+  checkpoint = save / 'layer_decode_checkpoint.pkl'
+  while not checkpoint.exists():
+    assert process.poll() is None
+    time.sleep(0.02)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  done = list(unpickle.load(checkpoint)['results'])
+  assert 0 < len(done) < 4
+  assert not (save / 'layer_decode_results.pkl').exists()
+
+  line = run(*flags[:-5], '--n_iters', 4001, '--patience', 0,
+             '--resume', checkpoint, fails=True)  # fmt: skip
+  assert 'n_iters is 4001 and was 4000' in line
+  line = run(*flags, '--resume', checkpoint, '--seed', 5, fails=True)
+  assert 'seed is 5 and was 0' in line
+  assert 'test is' in line
+
+  out = run(*flags, '--resume', save)
+  for name in done:
+    assert f'{name}: ' not in out
+  resumed = unpickle.load(save / 'layer_decode_results.pkl')['results']
+  run(*flags[:3], tmp_path / 'whole', *flags[4:])
+  whole = unpickle.load(tmp_path / 'whole' / 'layer_decode_results.pkl')
+  for name, result in whole['results'].items():
+    np.testing.assert_array_equal(result['pred'], resumed[name]['pred'])
+
+
+def damaged(folder, recording, change):
+  """A copy of the recording whose episodes went through `change`."""
+  folder.mkdir()
+  for path in sorted(recording.glob('*.pkl')):
+    content = unpickle.load(path)
+    if path.name != 'metadata.pkl':
+      change(content)
+    files.save_pickle(folder / path.name, content)
+  return folder
+
+
+def spoil(episode):
+  episode['act/dyn/deter'][3, 2] = np.nan
+
+
+def stand(episode):
+  episode['player_pos'][:] = (4, 4)
+
+
+MISTAKES = {
+  'no episodes': (lambda r, t: ['--data', t], 'no episodes'),
+  'no folder': (lambda r, t: ['--data', t / 'none'], 'does not exist'),
+  'one episode': (
+    lambda r, t: ['--data', r, '--max_episodes', 1], '1 episode'),
+  'min_bbox': (
+    lambda r, t: ['--data', r, '--min_bbox', 9999], '--min_bbox 9999'),
+  'layer': (
+    lambda r, t: ['--data', r, '--mode', 'layers', '--layers', 'enc/cnn9'],
+    'there are: enc/cnn0, dyn/stoch'),
+  'area': (lambda r, t: ['--data', r, '--area', 5, 5], '--area is (5, 5)'),
+  'NaN': (
+    lambda r, t: ['--data', damaged(t / 'd', r, spoil), '--repr', 'deter'],
+    'act/dyn/deter holds NaN'),
+  'cuda': (lambda r, t: ['--data', r, '--device', 'cuda'], '--device cpu'),
+  'flag': (lambda r, t: ['--data', r, '--n_iter', 5], 'mean --n_iters'),
+  'resume': (
+    lambda r, t: ['--data', r, '--mode', 'layers', '--resume', t / 'x.pkl'],
+    'Cannot read'),
+  'resume mode': (
+    lambda r, t: ['--data', r, '--resume', t], '--mode layers'),
+  'model': (
+    lambda r, t: ['--data', r, '--from_model', t], 'no classifier_*.pkl'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('mistake', sorted(MISTAKES))
+def test_a_mistake_is_one_line_and_writes_nothing(
+  mistake, recording, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+  make, expected = MISTAKES[mistake]
+  line = run(*make(recording, tmp_path), '--save', tmp_path / 'r', fails=True)
+  assert expected in line
+  assert not names(tmp_path / 'r')
+
+
+def test_an_unwritable_folder_is_refused(recording, tmp_path):
+  (tmp_path / 'file').touch()
+  line = run('--data', recording, '--save', tmp_path / 'file', fails=True)
+  assert 'Cannot write' in line
+
+
+def test_one_visited_tile_decodes_and_draws(recording, tmp_path):
+  still = damaged(tmp_path / 'd', recording, stand)
+  run('--data', still, '--save', tmp_path / 'r', '--repr', 'deter', *QUICK)
+  results = unpickle.load(tmp_path / 'r' / 'decode_results.pkl')
+  assert results['summary'][0]['mean'] == 0
