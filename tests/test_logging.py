@@ -6,6 +6,7 @@ import struct
 import sys
 import threading
 import types
+from typing import Any
 
 import elements
 import numpy as np
@@ -93,7 +94,7 @@ def test_gif_frames_are_the_video():
   video = np.zeros((3, 8, 10, 3), np.float32)
   video[1, :, :, 0] = 1.0
   data = logging.encode_gif(video, fps=10)
-  image = PIL.Image.open(io.BytesIO(data))
+  image: Any = PIL.Image.open(io.BytesIO(data))
   assert image.n_frames == 3
   assert image.info['duration'] == 100
   image.seek(1)

@@ -53,8 +53,9 @@ def test_form_on_disk(tmp_path):
 
 
 def test_round_trip_of_arrays_and_scalars(tmp_path):
+  params = {'a/b': np.arange(6.0).reshape(2, 3), 'c': np.int32(4)}
   value = {
-    'params': {'a/b': np.arange(6.0).reshape(2, 3), 'c': np.int32(4)},
+    'params': params,
     'zero': np.zeros((), np.float32),
     'set': {1, 2},
     'empty': np.zeros((0, 3)),
@@ -65,7 +66,7 @@ def test_round_trip_of_arrays_and_scalars(tmp_path):
   assert it.load_latest() is not None
   assert it.parts['step'].value == 3
   found = it.parts['agent'].value
-  np.testing.assert_array_equal(found['params']['a/b'], value['params']['a/b'])
+  np.testing.assert_array_equal(found['params']['a/b'], params['a/b'])
   assert found['params']['c'] == 4
   assert found['zero'].shape == ()
   assert found['set'] == {1, 2}

@@ -51,7 +51,8 @@ def step(reward, first=False, last=False, **kwargs):
 
 
 def test_episode():
-  logged, mean = [], metrics.Mean()
+  logged: list[dict] = []
+  mean = metrics.Mean()
   episodes = metrics.Episodes(logged.append, mean, keys='log/health')
   episodes(step(0, first=True, log_achievement_eat=0, log_health=9), 0)
   episodes(step(1, log_achievement_eat=1, log_health=8), 0)
@@ -76,7 +77,7 @@ def test_episode():
 
 
 def test_workers_do_not_mix_and_a_cut_episode_is_not_counted():
-  logged = []
+  logged: list[dict] = []
   episodes = metrics.Episodes(logged.append, metrics.Mean())
   for worker in (0, 1):
     episodes(step(0, first=True), worker)
