@@ -1,0 +1,346 @@
+"""Do imagined trajectories stay where the world is? Statistics of dreams.
+
+For whoever asks how long a world model keeps track of its place without
+seeing. Each dream begins in a state of a real episode. `replay` is dreamed
+along the actions that were really taken, so that it should follow the real
+path; `policy` along actions of its own, so that it should merely be possible.
+
+  curves = make_curves(dreams, training_path(decoder), seed=0)
+  print(verdict(curves))
+
+Equations and reasons are in docs/dreams.md.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis import baselines
+from dreamerv3.analysis.decode_result import interval
+from dreamerv3.analysis.linear_decoder import LinearDecoder
+from dreamerv3.data.errors import UserError
+from dreamerv3.data.grid import Grid, manhattan
+
+LAYER = 'dyn/deter'
+NAMES = (LAYER, 'deter')
+KINDS = ('replay', 'policy', 'observed')
+
+SHUFFLED = 8000  # shuffled dreams, about; all chance in them averages out
+N_BOOT = 1000
+STEPS = (1, 5, 10, 15)  # of the printed table, and the last one
+
+
+@dataclasses.dataclass(frozen=True)
+class DreamSet:
+  """N dreams of H steps, decoded. Column 0 of each path is the start.
+
+  Attributes:
+    grid: the world.
+    episode, t: (N,) where each dream begins, after the observation at t.
+    past: (N, W, 2) real positions up to the start, which is the last.
+    real: (N, H + 1, 2) real positions from the start on [tiles].
+    valid: (N, H + 1) False after the end of the episode; whatever the other
+      arrays hold there counts nowhere.
+    decoded: {kind: (N, H + 1, 2)} decoded positions of `replay`, `policy` and
+      `observed`, the states of the agent that went on seeing.
+  """
+
+  grid: Grid
+  episode: np.ndarray
+  t: np.ndarray
+  past: np.ndarray
+  real: np.ndarray
+  valid: np.ndarray
+  decoded: Mapping[str, np.ndarray]
+
+  def __post_init__(self):
+    n, steps = self.valid.shape
+    shapes = {'real': self.real, **self.decoded}
+    wrong = {k: v.shape for k, v in shapes.items() if v.shape != (n, steps, 2)}
+    if wrong or set(self.decoded) != set(KINDS):
+      raise ValueError(
+        f'paths of {sorted(self.decoded)}, {wrong}; expected {sorted(KINDS)} '
+        f'and shapes {(n, steps, 2)}'
+      )
+    if not n or not self.valid[:, 0].all():
+      raise ValueError(f'{n} dreams; expected some, each with a valid start')
+    if (np.diff(self.valid.astype(np.int8), axis=1) > 0).any():
+      raise ValueError('valid turns True again after the end of an episode')
+
+  def __len__(self) -> int:
+    return len(self.valid)
+
+  @property
+  def horizon(self) -> int:
+    return self.valid.shape[1] - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+  """Mean distance from the real position at each step, 0 to H [tiles].
+
+  Attributes:
+    count: (H + 1,) dreams that are compared at each step.
+    mean: {name: (H + 1,)}: the three kinds; `still` (stays at the start),
+      `constant` and `prior` (chance of the decoder's training occupancy),
+      `shuffled` (replayed dreams of other starts); `divergence` of replayed
+      dreams from the observed states, both decoded.
+    low, high: {kind: (H + 1,)} bootstrap over episodes, 95 %; NaN for one.
+  """
+
+  count: np.ndarray
+  mean: Mapping[str, np.ndarray]
+  low: Mapping[str, np.ndarray]
+  high: Mapping[str, np.ndarray]
+
+  @property
+  def chance(self) -> np.ndarray:
+    """The better of the two guesses from occupancy."""
+    return np.minimum(self.mean['constant'], self.mean['prior'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Coherence:
+  """How a path moves; all over consecutive steps before the episode's end.
+
+  Attributes:
+    median, mean: step length [tiles], Euclidean.
+    jumps: share of steps over more than one tile, which no agent can do.
+    walkable: share of positions on tiles one can stand on; NaN without a map.
+  """
+
+  median: float
+  mean: float
+  jumps: float
+  walkable: float
+
+
+def check_decoder(decoder: LinearDecoder, units: int, grid: Grid) -> None:
+  """UserError unless the decoder reads the recurrent state of this agent."""
+  if decoder.layer not in NAMES:
+    raise UserError(
+      f'The decoder reads {decoder.layer}; expected one of {LAYER}, the '
+      'recurrent state that is dreamed: decode_position.py --repr deter '
+      '--save_model.'
+    )
+  if decoder.units != units:
+    raise UserError(
+      f'The decoder reads {decoder.units} units of {decoder.layer}; expected '
+      f'{units}, as this agent has: fit it to a recording of this agent.'
+    )
+  if decoder.grid != grid:
+    raise UserError(
+      f'The decoder is for a world of {_size(decoder.grid)} tiles; expected '
+      f'{_size(grid)}: fit it to a recording in this world.'
+    )
+
+
+def training_path(decoder: LinearDecoder) -> np.ndarray:
+  """Positions (M, 2) that the decoder was fitted to, for chance levels.
+
+  Older decoders do not say how often; then each of their tiles counts once.
+  """
+  visits = decoder.held_out.get('visits')
+  if visits is None:
+    return decoder.grid.to_pos(decoder.classes)
+  times = np.asarray(visits).reshape(-1).astype(np.int64)
+  return decoder.grid.to_pos(np.repeat(np.arange(decoder.grid.size), times))
+
+
+def familiar(decoder: LinearDecoder, walkable: np.ndarray) -> float:
+  """Share of the decoder's training time on tiles that are walkable here.
+
+  Far below 1 when it was fitted in another world.
+  """
+  return float(walkable[tuple(training_path(decoder).T)].mean())
+
+
+def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
+  """All errors against the horizon.
+
+  Args:
+    past: training positions (M, 2), see training_path.
+    seed: of the shuffle and the bootstrap.
+  """
+  real, valid = dreams.real, dreams.valid
+  paths = dict(dreams.decoded)
+  paths['still'] = np.broadcast_to(real[:, :1], real.shape)
+  tile = baselines.best_constant(past, dreams.grid)
+  paths['constant'] = np.broadcast_to(tile, real.shape)
+  errors = {k: manhattan(v, real).astype(float) for k, v in paths.items()}
+  prior = baselines.prior_error(past, real.reshape(-1, 2), dreams.grid)
+  errors['prior'] = prior.reshape(valid.shape)
+  replay, observed = dreams.decoded['replay'], dreams.decoded['observed']
+  errors['divergence'] = manhattan(replay, observed).astype(float)
+  mean = {k: _mean(v, valid) for k, v in errors.items()}
+  other, rows = shuffle(replay, valid, np.random.default_rng(seed))
+  exchanged = _exchanged(valid)
+  mean['shuffled'] = _mean(manhattan(other, real[rows]), exchanged[rows])
+  bands = {k: _band(errors[k], valid, dreams.episode, seed) for k in KINDS}
+  return Curves(
+    valid.sum(0), mean,
+    {k: v[0] for k, v in bands.items()}, {k: v[1] for k, v in bands.items()},
+  )  # fmt: skip
+
+
+def shuffle(
+  path: np.ndarray, valid: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """At every step, each dream gets the latent of another dream.
+
+  What is left is where dreams tend to be; what is gone is whose dream it is
+  and how it moves. Only latents before the end of an episode are exchanged.
+
+  Args:
+    path: (N, H + 1, 2) decoded positions.
+
+  Returns:
+    (M, H + 1, 2), many shuffles one after another, and the dream (M,) whose
+    latents were exchanged in each row.
+  """
+  repeats = max(1, SHUFFLED // len(path))
+  found = np.tile(path, (repeats, 1, 1))
+  for start in range(0, len(found), len(path)):
+    for step in range(path.shape[1]):
+      order = rng.permutation(np.flatnonzero(valid[:, step]))
+      found[start + order, step] = path[np.roll(order, 1), step]
+  return found, np.tile(np.arange(len(path)), repeats)
+
+
+def coherence(
+  path: np.ndarray, valid: np.ndarray, walkable: np.ndarray | None
+) -> Coherence:
+  """Statistics of paths (N, H + 1, 2), the start included."""
+  both = valid[:, 1:] & valid[:, :-1]
+  moves = np.diff(path, axis=1)[both]
+  lengths = np.sqrt(np.square(moves.astype(float)).sum(-1))
+  far = np.abs(moves).sum(-1) > 1
+  share = float('nan')
+  if walkable is not None:
+    share = float(walkable[tuple(path[:, 1:][valid[:, 1:]].T)].mean())
+  if not len(moves):
+    return Coherence(*[float('nan')] * 3, share)
+  return Coherence(
+    float(np.median(lengths)), float(lengths.mean()), float(far.mean()), share
+  )
+
+
+def coherences(
+  dreams: DreamSet, walkable: np.ndarray | None, seed: int
+) -> dict[str, Coherence]:
+  """Of each kind of path, of shuffled dreams and of the real path."""
+  valid = dreams.valid
+  found = {k: coherence(v, valid, walkable) for k, v in dreams.decoded.items()}
+  rng = np.random.default_rng(seed)
+  other, rows = shuffle(dreams.decoded['replay'], valid, rng)
+  found['shuffled'] = coherence(other, _exchanged(valid)[rows], walkable)
+  found['real'] = coherence(dreams.real, valid, walkable)
+  return found
+
+
+def reach(curves: Curves) -> int:
+  """Last step up to which replayed dreams are nearer than chance; 0 if none.
+
+  Steps that no episode reaches end it.
+  """
+  better = (curves.mean['replay'] < curves.chance)[1:]
+  return int(np.cumprod(better).sum())
+
+
+def verdict(curves: Curves) -> str:
+  """One sentence: do dreams stay coherent?"""
+  floor = curves.mean['observed'][curves.count > 0].mean()
+  chance = curves.chance[curves.count > 0].mean()
+  if floor >= chance:
+    return (
+      f'The decoder itself is no better than chance here ({floor:.1f} and '
+      f'{chance:.1f} tiles): dreams cannot be judged.'
+    )
+  steps, horizon = reach(curves), len(curves.count) - 1
+  if steps == horizon:
+    return f'Replayed dreams beat chance on all {horizon} steps.'
+  if not steps:
+    return 'Replayed dreams are no better than chance from the first step.'
+  return f'Replayed dreams beat chance up to step {steps} of {horizon}.'
+
+
+def steps_of(horizon: int) -> list[int]:
+  """Steps of the printed table."""
+  return [*(x for x in STEPS if x < horizon), horizon]
+
+
+def table(curves: Curves, found: Mapping[str, Coherence]) -> list[str]:
+  """The printed table: how each path moves, and how far from the real one."""
+  steps = steps_of(len(curves.count) - 1)
+  head = f'{"":<20}{"step length":>12}{"jumps":>8}{"walkable":>10}'
+  head += ''.join(f'{f"step {x}":>9}' for x in steps)
+  lines = [head, f'{"":<20}{"mean [tiles]":>12}{"":>18}'
+           + f'{"error [tiles]":>{9 * len(steps)}}']  # fmt: skip
+  for name, label in LABELS.items():
+    row = f'{label:<20}'
+    if name in found:
+      x = found[name]
+      row += f'{x.mean:>12.2f}{x.jumps:>8.1%}{x.walkable:>10.1%}'
+    else:
+      row += f'{"":>30}'
+    if name in curves.mean:
+      row += ''.join(f'{curves.mean[name][x]:>9.2f}' for x in steps)
+    lines.append(row.rstrip())
+  lines.append(verdict(curves))
+  return lines
+
+
+LABELS = {
+  'replay': 'dream, real actions',
+  'policy': 'dream, own actions',
+  'observed': 'observed (floor)',
+  'real': 'real path',
+  'shuffled': 'shuffled dreams',
+  'still': 'stays at start',
+  'constant': 'best constant',
+  'prior': 'occupancy',
+  'divergence': 'dream to observed',
+}
+
+
+def rows_of(curves: Curves) -> list[dict[str, Any]]:
+  """The curves as rows of a table, one per step."""
+  return [
+    {
+      'step': h,
+      'dreams': int(curves.count[h]),
+      **{k: float(v[h]) for k, v in curves.mean.items()},
+      **{f'{k}_low': float(v[h]) for k, v in curves.low.items()},
+      **{f'{k}_high': float(v[h]) for k, v in curves.high.items()},
+    }
+    for h in range(len(curves.count))
+  ]
+
+
+def _mean(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+  """Mean over dreams at each step; NaN where no episode goes on."""
+  count = valid.sum(0)
+  total = np.where(valid, values, 0).sum(0)
+  return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _exchanged(valid: np.ndarray) -> np.ndarray:
+  """Where `shuffle` had another dream to take from."""
+  return valid & (valid.sum(0) > 1)
+
+
+def _band(
+  errors: np.ndarray, valid: np.ndarray, episode: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+  ends = np.full((2, valid.shape[1]), np.nan)
+  for step in np.flatnonzero(valid.any(0)):
+    here = valid[:, step]
+    found = interval(errors[here, step], episode[here], N_BOOT, seed)
+    ends[:, step] = found
+  return ends[0], ends[1]
+
+
+def _size(grid: Grid) -> str:
+  return f'{grid.width} x {grid.height}'

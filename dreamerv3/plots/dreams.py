@@ -1,0 +1,268 @@
+"""Figures of dreams: paths over the world, probabilities, error and horizon.
+
+figure = paths(dreams, metadata)
+figure = compare(dreams, curves, found)
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator
+
+from dreamerv3.analysis.dreams import Coherence, Curves, DreamSet, verdict
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.plots import style, world
+
+STARTS = 6  # of the figure of paths
+SHOWN = 6  # steps of a map of probability
+TIME = 'plasma'
+DIM = 0.55  # of the world under paths
+ACTIONS = {'replay': 'real actions', 'policy': 'own actions'}
+
+COLORS = {
+  'replay': style.BLUE, 'policy': style.SKY, 'observed': style.GREEN,
+  'real': style.BLACK, 'shuffled': style.PURPLE, 'still': style.ORANGE,
+  'constant': style.RED, 'prior': style.RED,
+}  # fmt: skip
+LINES = {
+  'replay': 'dream, real actions',
+  'policy': 'dream, own actions',
+  'observed': 'decoded while seeing (floor)',
+  'still': 'stays at the start',
+  'constant': 'chance: best constant',
+  'prior': 'chance: occupancy',
+  'shuffled': 'shuffled dreams',
+}
+DASHES = {'still': '--', 'constant': '--', 'prior': ':', 'shuffled': '-.'}
+BARS = {
+  'replay': 'dream,\nreal actions',
+  'policy': 'dream,\nown actions',
+  'observed': 'while\nseeing',
+  'shuffled': 'shuffled\ndreams',
+}
+
+
+def paths(dreams: DreamSet, metadata: Metadata) -> Figure:
+  """Decoded paths over the world, coloured by step, beside the real one.
+
+  Each start has two panels: dreamed along the real actions, and along those
+  of the dreaming policy.
+  """
+  count = min(STARTS, len(dreams))
+  rows = -(-count // 2)
+  fig, axes = style.new_figure(rows, 4, width=2.9, height=3.0)
+  norm = Normalize(0, dreams.horizon)
+  for i in range(2 * rows):
+    pair = axes[i // 2, 2 * (i % 2) : 2 * (i % 2) + 2]
+    if i >= count:
+      for ax in pair:
+        ax.set_axis_off()
+      continue
+    keep = dreams.valid[i]
+    real = dreams.real[i, keep]
+    both = [dreams.decoded[x][i, keep] for x in ACTIONS]
+    box = window(np.concatenate([real, *both]), dreams.grid.shape)
+    for ax, path, label in zip(pair, both, ACTIONS.values(), strict=True):
+      world.draw_world(ax, metadata, DIM)
+      _zoom(ax, box)
+      _path(ax, path, real, norm)
+      ax.set_title(f'episode {dreams.episode[i]}, t {dreams.t[i]}, {label}')
+  _label_edges(axes)
+  mappable = ScalarMappable(norm, TIME)
+  bar = fig.colorbar(mappable, ax=axes, shrink=0.5, label='step of the dream')
+  bar.locator = MaxNLocator(6, integer=True)
+  _legend(fig)
+  return fig
+
+
+def probabilities(
+  dreams: DreamSet, proba: Mapping[str, np.ndarray], i: int, metadata: Metadata
+) -> Figure:
+  """Maps of probability at some steps of dream `i` (of `proba` too).
+
+  Args:
+    proba: {'replay', 'policy'}: (N, H, W, Hg), steps from 1.
+  """
+  last = int(dreams.valid[i].sum()) - 1
+  steps = np.unique(np.linspace(1, last, min(SHOWN, last)).round().astype(int))
+  fig, axes = style.new_figure(2, len(steps), width=2.5, height=2.75)
+  shown = np.concatenate(
+    [dreams.real[i, : last + 1],
+     *(dreams.decoded[k][i, : last + 1] for k in ACTIONS)]
+  )  # fmt: skip
+  box = window(shown, dreams.grid.shape)
+  for row, (kind, label) in zip(axes, ACTIONS.items(), strict=True):
+    for ax, step in zip(row, steps, strict=True):
+      world.draw_world(ax, metadata, DIM)
+      _cloud(ax, proba[kind][i, step - 1])
+      _marker(ax, dreams.real[i, step], 'o', 'white', 60)
+      _marker(ax, dreams.decoded[kind][i, step], 'x', style.SKY, 45)
+      _zoom(ax, box)
+      ax.set_title(f'step {step}, {label}')
+  _label_edges(axes)
+  norm = Normalize(0, 1)
+  mappable = ScalarMappable(norm, style.HEAT)
+  label = 'probability / largest of the panel'
+  fig.colorbar(mappable, ax=axes, shrink=0.6, label=label)
+  handles = [
+    _handle('o', 'white', 'where the agent really was'),
+    _handle('x', style.SKY, 'most probable tile'),
+  ]
+  fig.legend(handles=handles, loc='outside lower center', ncols=2)
+  fig.suptitle(
+    f'Dream from episode {dreams.episode[i]}, timestep {dreams.t[i]}'
+  )
+  return fig
+
+
+def compare(
+  dreams: DreamSet, curves: Curves, found: Mapping[str, Coherence]
+) -> Figure:
+  """Error against the horizon with floor and chance, and share of jumps."""
+  fig, axes = style.new_figure(
+    1, 2, width=5.4, height=3.9, width_ratios=(2.3, 1)
+  )
+  _curves(axes[0, 0], curves)
+  _jumps(axes[0, 1], found)
+  episodes = len(np.unique(dreams.episode))
+  fig.suptitle(
+    f'{verdict(curves)}\n{len(dreams)} dreams from {episodes} fresh '
+    f'{"episode" if episodes == 1 else "episodes"}'
+  )
+  return fig
+
+
+def window(
+  points: np.ndarray, shape: tuple[int, int], least: int = 11
+) -> tuple[float, float, float, float]:
+  """A square (left, right, top, bottom) [tiles] around points (N, 2)."""
+  low, high = points.min(0) - 1, points.max(0) + 1
+  side = max(int((high - low).max()) + 1, least)
+  side = min(side, max(shape))
+  first = []
+  for axis in (0, 1):
+    start = (low[axis] + high[axis] + 1 - side) // 2
+    first.append(int(np.clip(start, 0, max(shape[axis] - side, 0))))
+  x, y = first
+  return x - 0.5, x + side - 0.5, y - 0.5, y + side - 0.5
+
+
+def _curves(ax: Axes, curves: Curves) -> None:
+  steps = np.arange(len(curves.count))
+  for name, label in LINES.items():
+    mean = curves.mean[name]
+    dream = name in curves.low
+    ax.plot(
+      steps, mean, DASHES.get(name, '-'), color=COLORS[name], label=label,
+      lw=2.2 if dream else 1.2, marker='o' if len(steps) == 2 else None,
+    )  # fmt: skip
+    if dream and np.isfinite(curves.low[name]).any():
+      ax.fill_between(
+        steps, curves.low[name], curves.high[name], color=COLORS[name],
+        alpha=0.15, lw=0,
+      )  # fmt: skip
+  ax.set(xlabel='step of the dream', ylabel='distance to the real path [tiles]')
+  ax.set_ylim(0, None)
+  ax.set_xlim(0, steps[-1])
+  ax.xaxis.get_major_locator().set_params(integer=True)
+  ax.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0))
+
+
+def _jumps(ax: Axes, found: Mapping[str, Coherence]) -> None:
+  names = list(BARS)
+  values = [100 * found[x].jumps for x in names]
+  colors = [COLORS[x] for x in names]
+  bars = ax.barh(range(len(names)), values, color=colors, height=0.7)
+  ax.bar_label(bars, fmt='%.0f %%', padding=3, fontsize=8)
+  ax.set_yticks(range(len(names)), [BARS[x] for x in names])
+  ax.invert_yaxis()
+  ax.set_xlim(0, 119)
+  ax.set_xticks(range(0, 101, 25))
+  ax.set_xlabel('steps over more than one tile [%]')
+
+
+def _path(
+  ax: Axes, path: np.ndarray, real: np.ndarray, norm: Normalize
+) -> None:
+  ax.plot(*real.T, color='black', lw=4.5, zorder=4, solid_capstyle='round')
+  ax.plot(*real.T, color='white', lw=2.5, zorder=4, solid_capstyle='round')
+  _marker(ax, real[-1], 'D', 'white', 34)
+  line = LineCollection(
+    [*np.stack([path[:-1], path[1:]], 1)], cmap=TIME, norm=norm, lw=1.6,
+    zorder=5,
+  )  # fmt: skip
+  line.set_array(np.arange(1, len(path)))
+  ax.add_collection(line)
+  steps = np.arange(len(path))
+  ax.scatter(*path.T, c=steps, cmap=TIME, norm=norm, s=12, zorder=6, lw=0)
+  colors = colormaps[TIME](norm(steps[[0, -1]]))
+  _marker(ax, path[0], 'o', colors[0], 60)
+  _marker(ax, path[-1], 's', colors[-1], 60)
+
+
+def _cloud(ax: Axes, proba: np.ndarray) -> None:
+  """Probability of each tile, the more opaque the more probable."""
+  share = (proba / max(float(proba.max()), 1e-30)).T
+  image = colormaps[style.HEAT](share)
+  image[..., 3] = np.sqrt(share) * (share > 0.002)
+  height, width = share.shape
+  ax.imshow(
+    image, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=2
+  )  # fmt: skip
+
+
+def _marker(ax: Axes, at: np.ndarray, form: str, color, size: float) -> None:
+  if form == 'x':
+    ax.scatter(*at, marker='x', color='black', s=size, lw=3.6, zorder=7)
+    ax.scatter(*at, marker='x', color=color, s=size, lw=1.8, zorder=8)
+    return
+  ax.scatter(
+    *at, marker=form, s=size, zorder=7, color=[color], edgecolors='black',
+    linewidths=1.1,
+  )  # fmt: skip
+
+
+def _zoom(ax: Axes, box: tuple[float, float, float, float]) -> None:
+  left, right, top, bottom = box
+  ax.set_xlim(left, right)
+  ax.set_ylim(bottom, top)
+
+
+def _label_edges(axes: np.ndarray) -> None:
+  """Axis labels on the outer panels alone."""
+  for i, row in enumerate(axes):
+    for j, ax in enumerate(row):
+      ax.tick_params(labelsize=7)
+      below = i + 1 < len(axes) and axes[i + 1, j].axison
+      if below:
+        ax.set_xlabel('')
+      if j:
+        ax.set_ylabel('')
+
+
+def _legend(fig: Figure) -> None:
+  handles = [
+    _handle('o', colormaps[TIME](0.0), 'decoded start'),
+    _handle('s', colormaps[TIME](1.0), 'end of the dream'),
+    Line2D([], [], color='white', lw=2.5, label='real path'),
+    _handle('D', 'white', 'end of the real path'),
+  ]
+  outline = Stroke(linewidth=4.5, foreground='black')
+  handles[2].set_path_effects([outline, Normal()])
+  fig.legend(handles=handles, loc='outside lower center', ncols=4)
+
+
+def _handle(form: str, color, label: str) -> Line2D:
+  edge = color if form == 'x' else 'black'
+  return Line2D(
+    [], [], ls='', marker=form, ms=7, label=label, markerfacecolor=color,
+    markeredgecolor=edge,
+  )  # fmt: skip
