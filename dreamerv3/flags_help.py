@@ -11,6 +11,7 @@ import elements
 
 from dreamerv3.checks import show
 from dreamerv3.config import Blocks
+from dreamerv3.rundir import flatten
 
 HEAD = """\
 usage: python dreamerv3/main.py [--script NAME] [--configs PRESET ...] \
@@ -48,17 +49,10 @@ def help_text(text: str, scripts: Mapping[str, str], blocks: Blocks) -> str:
   return '\n'.join(lines)
 
 
-def summary(block: Mapping[str, Any], most: int = 60) -> str:
-  """The first settings of a preset on one line."""
-  flat = [f'{k}={_short(v)}' for k, v in block.items()]
-  line = ', '.join(flat)
+def summary(block: Mapping[str, Any], most: int = 110) -> str:
+  """The settings of a preset on one line, as far as they fit."""
+  line = ', '.join(f'{k}={show(v)}' for k, v in flatten(block).items())
   return line if len(line) <= most else line[: most - 3] + '...'
-
-
-def _short(value: Any) -> str:
-  if isinstance(value, Mapping):
-    return '{' + ', '.join(f'{k}: {_short(v)}' for k, v in value.items()) + '}'
-  return str(value)
 
 
 def read_comments(text: str) -> dict[str, str]:

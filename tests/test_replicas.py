@@ -1,0 +1,63 @@
+"""Two processes train one agent: they save and stop together."""
+
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from embodied.run import checkpoint
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FLAGS = (
+  '--configs debug --task dummy_disc --batch_size 4 --batch_length 5 '
+  '--run.envs 2 --run.train_ratio 4 --agent.imag_length 3 --jax.debug False '
+  '--logger.outputs jsonl --run.usage.nvsmi False --replicas 2 '
+  '--run.log_every -1 --run.report_every 0 --run.save_every 1'
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_saves_and_stops_both(tmp_path):
+  with socket.socket() as probe:
+    probe.bind(('localhost', 0))
+    address = f'localhost:{probe.getsockname()[1]}'
+  command = [
+    sys.executable, str(ROOT / 'dreamerv3/main.py'), *FLAGS.split(),
+    '--jax.coordinator_address', address, '--logdir', str(tmp_path),
+  ]  # fmt: skip
+  logs = [tmp_path.with_suffix(f'.{i}.log') for i in range(2)]
+  processes = []
+  for index, log in enumerate(logs):
+    with log.open('w') as file:
+      processes.append(
+        subprocess.Popen(
+          [*command, '--replica', str(index)], stdout=file, stderr=file
+        )
+      )
+  try:
+    end = time.monotonic() + 600
+    while 'train/loss' not in _text(tmp_path / 'metrics.jsonl'):
+      assert time.monotonic() < end, logs[0].read_text()
+      assert processes[0].poll() is None, logs[0].read_text()
+      time.sleep(0.2)
+    processes[1].send_signal(signal.SIGUSR1)
+    assert [x.wait(300) for x in processes] == [75, 75]
+  finally:
+    for process in processes:
+      process.kill()
+  folders = [checkpoint.find(x) for x in (tmp_path, tmp_path / 'replica_1')]
+  steps = [checkpoint.step_of(x) for x in folders]
+  assert steps[0] == steps[1] > 0
+  one, two = (checkpoint.read(x / 'agent.pkl') for x in folders)
+  assert one['counters'] == two['counters']
+  for name, value in one['params'].items():
+    np.testing.assert_array_equal(value, two['params'][name], name)
+
+
+def _text(path):
+  return path.read_text() if path.exists() else ''
