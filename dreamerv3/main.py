@@ -72,7 +72,7 @@ SCRIPTS = {
     'Records positions and activations of a trained agent.', gives='config',
   ),
   'dream_decode': Script(
-    'dreamerv3.dream_decode:run', ('agent', 'env'),
+    'dreamerv3.dream_decode:run', ('agent',),
     'Decodes positions from imagined trajectories.', gives='config',
   ),
 }  # fmt: skip

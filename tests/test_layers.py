@@ -23,7 +23,7 @@ LIBRARIES = JAX | HEAVY | {
 
 AGENT_FILES = (
     'agent', 'rssm', 'encoder', 'decoder', 'losses', 'report', 'taps',
-    'rollouts',
+    'rollouts', 'dreamer',
 )  # fmt: skip
 SETUP_FILES = (
     'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',

@@ -218,7 +218,7 @@ def coherence(
   lengths = np.sqrt(np.square(moves.astype(float)).sum(-1))
   far = np.abs(moves).sum(-1) > 1
   share = float('nan')
-  if walkable is not None:
+  if walkable is not None and valid[:, 1:].any():
     share = float(walkable[tuple(path[:, 1:][valid[:, 1:]].T)].mean())
   if not len(moves):
     return Coherence(*[float('nan')] * 3, share)
