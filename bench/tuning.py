@@ -12,6 +12,7 @@ Both take turns on the same data in this process; medians of the rounds count.
 """
 
 import argparse
+import contextlib
 import pathlib
 import resource
 import statistics
@@ -23,10 +24,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import scipy.ndimage
+import scipy.optimize
 import scipy.signal
 import scipy.stats
 
-from dreamerv3.analysis import tuning
+from dreamerv3.analysis import border, tuning
 from dreamerv3.analysis.border import find_walls
 from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
@@ -67,9 +69,11 @@ def activity(track: Track, units: int) -> np.ndarray:
   return X
 
 
-def reference(X: np.ndarray, design: Design) -> None:
-  """The metrics by calls of pynapple and scipy."""
+def reference(X: np.ndarray, design: Design, walls: np.ndarray) -> dict:
+  """The metrics by calls of pynapple and scipy; seconds of each part."""
+  clock = [time.perf_counter()]
   maps, _, _ = tuning.reference(X, design)
+  clock.append(time.perf_counter())
   part = design.part
   for fold in np.unique(design.fold):
     test = design.fold[part] == fold
@@ -78,31 +82,61 @@ def reference(X: np.ndarray, design: Design) -> None:
     known = np.isfinite(predicted).all(1)
     residual = X[test][known] - predicted[known]
     residual.var(0), X[test][known].var(0)
-  halves = [
-    curves_of(X[design.half[part] == h], rows(design, design.half[part] == h))
-    for h in (0, 1)
-  ]
+  odd = design.half[part] == 1
+  halves = [curves_of(X[x], rows(design, x)) for x in (~odd, odd)]
+  clock.append(time.perf_counter())
+  curves_of(X, design, facing=True)  # place given facing, facing given place
+  clock.append(time.perf_counter())
   both = np.isfinite(halves[0][0]) & np.isfinite(halves[1][0])
   for unit in range(X.shape[1]):
     np.corrcoef(halves[0][unit][both], halves[1][unit][both])
     autocorrelation(np.nan_to_num(maps[unit]))
     mutual(X[:, unit], design)
+  clock.append(time.perf_counter())
+  for unit in range(X.shape[1]):
+    curve = design.from_map(maps[unit])
+    shapes(curve, design, walls)
+  clock.append(time.perf_counter())
+  names = ('curves, information', 'folds, halves', 'place x facing',
+           'autocorrelation, MI', 'field and wall fits')  # fmt: skip
+  return dict(zip(names, np.diff(clock), strict=True))
+
+
+def shapes(curve: np.ndarray, design: Design, walls: np.ndarray) -> None:
+  """Border contrast, wall profiles, and one fitted field of one unit."""
+  for distance in walls:
+    near, far = curve[distance <= 1].mean(), curve[distance >= 3].mean()
+    (near - far) / (near + far)
+    for profile in border.PROFILES:
+      np.corrcoef(profile(distance), curve)
+  x, y = np.divmod(design.classes, design.grid.height)
+
+  def field(_, a, b, cx, cy, s):
+    return a + b * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * s**2))
+
+  top = curve.argmax()
+  start = (curve.min(), np.ptp(curve), x[top], y[top], 2.0)
+  with contextlib.suppress(RuntimeError):  # no convergence costs time, too
+    scipy.optimize.curve_fit(field, None, curve, start, maxfev=200)
 
 
 def rows(design: Design, mask: np.ndarray) -> Design:
   return Design.build(design.track.rows(mask), design.grid)
 
 
-def curves_of(X: np.ndarray, design: Design) -> np.ndarray:
+def curves_of(X: np.ndarray, design: Design, facing=False) -> np.ndarray:
   import pynapple as nap
 
   t = np.arange(len(X), dtype=np.float64)
   data = nap.TsdFrame(t=t, d=X.astype(np.float64))
-  pos = nap.TsdFrame(t=t, d=design.track.pos.astype(np.float64))
-  limits = [(-0.5, n - 0.5) for n in design.grid.shape]
+  columns, bins = design.track.pos, list(design.grid.shape)
+  if facing:
+    columns = np.column_stack([columns, design.heading])
+    bins = [*bins, 4]
+  features = nap.TsdFrame(t=t, d=columns.astype(np.float64))
   return nap.compute_tuning_curves(
-    data, pos, bins=list(design.grid.shape), range=limits,
-    feature_names=['x', 'y'],
+    data, features, bins=bins, range=[(-0.5, n - 0.5) for n in bins],
+    feature_names=['x', 'y', 'heading'][: len(bins)],
   ).to_numpy()  # fmt: skip
 
 
@@ -141,21 +175,33 @@ def compare(args: argparse.Namespace, track: Track) -> None:
   part = min(args.part, args.units)
   bare = Setup.build(design, walls, n_shuffles=0)
   tested = Setup.build(design, walls, n_shuffles=args.nulls)
-  reference(X[:, :8], design)  # imports and compilation
+  distance = design.from_map(np.stack([x.distance for x in walls]))
+  reference(X[:, :8], design, distance)  # imports and compilation
+  tuning.measure(samples, bare, units=np.arange(8))
   ours, theirs = [], []
   for _ in range(args.rounds):
     ours.append(seconds(tuning.measure, samples, bare))
-    theirs.append(seconds(reference, X[:, :part], design) * args.units / part)
+    parts = reference(X[:, :part], design, distance)
+    theirs.append({k: v * args.units / part for k, v in parts.items()})
+  with bare.workers(args.jobs) as workers:
+    tuning.measure(samples, bare, None, np.arange(8), workers)  # start
+    spread = seconds(tuning.measure, samples, bare, None, None, workers)
   with tested.workers(args.jobs) as workers:
-    tuning.measure(samples, tested, None, np.arange(8), workers)  # start
+    tuning.measure(samples, tested, None, np.arange(8), workers)
     null = seconds(tuning.measure, samples, tested, None, None, workers)
-  a, b = statistics.median(ours), statistics.median(theirs)
+  a = statistics.median(ours)
+  b = statistics.median(sum(x.values()) for x in theirs)
   print(
     f'{args.units} units, {len(track)} timesteps, {AREA[0]}x{AREA[1]} tiles'
   )
-  print(f'reference, per unit ({part} units timed)  {b:8.2f} s')
-  print(f'ours, all metrics, no nulls           {a:8.2f} s   {b / a:.0f} times')
-  print(f'ours, {args.nulls} nulls, {args.jobs} processes        {null:8.2f} s')
+  for name in theirs[0]:
+    middle = statistics.median(x[name] for x in theirs)
+    print(f'reference: {name:24}{middle:9.2f} s')
+  print(f'reference, {part} units timed       {b:9.2f} s')
+  print(f'ours, 1 process                    {a:9.2f} s  {b / a:.0f} times')
+  print(f'ours, {args.jobs} processes                  {spread:9.2f} s'
+        f'  {b / spread:.0f} times')  # fmt: skip
+  print(f'ours, {args.nulls} nulls, {args.jobs} processes       {null:9.2f} s')
 
 
 def layers(args: argparse.Namespace, track: Track) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 KINDS = ('session', 'shift')
+GROUP = 10  # episodes of similar length that are paired with each other
 TAIL = 20  # nulls that a unit's mean and standard deviation need
 
 
@@ -22,21 +23,26 @@ def permutations(
 ) -> Iterator[np.ndarray]:
   """Yields permutations (N,) of the samples' rows that break tuning alone.
 
-  'session': each path meets the activations of another episode, at equal
+  'session': each path meets the activations of a random episode, at equal
   times. Episodes differ in length, but at each time as many paths as
   activations are left, so that they can always be paired: when an episode
   ends, the path it leaves without activations takes over the activations it
   leaves without a path. Thus every sample is used once, occupancy and the
-  number of samples are exactly those of the data, no score changes its bias,
-  and each null breaks an episode at few places. What is left of the longest
-  episode, alone at the end, is rotated in time.
+  number of samples are exactly those of the data and no score changes its
+  bias. Each such end breaks a run of slow activations, which makes nulls a
+  little too tame; so episodes of similar length are paired, which end almost
+  together and leave short rests. The longest one's rest, alone, is rotated.
+
+  Pairings are drawn evenly, so an episode may meet itself now and then. Left
+  out, nulls would be more like each other than like the data, and noise would
+  pass too often: p is exact because the true pairing is one of the pairings.
 
   'shift': each episode's activations are rotated in time, by at least an
   eighth of it. Needs no second episode, but finds too much in signals that
   drift. (Opexebo and pynapple offer it, so it is kept for comparison.)
 
   Few episodes allow few pairings. Each is used once, and fewer than `count`
-  are yielded: p = 1/n_pairings is as small as such data can show.
+  are yielded: p = 1 / E! is as small as E of them can show.
 
   Args:
     episode: (N,) in one block per episode, in order of time.
@@ -133,22 +139,25 @@ def _z(value, total, squares, n):
 
 
 def _sessions(starts, lengths, count, rng):
-  seen: set[bytes] = set()
+  itself = np.arange(len(lengths))
+  seen = {itself.tobytes()}  # the data
   for _ in range(20 * count):
-    if len(seen) == count or len(lengths) < 2:
+    if len(seen) > count or len(lengths) < 2:
       return
-    partner = _derangement(len(lengths), rng)
+    partner = _partners(lengths, rng)
     if partner.tobytes() not in seen:
       seen.add(partner.tobytes())
       yield _session(starts, lengths, partner.copy(), rng)
 
 
-def _derangement(n: int, rng: np.random.Generator) -> np.ndarray:
-  """A permutation of n >= 2 without a fixed point, evenly drawn."""
-  while True:
-    order = rng.permutation(n)
-    if (order != np.arange(n)).all():
-      return order
+def _partners(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+  """Whose activations each path meets: evenly among similar lengths."""
+  n = len(lengths)
+  order = np.lexsort((rng.random(n), lengths))
+  partner = np.empty(n, np.int64)
+  for group in np.split(order, np.arange(GROUP, n - GROUP + 1, GROUP)):
+    partner[group] = rng.permutation(group)
+  return partner
 
 
 def _session(starts, lengths, partner, rng):
@@ -156,23 +165,16 @@ def _session(starts, lengths, partner, rng):
   order = np.argsort(lengths, kind='stable')
   # pairing[k, e]: whose activations path e meets once k episodes have ended.
   pairing = np.empty((len(order), len(order)), np.int64)
-  alive = np.ones(len(order), bool)
   for k, ended in enumerate(order):
     pairing[k] = partner
-    alive[ended] = False
     (orphan,) = np.flatnonzero(partner == ended)
     partner[orphan] = partner[ended]
     partner[ended] = ended
-    left = np.flatnonzero(alive)
-    if partner[orphan] == orphan and len(left) > 1 and alive[orphan]:
-      other = rng.choice(left[left != orphan])
-      partner[[orphan, other]] = partner[[other, orphan]]
-  n = lengths.sum()
   path = np.repeat(np.arange(len(starts)), lengths)
-  t = np.arange(n) - starts[path]
+  t = np.arange(lengths.sum()) - starts[path]
   ended = np.searchsorted(lengths[order], t, 'right')
   rows = starts[pairing[ended, path]] + t
-  alone = np.flatnonzero(rows == np.arange(n))
+  (alone,) = np.nonzero(ended == len(order) - 1)
   if len(alone) > 1:
     rows[alone] = np.roll(alone, rng.integers(1, len(alone)))
   return rows
