@@ -20,6 +20,7 @@ import numpy as np
 import tqdm
 
 from dreamerv3 import inference, make
+from dreamerv3.analysis import dream_decoder
 from dreamerv3.analysis import dreams as stats
 from dreamerv3.analysis.dream_starts import Start, Starts, Watch
 from dreamerv3.analysis.dreams import DreamSet
@@ -63,7 +64,7 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   guide: Any = make.make_env(worlds, 0)
   inference.check_env(config.task, guide, ('image', 'player_pos'))
   grid = Grid(*guide.world_map.shape)
-  stats.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
+  dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
   metadata = describe(config, worlds, guide)
   tell_world(decoder, metadata)
   folder = files.make_folder(
@@ -148,7 +149,7 @@ def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
     )
   walkable = metadata.walkable()
   assert walkable is not None
-  share = stats.familiar(decoder, walkable)
+  share = dream_decoder.familiar(decoder, walkable)
   if share < FAMILIAR:
     print(
       f'Only {share:.0%} of what the decoder was fitted to is walkable here: '
@@ -269,7 +270,9 @@ class Session:
   def finish(self, dreams: DreamSet, kept: Mapping[str, np.ndarray]) -> None:
     """Statistics, files, figures and the printed table."""
     seed, walkable = self.config.seed, self.metadata.walkable()
-    curves = stats.make_curves(dreams, stats.training_path(self.decoder), seed)
+    curves = stats.make_curves(
+      dreams, dream_decoder.training_path(self.decoder), seed
+    )
     found = stats.coherences(dreams, walkable, seed)
     results = self.results(dreams, kept, curves, found)
     path = files.save_pickle(self.folder / 'dream_results.pkl', results)
@@ -298,22 +301,11 @@ class Session:
   ) -> Dict:
     """dream_results.pkl, see docs/data_format.md."""
     settings = self.config.dream_decode
-    policy = dreams.decoded['policy'][:, 1:].astype(np.float64)
-    lengths = np.sqrt(np.square(np.diff(policy, axis=1)).sum(-1))
-    lengths[~dreams.valid[:, 2:]] = np.nan
     N, H = len(dreams), dreams.horizon
     about = self.metadata.to_dict()
     names = ('env_seed', 'world_seed', 'fixed_seed', 'task', 'area', 'seed')
-    none = float('nan')
-    some = np.isfinite(lengths).any()
     return {
       'format': 1,
-      'decoded_pos': policy,
-      'start_pos': dreams.real[:, 0],
-      'obs_pos': dreams.past,
-      'step_dists': lengths,
-      'median_step_dist': float(np.nanmedian(lengths)) if some else none,
-      'mean_step_dist': float(np.nanmean(lengths)) if some else none,
       'dream_deter_shape': (N, H, self.decoder.units),
       'decoder_path': str(pathlib.Path(settings.decoder_model).absolute()),
       'decoder_metadata': self.decoder.to_dict()['metadata'],
@@ -323,12 +315,7 @@ class Session:
       'checkpoint': self.source,
       'world_map': self.metadata.world_map,
       'materials': list(self.metadata.materials),
-      'dream_episode': dreams.episode,
-      'dream_t': dreams.t,
-      'valid': dreams.valid,
-      'real_pos': dreams.real,
-      'replay_pos': dreams.decoded['replay'],
-      'observed_pos': dreams.decoded['observed'],
+      **stats.arrays(dreams),
       'curves': dataclasses.asdict(curves),
       'coherence': {k: dataclasses.asdict(v) for k, v in found.items()},
       'reach': stats.reach(curves),

@@ -19,12 +19,8 @@ import numpy as np
 
 from dreamerv3.analysis import baselines
 from dreamerv3.analysis.decode_result import interval
-from dreamerv3.analysis.linear_decoder import LinearDecoder
-from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
 
-LAYER = 'dyn/deter'
-NAMES = (LAYER, 'deter')
 KINDS = ('replay', 'policy', 'observed')
 
 SHUFFLED = 8000  # shuffled dreams, about; all chance in them averages out
@@ -117,51 +113,11 @@ class Coherence:
   walkable: float
 
 
-def check_decoder(decoder: LinearDecoder, units: int, grid: Grid) -> None:
-  """UserError unless the decoder reads the recurrent state of this agent."""
-  if decoder.layer not in NAMES:
-    raise UserError(
-      f'The decoder reads {decoder.layer}; expected one of {LAYER}, the '
-      'recurrent state that is dreamed: decode_position.py --repr deter '
-      '--save_model.'
-    )
-  if decoder.units != units:
-    raise UserError(
-      f'The decoder reads {decoder.units} units of {decoder.layer}; expected '
-      f'{units}, as this agent has: fit it to a recording of this agent.'
-    )
-  if decoder.grid != grid:
-    raise UserError(
-      f'The decoder is for a world of {_size(decoder.grid)} tiles; expected '
-      f'{_size(grid)}: fit it to a recording in this world.'
-    )
-
-
-def training_path(decoder: LinearDecoder) -> np.ndarray:
-  """Positions (M, 2) that the decoder was fitted to, for chance levels.
-
-  Older decoders do not say how often; then each of their tiles counts once.
-  """
-  visits = decoder.held_out.get('visits')
-  if visits is None:
-    return decoder.grid.to_pos(decoder.classes)
-  times = np.asarray(visits).reshape(-1).astype(np.int64)
-  return decoder.grid.to_pos(np.repeat(np.arange(decoder.grid.size), times))
-
-
-def familiar(decoder: LinearDecoder, walkable: np.ndarray) -> float:
-  """Share of the decoder's training time on tiles that are walkable here.
-
-  Far below 1 when it was fitted in another world.
-  """
-  return float(walkable[tuple(training_path(decoder).T)].mean())
-
-
 def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
   """All errors against the horizon.
 
   Args:
-    past: training positions (M, 2), see training_path.
+    past: training positions (M, 2), see dream_decoder.training_path.
     seed: of the shuffle and the bootstrap.
   """
   real, valid = dreams.real, dreams.valid
@@ -221,7 +177,8 @@ def coherence(
   if walkable is not None and valid[:, 1:].any():
     share = float(walkable[tuple(path[:, 1:][valid[:, 1:]].T)].mean())
   if not len(moves):
-    return Coherence(*[float('nan')] * 3, share)
+    none = float('nan')
+    return Coherence(none, none, none, share)
   return Coherence(
     float(np.median(lengths)), float(lengths.mean()), float(far.mean()), share
   )
@@ -319,6 +276,28 @@ def rows_of(curves: Curves) -> list[dict[str, Any]]:
   ]
 
 
+def arrays(dreams: DreamSet) -> dict[str, Any]:
+  """What is saved of the dreams, by key, see docs/data_format.md."""
+  policy = dreams.decoded['policy'][:, 1:].astype(np.float64)
+  lengths = np.sqrt(np.square(np.diff(policy, axis=1)).sum(-1))
+  lengths[~dreams.valid[:, 2:]] = np.nan
+  known = lengths[np.isfinite(lengths)]
+  return {
+    'decoded_pos': policy,
+    'start_pos': dreams.real[:, 0],
+    'obs_pos': dreams.past,
+    'step_dists': lengths,
+    'median_step_dist': float(np.median(known)) if len(known) else np.nan,
+    'mean_step_dist': float(known.mean()) if len(known) else np.nan,
+    'dream_episode': dreams.episode,
+    'dream_t': dreams.t,
+    'valid': dreams.valid,
+    'real_pos': dreams.real,
+    'replay_pos': dreams.decoded['replay'],
+    'observed_pos': dreams.decoded['observed'],
+  }
+
+
 def _mean(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
   """Mean over dreams at each step; NaN where no episode goes on."""
   count = valid.sum(0)
@@ -340,7 +319,3 @@ def _band(
     found = interval(errors[here, step], episode[here], N_BOOT, seed)
     ends[:, step] = found
   return ends[0], ends[1]
-
-
-def _size(grid: Grid) -> str:
-  return f'{grid.width} x {grid.height}'

@@ -172,7 +172,7 @@ def _curves(ax: Axes, curves: Curves) -> None:
   ax.set(xlabel='step of the dream', ylabel='distance to the real path [tiles]')
   ax.set_ylim(0, None)
   ax.set_xlim(0, steps[-1])
-  ax.xaxis.get_major_locator().set_params(integer=True)
+  ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
   ax.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0))
 
 
@@ -202,7 +202,9 @@ def _path(
   line.set_array(np.arange(1, len(path)))
   ax.add_collection(line)
   steps = np.arange(len(path))
-  ax.scatter(*path.T, c=steps, cmap=TIME, norm=norm, s=12, zorder=6, lw=0)
+  ax.scatter(
+    path[:, 0], path[:, 1], c=steps, cmap=TIME, norm=norm, s=12, zorder=6, lw=0
+  )
   colors = colormaps[TIME](norm(steps[[0, -1]]))
   _marker(ax, path[0], 'o', colors[0], 60)
   _marker(ax, path[-1], 's', colors[-1], 60)
@@ -220,12 +222,13 @@ def _cloud(ax: Axes, proba: np.ndarray) -> None:
 
 
 def _marker(ax: Axes, at: np.ndarray, form: str, color, size: float) -> None:
+  x, y = at
   if form == 'x':
-    ax.scatter(*at, marker='x', color='black', s=size, lw=3.6, zorder=7)
-    ax.scatter(*at, marker='x', color=color, s=size, lw=1.8, zorder=8)
+    ax.scatter(x, y, marker='x', color='black', s=size, lw=3.6, zorder=7)
+    ax.scatter(x, y, marker='x', color=color, s=size, lw=1.8, zorder=8)
     return
   ax.scatter(
-    *at, marker=form, s=size, zorder=7, color=[color], edgecolors='black',
+    x, y, marker=form, s=size, zorder=7, color=[color], edgecolors='black',
     linewidths=1.1,
   )  # fmt: skip
 

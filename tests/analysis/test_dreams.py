@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dreamerv3.analysis import dream_decoder
 from dreamerv3.analysis import dreams as stats
 from dreamerv3.analysis.dreams import DreamSet
 from dreamerv3.analysis.linear_decoder import LinearDecoder
@@ -218,27 +219,31 @@ def test_steps_of_short_and_long_horizons():
 
 
 def test_a_decoder_that_does_not_fit_is_refused_with_what_was_expected():
-  stats.check_decoder(decoder(), 3, GRID)
-  stats.check_decoder(decoder('deter'), 3, GRID)
+  dream_decoder.check_decoder(decoder(), 3, GRID)
+  dream_decoder.check_decoder(decoder('deter'), 3, GRID)
   with pytest.raises(UserError, match=r'reads dyn/stoch; expected .*dyn/deter'):
-    stats.check_decoder(decoder('dyn/stoch'), 3, GRID)
+    dream_decoder.check_decoder(decoder('dyn/stoch'), 3, GRID)
   with pytest.raises(UserError, match=r'reads 3 units .*; expected 8'):
-    stats.check_decoder(decoder(), 8, GRID)
+    dream_decoder.check_decoder(decoder(), 8, GRID)
   with pytest.raises(UserError, match=r'12 x 10 tiles; expected 32 x 32'):
-    stats.check_decoder(decoder(), 3, Grid(32, 32))
+    dream_decoder.check_decoder(decoder(), 3, Grid(32, 32))
 
 
 def test_training_path_and_its_share_of_walkable_tiles():
   visits = np.zeros(GRID.shape, np.int32)
   visits[1, 1], visits[11, 9] = 3, 1
   there = decoder(visits=visits)
-  path = stats.training_path(there)
+  path = dream_decoder.training_path(there)
   assert path.tolist() == [[1, 1]] * 3 + [[11, 9]]
   walkable = np.ones(GRID.shape, bool)
   walkable[11, 9] = False
-  assert stats.familiar(there, walkable) == pytest.approx(0.75)
+  assert dream_decoder.familiar(there, walkable) == pytest.approx(0.75)
   # An older decoder has its tiles alone.
-  assert stats.training_path(decoder()).tolist() == [[0, 0], [1, 1], [11, 9]]
+  assert dream_decoder.training_path(decoder()).tolist() == [
+    [0, 0],
+    [1, 1],
+    [11, 9],
+  ]
 
 
 def test_dream_sets_that_make_no_sense_are_refused():
