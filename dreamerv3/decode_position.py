@@ -20,7 +20,8 @@ from typing import Any
 
 import tqdm
 
-from dreamerv3.analysis import decode, decode_store, splits
+from dreamerv3.analysis import decode, decode_store
+from dreamerv3.analysis.decode_plan import REPRS, Plan, Protocol, make_plan
 from dreamerv3.analysis.decode_result import DecodeResult, summary, table
 from dreamerv3.analysis.decode_store import Checkpoint
 from dreamerv3.analysis.linear_decoder import LinearDecoder
@@ -31,8 +32,6 @@ from dreamerv3.data.reader import Trajectories
 from dreamerv3.data.settings import flag
 from dreamerv3.run_info import log_run_info
 
-FOLDS = {'standard': 10, 'layers': 5}
-REPRS = {'deter': 'dyn/deter', 'stoch': 'dyn/stoch'}
 LEAK = (
   'Warning: --cv timesteps tests on neighbours of the frames it trained on. '
   'They leak: activations without any position decode well this way.'
@@ -112,20 +111,6 @@ class Settings:
   seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """What to decode, and how it is split."""
-
-  data: Trajectories
-  chosen: list[str]
-  copies: dict[str, str]  # {layer: another one that holds the same numbers}
-  folds: list[decode.Fold]
-
-  @property
-  def names(self) -> list[str]:
-    return layers.order([*self.chosen, *self.copies])
-
-
 def main(argv: Sequence[str] | None = None) -> None:
   args = settings.parse(Settings, argv)
   _check(args)
@@ -188,70 +173,9 @@ def _open(path: str, args: Settings) -> Trajectories:
 
 
 def _plan(data: Trajectories, args: Settings) -> Plan:
-  count = len(data)
-  if args.test_data:
-    data = _join(data, _open(args.test_data, args))
-  chosen, copies = _choose(data, args)
-  track = data.track()
-  if args.test_data:
-    train = track.episode < count
-    parts = [splits.given(train, track.episode)]
-  else:
-    parts = _split(track.episode, args)
-  if args.mode == 'layers':
-    parts = [splits.thin(x, args.max_samples, args.seed) for x in parts]
-  folds = decode.make_folds(track, data.grid, parts, args.seed)
-  return Plan(data, chosen, copies, folds)
-
-
-def _split(episode: Any, args: Settings) -> list[splits.Split]:
-  leaks = args.cv == 'timesteps'
-  if args.holdout_frac:
-    make = splits.leaking_holdout if leaks else splits.holdout
-    return make(episode, args.holdout_frac, args.seed)
-  cut = splits.leaking_folds if leaks else splits.folds
-  return cut(episode, args.n_cv_folds or FOLDS[args.mode], args.seed)
-
-
-def _join(train: Trajectories, test: Trajectories) -> Trajectories:
-  """Both recordings as one, the test episodes last."""
-  if train.grid != test.grid:
-    raise UserError(
-      f'--test_data was recorded in a world of {test.grid.shape} tiles and '
-      f'--data in {train.grid.shape}; a decoder knows one world.'
-    )
-  episodes = train.episodes + test.episodes
-  joined = dataclasses.replace(train, episodes=episodes)
-  lost = sorted(train.layers().keys() - joined.layers().keys())
-  if lost:
-    print(f'Not in --test_data, left out: {", ".join(lost)}')
-  return joined
-
-
-def _choose(
-  data: Trajectories, args: Settings
-) -> tuple[list[str], dict[str, str]]:
-  sizes = data.layers()
-  if args.mode == 'layers':
-    if not sizes:
-      raise UserError(f'{data.path} has no recorded layers.')
-    picked = layers.select(args.layers, sizes)
-    return decode.unique_layers(data, picked)
-  if args.repr in REPRS:
-    need = [args.repr]
-  else:
-    need = list(REPRS)
-  missing = [x for x in need if REPRS[x] not in sizes]
-  if missing and (args.repr != 'all' or len(missing) == 2):
-    raise UserError(
-      f'No layer {REPRS[missing[0]]}, which --repr {args.repr} reads; there '
-      f'are: {", ".join(sizes)}.'
-    )
-  found = [x for x in need if x not in missing]
-  if args.repr == 'combined':
-    return ['combined'], {}
-  both = ['combined'] if len(found) == 2 else []
-  return found + both, {}
+  test = _open(args.test_data, args) if args.test_data else None
+  names = [x.name for x in dataclasses.fields(Protocol)]
+  return make_plan(data, test, Protocol(**{x: getattr(args, x) for x in names}))
 
 
 def _decode(

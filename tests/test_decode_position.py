@@ -186,7 +186,7 @@ def test_resume_after_a_kill_continues_and_refuses_other_flags(
   assert 'n_iters is 4001 and was 4000' in line
   line = run(*flags, '--resume', checkpoint, '--seed', 5, fails=True)
   assert 'seed is 5 and was 0' in line
-  assert 'test is' in line
+  assert 'split is' in line
 
   out = run(*flags, '--resume', save)
   for name in done:

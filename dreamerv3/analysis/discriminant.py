@@ -108,6 +108,13 @@ class Moments:
   second: torch.Tensor  # (k, k)
   shift: torch.Tensor  # (k,)
 
+  def mean_square(self) -> torch.Tensor:
+    """E x x' (k, k) of the features themselves, shift added back."""
+    rows = self.count.sum()
+    cross = torch.outer(self.first.sum(0) / rows, self.shift)
+    outer = torch.outer(self.shift, self.shift)
+    return self.second / rows + cross + cross.T + outer
+
 
 @dataclasses.dataclass(frozen=True)
 class Solution:

@@ -302,31 +302,29 @@ def _descend(
 ) -> Iterator[Solution]:
   """Stochastic gradient descent on the cross-entropy; yields every 50 steps.
 
-  Works on features whitened by the noise covariance, where all directions
-  have comparable curvature.
+  Steps are multiplied by the inverse noise covariance, which is plain descent
+  on whitened features, where all directions have comparable curvature.
   """
   if not iterations:
     return
-  factor = start.whitener.to(data.Z)
   use = np.ones(len(data.Z), bool) if left_out is None else _others(data)
   rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
-  whole = data.Z[rows] + data.shift.to(data.Z)
-  white = torch.linalg.solve_triangular(factor, whole.T, upper=False).T
-  white = white.contiguous()
-  labels = data.labels[rows]
-  step = STEP / float(white.square().sum(1).mean())
-  B = factor.T @ start.weights.to(data.Z)
-  hidden = torch.zeros(B.shape[1], device=B.device)
+  precision = torch.cholesky_inverse(start.whitener)
+  moments = data.moments(left_out)
+  step = STEP / float((precision * moments.mean_square()).sum())
+  precision, shift = precision.to(data.Z), data.shift.to(data.Z)
+  W = start.weights.to(data.Z)
+  hidden = torch.zeros(W.shape[1], device=W.device)
   hidden[~start.present] = -torch.inf
   for iteration in range(1, iterations + 1):
-    index = torch.randint(len(rows), (BATCH,), generator=rng).to(rows.device)
-    z = white[index]
-    wrong = torch.softmax(z @ B + hidden, 1)
-    wrong[torch.arange(BATCH, device=z.device), labels[index]] -= 1
-    B.addmm_(z.T, wrong, alpha=-step)
+    index = torch.randint(len(rows), (BATCH,), generator=rng)
+    part = rows[index.to(rows.device)]
+    z = data.Z[part] + shift
+    wrong = torch.softmax(z @ W + hidden, 1)
+    wrong[torch.arange(BATCH, device=z.device), data.labels[part]] -= 1
+    W.addmm_((z @ precision).T, wrong, alpha=-step)
     if iteration % CHECK_EVERY == 0 or iteration == iterations:
-      weights = torch.linalg.solve_triangular(factor.T, B, upper=True)
-      yield dataclasses.replace(start, weights=weights.double())
+      yield dataclasses.replace(start, weights=W.double())
 
 
 def _others(data: _Data) -> np.ndarray:
