@@ -11,6 +11,8 @@ import argparse
 import collections
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -135,7 +137,7 @@ class Golden:
   def prevact(self) -> Arrays:
     return {'action': self.inputs['prevaction']}
 
-  def run(self, fun: object, *args: object) -> object:
+  def run(self, fun: Callable, *args: object) -> Any:
     pure = nj.pure(fun)
     step = jax.jit(lambda state, *xs: pure(state, *xs, modify=False)[1])
     return step(self.state, *args)
@@ -167,12 +169,15 @@ class Golden:
       _, feat = model.dyn.observe(start, tokens, prevact, first, None)
       prior = model.dyn.prior(feat['deter'])
       x = model.tensor(feat)
-      rew, con, val = model.rew(x), model.con(x), model.val(x)
-      pol = model.pol(x)['action']
+      rew: Any = model.rew(x)
+      con: Any = model.con(x)
+      val: Any = model.val(x)
+      pol: Any = model.pol(x)['action']
+      post: Any = model.dyn.dist(feat['logit'])
       return {
         'tokens': tokens, 'deter': feat['deter'], 'stoch': feat['stoch'],
         'post_logit': feat['logit'], 'prior_logit': prior,
-        'post_logit_unimix': model.dyn.dist(feat['logit']).output.logits,
+        'post_logit_unimix': post.output.logits,
         'image_mean': model.dec(feat)['image'].pred(),
         'reward_logits': rew.logits, 'reward_mean': rew.pred(),
         'cont_logit': con.logit, 'cont_prob': con.prob(),
@@ -239,7 +244,8 @@ class Golden:
     for key in state:
       if key.startswith('opt/state/') and key.endswith('/count'):
         state[key] = count
-    step = jax.jit(lambda s, *xs: self.model.update(s, *xs, None))
+    update: Any = self.model.update
+    step = jax.jit(lambda s, *xs: update(s, *xs, None))
     steps = {int(k.split('/')[0]) for k in group(self.data, 'train/')
              if k[0].isdigit()}  # fmt: skip
     for i in sorted(steps):
@@ -267,7 +273,7 @@ class Golden:
 
   def units(self) -> None:
     """The lambda return, the two-hot output and the optimizer alone."""
-    lam = group(self.data, 'unit/lam/')
+    lam = {k: jnp.asarray(v) for k, v in group(self.data, 'unit/lam/').items()}
     ret = losses.lambda_return(
       lam['last'], lam['term'], lam['rew'], lam['boot'], 1 - 1 / 333, 0.95
     )
@@ -282,11 +288,12 @@ class Golden:
 
   def optimizer(self) -> None:
     opt = Optimizer(lr=1e-2, warmup=2)
-    params = group(self.data, 'unit/opt/param/')
-    state = opt.init(params)
+    params: dict[str, Any] = group(self.data, 'unit/opt/param/')
+    state: dict[str, Any] = opt.init(params)
     step = 0
     while grads := group(self.data, f'unit/opt/grad{step}/'):
-      new, state, _ = opt.update(params, grads, state)
+      moved = {k: jnp.asarray(v) for k, v in grads.items()}
+      new, state, _ = opt.update(params, moved, state)
       for key in params:
         change = np.asarray(new[key]) - params[key]
         # The change of a float32 sum is known to half a unit of the sum.

@@ -77,9 +77,13 @@ class Model:
         raise ValueError(
           f'agent.{part}.typ {config[part].typ!r}: expected {typ!r}'
         )
-    self.enc = Encoder(self.spaces, **config.enc.simple, name='enc')
-    self.dyn = RSSM(act_space, **config.dyn.rssm, name='dyn')
-    self.dec = Decoder(self.spaces, **config.dec.simple, name='dec')
+    # ninjax's metaclass takes the name, which mypy cannot see.
+    enc: Any = Encoder
+    dyn: Any = RSSM
+    dec: Any = Decoder
+    self.enc = enc(self.spaces, **config.enc.simple, name='enc')
+    self.dyn = dyn(act_space, **config.dyn.rssm, name='dyn')
+    self.dec = dec(self.spaces, **config.dec.simple, name='dec')
     self.rew = _head(config.rewhead, 'rew')
     self.con = _head(config.conhead, 'con')
     self.val = _head(config.value, 'val')
@@ -516,7 +520,7 @@ class Model:
 _FLAGS = ('reward', 'is_first', 'is_last', 'is_terminal')
 
 
-def _head(config: elements.Config, name: str) -> Head:
+def _head(config: elements.Config, name: str) -> Any:
   options = {k: v for k, v in config.items() if k != 'output'}
   return Head(config.output, **options, name=name)
 

@@ -73,8 +73,10 @@ class Decoder(nj.Module):
     x = jnp.concatenate([stoch, deter], -1)
     x = self.sub('mlp', MLP, self.layers, self.units, **kw)(x)
     x = x.reshape((*lead, -1))
-    kw = dict(outscale=self.outscale, winit=self.winit)
-    return self.sub('vec', DictLayer, self.vectors, self.impls, **kw)(x)
+    return self.sub(
+      'vec', DictLayer, self.vectors, self.impls,
+      outscale=self.outscale, winit=self.winit,
+    )(x)  # fmt: skip
 
   def _image(self, deter: jax.Array, stoch: jax.Array) -> jax.Array:
     """(N, D), (N, S) to images (N, H, W, C) in [0, 1]."""

@@ -34,7 +34,7 @@ def backward(gain: jax.Array, start: jax.Array, add: jax.Array) -> jax.Array:
     ret = now[1] + now[0] * later
     return ret, ret
 
-  _, ret = jax.lax.scan(step, start, (gain.T, add.T), reverse=True)
+  ret: jax.Array = jax.lax.scan(step, start, (gain.T, add.T), reverse=True)[1]
   return ret.T
 
 

@@ -76,11 +76,11 @@ class RSSM(nj.Module):
       Carry after the last step, and feat: deter (B, T, D), stoch and logit
       (B, T, stoch, classes), logit of the posterior before unimix.
     """
-    action = self.embed(action, tokens.dtype, reset)
+    embedded = self.embed(action, tokens.dtype, reset)
     seen = self._seen(tokens)
     length = tokens.shape[1]
     keys = None if key is None else internal.split(key, length)
-    xs = jax.tree.map(lambda x: x.swapaxes(0, 1), (action, seen, ~reset))
+    xs = jax.tree.map(lambda x: x.swapaxes(0, 1), (embedded, seen, ~reset))
     carry, feat = internal.scan(self._step, carry, (*xs, keys))
     feat = jax.tree.map(lambda x: x.swapaxes(0, 1), feat)
     return carry, feat
@@ -94,8 +94,8 @@ class RSSM(nj.Module):
     key: jax.Array | None,
   ) -> tuple[Dict, Dict]:
     """`observe` for one step: tokens (B, N), reset (B,), key also (B,)."""
-    action = self.embed(action, tokens.dtype, reset)
-    step = (action, self._seen(tokens), ~reset, key)
+    embedded = self.embed(action, tokens.dtype, reset)
+    step = (embedded, self._seen(tokens), ~reset, key)
     carry, feat = self._step(carry, step)
     internal.tap(f'{self.path}/deter', feat['deter'])
     internal.tap(f'{self.path}/stoch', feat['stoch'])

@@ -171,7 +171,7 @@ def observe(
   found['dyn/post_logit'] = _mixed(model, found['dyn/post_logit'])
   found['val/value'] = value.pred()
   found['rew/pred'] = reward.pred()
-  found['con/pred'] = live.prob()  # type: ignore[attr-defined]
+  found['con/pred'] = live.prob()
   for key_, output in policy.items():
     prefix = 'pol' if len(policy) == 1 else f'pol/{key_}'
     found.update(_policy(prefix, output))

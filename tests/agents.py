@@ -10,6 +10,7 @@ from typing import Any
 
 import elements
 import numpy as np
+from elements import Space
 
 from dreamerv3 import config as configs
 from dreamerv3.agent import Agent, Model
@@ -18,7 +19,6 @@ BESIDE = (
   'logdir', 'seed', 'jax', 'batch_size', 'batch_length', 'replay_context',
   'report_length', 'replica', 'replicas',
 )  # fmt: skip
-Space = elements.Space
 
 
 def make_config(

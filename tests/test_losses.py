@@ -54,7 +54,7 @@ def test_actor_loss_pushes_towards_good_actions():
   act = {'a': jnp.zeros(1, jnp.int32)}
 
   def loss(logits: jax.Array, adv: float) -> jax.Array:
-    policy = {'a': outs.Categorical(logits)}
+    policy: dict[str, outs.Output] = {'a': outs.Categorical(logits)}
     return losses.actor_loss(policy, act, jnp.full(1, adv), 0.0)[0].sum()
 
   logits = jnp.zeros((1, 3))
@@ -68,8 +68,8 @@ def test_kl_is_free_below_the_threshold_and_balanced():
 
   def loss(post: jax.Array, prior: jax.Array, free: float, key: str):
     sg = jax.lax.stop_gradient
-    args = map(dist, (post, prior, sg(post), sg(prior)))
-    return losses.kl_losses(*args, free)[key].sum()
+    a, b, c, d = map(dist, (post, prior, sg(post), sg(prior)))
+    return losses.kl_losses(a, b, c, d, free)[key].sum()
 
   post = jnp.array([[[3.0, 0.0]]])
   prior = jnp.zeros((1, 1, 2))

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_fans_count_leading_axes(shape, want):
 
 
 def test_a_new_layer_changes_no_other_draw():
-  one = {'a/kernel': (init.Recipe('normal_in'), (4, 4))}
+  one: dict[str, Any] = {'a/kernel': (init.Recipe('normal_in'), (4, 4))}
   two = {**one, 'b/kernel': (init.Recipe('normal_in'), (4, 4))}
   a, b = init.draw(one, 3), init.draw(two, 3)
   np.testing.assert_array_equal(a['a/kernel'], b['a/kernel'])

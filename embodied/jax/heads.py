@@ -143,6 +143,8 @@ class DictHead(Head):
     super().__init__('', layers, units, **options)
     self.spaces, self.impls = spaces, impls
 
-  def __call__(self, x: jax.Array) -> dict[str, outs.Output]:
+  def __call__(  # type: ignore[override]
+    self, x: jax.Array
+  ) -> dict[str, outs.Output]:
     make = self.sub('head', DictLayer, self.spaces, self.impls, **self.options)
     return make(self.hidden(x))

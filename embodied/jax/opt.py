@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,7 +110,8 @@ class Optimizer:
     lr = self.rate(state[self._count])
     fix2 = 1 - self.beta2 ** new[f'{_RMS}/0'].astype(jnp.float32)
     fix1 = 1 - self.beta1 ** new[f'{_MOM}/0'].astype(jnp.float32)
-    after, power = {}, {'grad': 0.0, 'update': 0.0, 'param': 0.0}
+    after: Params = {}
+    power: dict[str, Any] = {'grad': 0.0, 'update': 0.0, 'param': 0.0}
     for name, value in params.items():
       grad = grads[name].astype(jnp.float32)
       grad2 = jnp.square(grad).sum()

@@ -1,6 +1,7 @@
 """Layers, outputs, normaliser and optimizer of embodied.jax."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +71,8 @@ def test_max_pool_shares_the_gradient_between_equals(rng):
 
 
 def test_block_linear_is_a_block_diagonal_matrix(rng):
-  layer = linear.BlockLinear(8, 4, name='block')
+  block: Any = linear.BlockLinear
+  layer = block(8, 4, name='block')
   x, shared = array(rng, 3, 12), array(rng, 3, 5)
   kernel = array(rng, 4, 8, 2)
   state = {'block/kernel': kernel, 'block/bias': array(rng, 8)}
@@ -85,7 +87,8 @@ def test_block_linear_is_a_block_diagonal_matrix(rng):
 
 
 def test_recorded_recipes_are_those_of_the_layers():
-  layer = linear.Linear((2, 3), outscale=0.5, name='layer')
+  dense: Any = linear.Linear
+  layer = dense((2, 3), outscale=0.5, name='layer')
   recipes = init.record(lambda: layer(jnp.zeros((1, 4))))
   assert recipes == {
     'layer/kernel': (init.Recipe('trunc_normal_in', 0.5), (4, 6)),
@@ -196,7 +199,8 @@ def test_missing_actions_are_zeros():
 def test_normaliser_converges_to_its_statistics(rng, impl):
   stats = Normalizer('n', impl, rate=0.2, debias=True)
   x = 3 + 2 * array(rng, 4000)
-  state = stats.update(stats.init(), x)
+  begin: dict[str, Any] = stats.init()
+  state = stats.update(begin, x)
   offset, scale = stats.stats(state)
   want = {
     'perc': (np.percentile(x, 5), np.subtract(*np.percentile(x, [95, 5]))),

@@ -1,6 +1,11 @@
 import numpy as np
 import pytest
-from matplotlib.backend_bases import KeyEvent, MouseEvent, PickEvent
+from matplotlib.backend_bases import (
+  KeyEvent,
+  MouseButton,
+  MouseEvent,
+  PickEvent,
+)
 
 from dreamerv3.plots import interactive
 from tests.plots import tuning_results
@@ -21,7 +26,7 @@ def pick(viewer, unit):
   points = viewer._scatter.collections[0]
   x, y = viewer._scatter.transData.transform(points.get_offsets()[unit])
   canvas = viewer.figure.canvas
-  mouse = MouseEvent('button_press_event', canvas, x, y, 1)
+  mouse = MouseEvent('button_press_event', canvas, x, y, MouseButton.LEFT)
   _, hit = points.contains(mouse)
   event = PickEvent('pick_event', canvas, mouse, points, ind=hit['ind'])
   canvas.callbacks.process('pick_event', event)
@@ -52,6 +57,7 @@ def test_a_click_shows_the_unit(shown):
 def test_keys_go_through_units_and_layers(shown):
   viewer = interactive.Viewer(shown)
   first, unit = viewer.layer, viewer.unit
+  assert unit is not None
   key(viewer, 'right')
   assert viewer.unit == (unit + 1) % len(shown.tables[first])
   key(viewer, 'left')

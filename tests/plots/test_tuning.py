@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_bars_show_the_fractions(shown):
 
 def test_scatter_shows_every_unit_in_the_colour_of_its_class(shown):
   figure = plots.si_ev_scatter(shown, 'dyn/deter')
-  points = figure.axes[0].collections[0]
+  points: Any = figure.axes[0].collections[0]
   table = shown.tables['dyn/deter']
   np.testing.assert_allclose(points.get_offsets()[:, 0], table.metrics['SI'])
   assert len(np.unique(points.get_facecolors(), axis=0)) == len(
@@ -50,7 +51,7 @@ def test_examples_show_up_to_twenty_of_each_class_with_their_scores(shown):
   unit = int(first.split()[0][1:])
   assert f'EV {table.metrics["EVs"][unit]:.2f}' in first
   assert f'SI {table.metrics["SI"][unit]:.2f}' in first
-  image = maps[0].images[0].get_array()
+  image: Any = maps[0].images[0].get_array()
   np.testing.assert_allclose(
     np.ma.filled(image, np.nan), table.curves[unit].T, rtol=1e-6
   )
