@@ -56,10 +56,26 @@ class Dreamer:
       step h follows h actions.
     """
     n = len(seeds)
-    rows = np.arange(self.width) % n
-    given = jax.tree.map(lambda x: x[rows], (dict(start), dict(actions), seeds))
+    given = self._full(start, actions, seeds)
     found = jax.device_get(self._call(params, *given))
     return jax.tree.map(lambda x: x[:n], found)
+
+  def compiled(
+    self,
+    params: Mapping[str, Any],
+    start: Mapping[str, np.ndarray],
+    actions: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+  ) -> Any:
+    """The compiled program of a call, which knows what memory it takes."""
+    given = self._full(start, actions, seeds)
+    return self._call.lower(params, *given).compile()
+
+  def _full(self, start: Any, actions: Any, seeds: np.ndarray) -> tuple:
+    """`width` rows: the given ones, over and over."""
+    rows = np.arange(self.width) % len(seeds)
+    given = dict(start), dict(actions), seeds
+    return jax.tree.map(lambda x: x[rows], given)
 
   def _step(self, params: Dict, start: Dict, actions: Dict, seeds: Any) -> Dict:
     keys = internal.split(internal.keys_from_seeds(seeds), 2)
