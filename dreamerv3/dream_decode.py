@@ -233,7 +233,8 @@ def imagine(
     words = np.stack([x.generate_state(2) for x in seeds])
     found = dreamer(params, start, actions, words)
     parts.append(keep(decoder, found, settings.save_activations, first))
-  kept = {k: np.concatenate([x[k] for x in parts if k in x]) for k in parts[0]}
+  # Each part is let go as it is joined, so that little is there twice.
+  kept = {k: np.concatenate([x.pop(k) for x in parts]) for k in list(parts[0])}
   decoded = {k: kept.pop(k) for k in ('policy', 'replay')}
   return starts.dreams(drawn, decoded), kept
 

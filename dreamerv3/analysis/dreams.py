@@ -25,6 +25,7 @@ KINDS = ('replay', 'policy', 'observed')
 
 SHUFFLED = 8000  # shuffled dreams, about; all chance in them averages out
 N_BOOT = 1000
+CLEAR = 0.9  # of chance; a floor below it says that the decoder works
 STEPS = (1, 5, 10, 15)  # of the printed table, and the last one
 
 
@@ -210,9 +211,9 @@ def verdict(curves: Curves) -> str:
   """One sentence: do dreams stay coherent?"""
   floor = curves.mean['observed'][curves.count > 0].mean()
   chance = curves.chance[curves.count > 0].mean()
-  if floor >= chance:
+  if not floor < CLEAR * chance:
     return (
-      f'The decoder itself is no better than chance here ({floor:.1f} and '
+      f'The decoder itself is hardly better than chance here ({floor:.1f} and '
       f'{chance:.1f} tiles): dreams cannot be judged.'
     )
   steps, horizon = reach(curves), len(curves.count) - 1

@@ -190,6 +190,8 @@ def curves_of(replay, observed, chance):
     ([1, 1, 5, 1], [1] * 4, 1, 'up to step 1 of 3'),
     ([1, 5, 1, 1], [1] * 4, 0, 'no better than chance from the first step'),
     ([1, 1, 1, 1], [4] * 4, 3, 'cannot be judged'),
+    ([1, 1, 1, 1], [3.7] * 4, 3, 'cannot be judged'),
+    ([1, 1, 1, 1], [3.5] * 4, 3, 'on all 3 steps'),
   ],
 )
 def test_verdict(replay, observed, reach, text):
