@@ -4,7 +4,7 @@ The reference is the softmax of the older protocol: one output per tile of the
 world, AdamW (learning rate 1e-3, weight decay 0.3), 5000 iterations, each on
 75 % of the training rows drawn with replacement.
 
-  python bench/decode.py quality      # held-out error, 5 splits per problem
+  python bench/decode.py quality      # held-out error, 5 folds per problem
   python bench/decode.py standard     # 512 units, 15,900 timesteps, 10 folds
   python bench/decode.py layers       # all layers of size1m, 10,000 timesteps
   python bench/decode.py quality --data trajectories --area 64 64
@@ -25,7 +25,8 @@ import time
 import numpy as np
 import torch
 
-from dreamerv3.analysis import baselines, decode, splits
+from bench import decode_codes
+from dreamerv3.analysis import decode, splits
 from dreamerv3.analysis.linear_decoder_fit import FitOptions
 from dreamerv3.data.grid import Grid, manhattan
 from dreamerv3.data.reader import Trajectories
@@ -62,31 +63,6 @@ def reference(
   return model.weight.detach().T.cpu().numpy(), time.perf_counter() - start
 
 
-def place_code(units: int, seed: int, area: tuple[int, int], noise: float):
-  """Smooth place-dependent activations with slowly varying noise."""
-
-  def code(pos, facing, rng):
-    fixed = np.random.default_rng(seed)
-    waves = fixed.normal(size=(2, units)) * 4 / np.array(area)[:, None]
-    clean = np.sin(pos @ waves + fixed.uniform(0, 2 * np.pi, units))
-    return np.tanh(
-      clean + noise * synthetic.noise(pos, facing, rng, units, 0.9)
-    )
-
-  return code
-
-
-def rectified(units: int, seed: int, area: tuple[int, int], noise: float):
-  """As place_code, rectified and of very different scales."""
-  code = place_code(units, seed, area, noise)
-
-  def scaled(pos, facing, rng):
-    scale = np.exp(1.5 * np.random.default_rng(seed).normal(size=units))
-    return np.maximum(code(pos, facing, rng) - 0.2, 0) * scale
-
-  return scaled
-
-
 def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
   """Walks from the middle of a world with obstacles, as the agent's start."""
   tiles = synthetic.world(area)
@@ -100,57 +76,54 @@ def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
 
 
 def quality(args, folder) -> None:
-  """Held-out error of both on the same splits, the reference to its end."""
+  """Held-out error of both on the same folds, the reference to its end."""
   if args.data:
     data = Trajectories.open(args.data, args.area)
-    wanted = args.layers or ['deter', 'stoch']
-  else:
-    area = (16, 16)
-    codes = {
-      'dyn/deter': place_code(96, 1, area, 0.7),
-      'enc/cnn0': rectified(128, 2, area, 0.7),
-      'dyn/stoch': lambda p, f, r: synthetic.noise(p, f, r, 32, 0.98),
-    }
-    path = record(folder, codes, area, episodes=20, length=120)
-    data, wanted = Trajectories.open(path), list(codes)
+    for layer in args.layers or ['deter', 'stoch']:
+      compare(args, pathlib.Path(args.data).name, data, layer)
+    return
+  for name in args.layers or decode_codes.PROBLEMS:
+    code, units, area, noise = decode_codes.PROBLEMS[name]
+    codes = {'dyn/deter': code(units, 1, area, noise)}
+    path = record(folder / name, codes, area, episodes=12, length=70)
+    compare(args, name, Trajectories.open(path), 'dyn/deter')
+
+
+def compare(args, name: str, data: Trajectories, layer: str) -> None:
+  """One line: errors of both, and their difference over the folds."""
   track, grid = data.track(), data.grid
-  parts = [
-    splits.holdout(track.episode, 0.25, s)[0] for s in range(args.splits)
-  ]
+  parts = splits.folds(track.episode, args.splits, 0)
   folds = decode.make_folds(track, grid, parts, 0)
   options = FitOptions(device=args.device)
-  for result, _ in decode.decode_layers(
-    data, wanted, folds, options, args.n_jobs
-  ):
-    samples = data.layer(result.layer, track)
-    theirs, ours, floor = [], [], []
-    for i, split in enumerate(parts):
-      classes, y = np.unique(
-        grid.to_class(track.pos[split.train]), return_inverse=True
-      )
-      W, _ = reference(
-        samples.X[split.train], y, len(classes), args.iterations, args.device, i
-      )
-      place = (samples.X[split.test] @ W).argmax(1)
-      pred = grid.to_pos(classes[place])
-      theirs.append(manhattan(pred, track.pos[split.test]).mean())
-      ours.append(result.errors[result.fold == i].mean())
-      tile = baselines.best_constant(track.pos[split.train], grid)
-      floor.append(manhattan(tile, track.pos[split.test]).mean())
-    gap = np.array(ours) - np.array(theirs)
-    sem = gap.std(ddof=1) / len(gap) ** 0.5
-    print(
-      f'{result.layer:10} {samples.X.shape} {len(parts)} splits: ours '
-      f'{np.mean(ours):.3f}, reference {np.mean(theirs):.3f}, difference '
-      f'{gap.mean():+.3f} +- {sem:.3f} tiles (constant {np.mean(floor):.2f})',
-      flush=True,
+  found = decode.decode_layers(data, [layer], folds, options, args.n_jobs)
+  result, _ = next(iter(found))
+  X = data.layer(layer, track).X
+  theirs, ours, floor = [], [], []
+  for i, split in enumerate(parts):
+    classes, y = np.unique(
+      grid.to_class(track.pos[split.train]), return_inverse=True
     )
+    W, _ = reference(
+      X[split.train], y, len(classes), args.iterations, args.device, i
+    )
+    pred = grid.to_pos(classes[(X[split.test] @ W).argmax(1)])
+    theirs.append(manhattan(pred, track.pos[split.test]).mean())
+    ours.append(result.errors[result.fold == i].mean())
+    floor.append(folds[i].constant.mean())
+  gap = np.array(ours) - np.array(theirs)
+  sem = gap.std(ddof=1) / len(gap) ** 0.5
+  print(
+    f'{name:14} {layer:10} {X.shape} {len(parts)} folds: ours '
+    f'{np.mean(ours):.3f}, reference {np.mean(theirs):.3f}, difference '
+    f'{gap.mean():+.3f} +- {sem:.3f} tiles (constant {np.mean(floor):.2f})',
+    flush=True,
+  )
 
 
 def standard(args, folder) -> None:
   """10 grouped folds of one representation against the reference's."""
   area = (64, 64)
-  codes = {'dyn/deter': place_code(512, 1, area, 1.0)}
+  codes = {'dyn/deter': decode_codes.place_code(512, 1, area, 1.0)}
   path = record(folder, codes, area, episodes=90, length=203)
   data = Trajectories.open(path)
   track, grid = data.track(), data.grid
@@ -183,8 +156,9 @@ def standard(args, folder) -> None:
 def layers(args, folder) -> None:
   """The script on all layers of a size1m-like recording: time and memory."""
   area = (64, 64)
+  wide, code = decode_codes.rectified, decode_codes.place_code
   codes = {
-    x: (rectified if x.startswith('enc') else place_code)(n, i, area, 1.0)
+    x: (wide if x.startswith('enc') else code)(n, i, area, 1.0)
     for i, (x, n) in enumerate(SIZE1M.items())
   }
   path = record(folder, codes, area, episodes=56, length=204)
@@ -213,10 +187,10 @@ def main() -> None:
   parser.add_argument('what', choices=('quality', 'standard', 'layers'))
   parser.add_argument('--its', type=int, default=5, help='timed iterations')
   parser.add_argument('--iterations', type=int, default=ITERATIONS)
-  parser.add_argument('--splits', type=int, default=5)
+  parser.add_argument('--splits', type=int, default=5, help='folds')
   parser.add_argument('--data', help='a recording, for quality')
   parser.add_argument('--area', type=int, nargs=2)
-  parser.add_argument('--layers', nargs='*')
+  parser.add_argument('--layers', nargs='*', help='layers or problems')
   parser.add_argument('--n_jobs', type=int, default=-1)
   parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
   args = parser.parse_args()
