@@ -249,6 +249,8 @@ def occupancy_vs_error(
 ) -> Figure:
   """Training visits, held-out error per tile, and one against the other."""
   fig, axes = style.new_figure(1, 3, width=4.2, height=3.6)
+  # Keeps the labels of the colour bars clear of the next axis.
+  fig.set_layout_engine('constrained', wspace=0.08)
   walkable = None if metadata is None else metadata.walkable()
   visits = np.where(result.visits > 0, result.visits, np.nan)
   by_tile = occupancy.tile_errors(result.pos, result.errors, result.grid)
