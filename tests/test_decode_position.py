@@ -1,5 +1,7 @@
 """decode_position.py as its users run it: files, flags, kills and mistakes."""
 
+import contextlib
+import io
 import pathlib
 import signal
 import subprocess
@@ -9,8 +11,9 @@ import time
 import numpy as np
 import pytest
 
+from dreamerv3 import decode_position
 from dreamerv3.analysis.linear_decoder import LinearDecoder
-from dreamerv3.data import files, unpickle
+from dreamerv3.data import files, settings, unpickle
 from dreamerv3.run_info import read_run_info
 from tests import synthetic
 
@@ -20,15 +23,19 @@ QUICK = ['--n_iters', '100', '--n_boot', '50']
 
 
 def run(*args, fails=False):
-  done = subprocess.run(
-    [*SCRIPT, *map(str, args)], capture_output=True, text=True, timeout=300
-  )
+  """The script in this process, as its last line runs it; what it printed."""
+  out, err = io.StringIO(), io.StringIO()
+  code = 0
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      settings.run(lambda _: decode_position.main([str(x) for x in args]))
+    except SystemExit as e:
+      code = e.code
   if not fails:
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-  assert done.returncode == 2, done.stderr
-  assert 'Traceback' not in done.stderr
-  lines = done.stderr.strip().splitlines()
+    assert not code, err.getvalue()
+    return out.getvalue()
+  assert code == 2, err.getvalue()
+  lines = err.getvalue().strip().splitlines()
   assert len(lines) == 1, lines
   return lines[0]
 
