@@ -1,0 +1,170 @@
+"""How fast does the agent start, act and learn, and in how much memory?
+
+For whoever changes the model or picks a size. Each preset runs in a process
+of its own, on random data of Crafter's spaces. `matmul` is this machine's
+rate for a large matrix product in the compute dtype, measured in the same
+process; `share` is the rate of XLA's own count of operations against it.
+Seconds of processor time (cpu) are steadier than the clock on a busy machine.
+
+  python bench/train.py --presets size1m size12m
+"""
+
+import argparse
+import json
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+COLUMNS = (
+  'preset', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s', 'step_cpu_s',
+  'policy1_ms', 'policy16_ms', 'gflop', 'matmul_gflops', 'share', 'temp_gb',
+  'peak_gb',
+)  # fmt: skip
+
+
+def clock(call, repeats: int) -> tuple[float, float]:
+  """Median seconds of a call by the clock and by the processor."""
+  walls, cpus = [], []
+  for _ in range(repeats):
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    walls.append(time.perf_counter() - wall)
+    cpus.append(time.process_time() - cpu)
+  return statistics.median(walls), statistics.median(cpus)
+
+
+def matmul_rate(dtype) -> float:
+  """FLOP/s of a product of two square matrices."""
+  import jax
+  import jax.numpy as jnp
+
+  size = 2048 if jax.default_backend() == 'cpu' else 8192
+  x = jnp.ones((size, size), dtype)
+  product = jax.jit(lambda x: x @ x)
+  product(x).block_until_ready()
+  wall, _ = clock(lambda: product(x).block_until_ready(), 5)
+  return 2 * size**3 / wall
+
+
+def build(preset: str, options: argparse.Namespace):
+  """The agent of a preset and a batch of random sequences."""
+  import elements
+  import numpy as np
+
+  from dreamerv3 import config as configs
+  from dreamerv3.agent import Agent
+
+  flags = {'configs': ['crafter', preset]}
+  config = configs.stack(configs.read_blocks(), flags).update({
+    'jax.platform': options.platform, 'jax.debug': False,
+    'jax.compute_dtype': options.dtype,
+    'batch_size': options.batch, 'batch_length': options.length,
+  })  # fmt: skip
+  beside = (
+    'logdir', 'seed', 'jax', 'batch_size', 'batch_length', 'replay_context',
+    'report_length', 'replica', 'replicas',
+  )  # fmt: skip
+  Space = elements.Space
+  flag = {k: Space(bool) for k in ('is_first', 'is_last', 'is_terminal')}
+  image = Space(np.uint8, (64, 64, 3))
+  obs = {'image': image, 'reward': Space(np.float32), **flag}
+  act = {'action': Space(np.int32, (), 0, 17)}
+  settings = elements.Config(**config.agent, **{k: config[k] for k in beside})
+  agent = Agent(obs, act, settings)
+  rng = np.random.default_rng(0)
+  lead = (options.batch, options.length + config.replay_context)
+  data = {k: np.zeros(lead, bool) for k in flag}
+  data['image'] = rng.integers(0, 256, (*lead, 64, 64, 3), np.uint8)
+  data['reward'] = rng.normal(size=lead).astype(np.float32)
+  data['action'] = rng.integers(0, 17, lead).astype(np.int32)
+  data['consec'] = np.zeros(lead, np.int32)
+  data['stepid'] = np.zeros((*lead, 20), np.uint8)
+  for key, value in agent.model.init_carry(1)['dyn'].items():
+    shape = (*lead, *value.shape[1:])
+    data[f'dyn/{key}'] = np.zeros(shape, np.float32)
+  return agent, data
+
+
+def measure(preset: str, options: argparse.Namespace) -> dict:
+  """All columns for one preset."""
+  began = time.perf_counter()
+  import jax
+
+  agent, data = build(preset, options)
+  data = agent.put(data)
+  carry = agent.init_train(options.batch)
+  seeds = agent._seeds(0, (2,))
+  wall, cpu = time.perf_counter(), time.process_time()
+  lowered = agent._train.lower(agent.state, carry, data, seeds)
+  step = lowered.compile()
+  row: dict = {
+    'preset': preset,
+    'compile_s': time.perf_counter() - wall,
+    'compile_cpu_s': time.process_time() - cpu,
+  }
+  agent._train = step
+  row['ready_s'] = time.perf_counter() - began
+  state = [agent.state, carry]
+
+  def train() -> None:
+    *state[:], _, _ = step(*state, data, seeds)
+    jax.block_until_ready(state)
+
+  train()
+  row['step_s'], row['step_cpu_s'] = clock(train, options.steps)
+  row['peak_gb'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+  cost, memory = step.cost_analysis(), step.memory_analysis()
+  row['gflop'] = cost['flops'] / 1e9
+  row['temp_gb'] = memory.temp_size_in_bytes / 1e9
+  rate = matmul_rate(agent.dtype)
+  row['matmul_gflops'] = rate / 1e9
+  row['share'] = cost['flops'] / row['step_s'] / rate
+  host = jax.device_get({k: data[k][:, 0] for k in agent.obs_space})
+  for batch in (1, 16):
+    obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0)
+           for k, v in host.items()}  # fmt: skip
+    carries = [agent.init_policy(batch)]
+
+    def act(carries: list = carries, obs: dict = obs) -> None:
+      carries[0], _, _ = agent.policy(carries[0], obs)
+
+    act()
+    row[f'policy{batch}_ms'] = 1e3 * clock(act, 50)[0]
+  return row
+
+
+def main(argv: list[str] | None = None) -> int:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--presets', nargs='+', default=['size1m'])
+  parser.add_argument('--platform', default='auto')
+  parser.add_argument('--dtype', default='auto')
+  parser.add_argument('--batch', type=int, default=16)
+  parser.add_argument('--length', type=int, default=64)
+  parser.add_argument('--steps', type=int, default=5)
+  parser.add_argument('--json', action='store_true', help='one line of JSON')
+  options = parser.parse_args(argv)
+  if options.json:
+    print(json.dumps(measure(options.presets[0], options)))
+    return 0
+  print(' '.join(f'{x:>13}' for x in COLUMNS))
+  same = [f'--{k}={getattr(options, k)}' for k in
+          ('platform', 'dtype', 'batch', 'length', 'steps')]  # fmt: skip
+  for preset in options.presets:
+    command = [sys.executable, __file__, '--json', *same, '--presets', preset]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+      return done.returncode
+    row = json.loads(done.stdout.splitlines()[-1])
+    shown = [row[x] if x == 'preset' else f'{row[x]:.4g}' for x in COLUMNS]
+    print(' '.join(f'{x:>13}' for x in shown), flush=True)
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
