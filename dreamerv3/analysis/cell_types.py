@@ -100,7 +100,7 @@ def by_test(
     spatial_HD     both
     border_cells   spatial alone; one wall explains > 75 % of the map's
                    reliable variance, and more than one field does
-    single_field   the same with one round field
+    single_field   the same with one round field, and there is no second
     complex_cells  spatial alone, with any other map
 
   Without facing (no R2_both) a unit is spatial by q of EVs.
@@ -122,7 +122,7 @@ def by_test(
       ~spatial,
       turned,
       shaped & (wall > field),
-      shaped,
+      shaped & (m['field_second'] == 0),
     ],
     [DEAD, UNTUNED, HD, BOTH, BORDER, SINGLE],
     COMPLEX,

@@ -17,6 +17,7 @@ PEAK = 0.15  # autocorrelation above which a local maximum counts
 CORE = 0.5  # autocorrelation that bounds the central component
 # Lags whose coverage is below this share of lag 0's are left out.
 COVERED = 0.1
+SECOND = 0.4  # height of a second field, relative to the first
 WIDTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 4.5, 6.5)  # of fitted fields [tiles]
 
 _IN_MAP = np.zeros((3, 3, 3), bool)  # neighbours within one unit's map
@@ -111,12 +112,23 @@ class Fit:
   Attributes:
     r2: share of the map's variance that it explains, 0..1.
     centre: (D, 2) of (x, y) [tiles].
-    width: standard deviation [tiles].
+    width: standard deviation s [tiles].
+    height: b [activation].
   """
 
   r2: np.ndarray
   centre: np.ndarray
   width: np.ndarray
+  height: np.ndarray
+
+  def maps(self, size: tuple[int, int]) -> np.ndarray:
+    """b exp(-|x - c|^2 / 2 s^2) of each unit, (D, W, H) float32."""
+    x, y = np.arange(size[0]), np.arange(size[1])
+    spread = (2 * self.width**2)[:, None]
+    gx = np.exp(-((x - self.centre[:, :1]) ** 2) / spread)
+    gy = np.exp(-((y - self.centre[:, 1:]) ** 2) / spread)
+    gx = gx * self.height[:, None]
+    return (gx[:, :, None] * gy[:, None, :]).astype(np.float32)
 
 
 def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
@@ -138,6 +150,7 @@ def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
   total = np.einsum('dwh,dwh->d', centred, values)
   best = np.zeros((len(WIDTHS), d), np.float32)
   place = np.zeros((len(WIDTHS), d), np.int64)
+  height = np.zeros((len(WIDTHS), d), np.float32)
   for k, width in enumerate(WIDTHS):
     gx, gy = _kernel(w, width), _kernel(h, width)
     product = np.matmul(np.matmul(gx, centred), gy).reshape(d, -1)
@@ -148,11 +161,43 @@ def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
     score = product**2 * inverse
     place[k] = score.argmax(1)
     best[k] = score[np.arange(d), place[k]]
+    height[k] = product[np.arange(d), place[k]] * inverse[place[k]]
   k = best.argmax(0)
   units = np.arange(d)
   at = np.stack(np.divmod(place[k, units], h), -1)
   r2 = np.where(total > 0, best[k, units] / np.where(total > 0, total, 1), 0)
-  return Fit(np.minimum(r2, 1), at, np.array(WIDTHS)[k])
+  width = np.array(WIDTHS)[k]
+  return Fit(np.minimum(r2, 1), at, width, height[k, units])
+
+
+def second_field(
+  maps: np.ndarray,
+  weight: np.ndarray,
+  signed: np.ndarray,
+  first: Fit,
+  noise: np.ndarray,
+) -> np.ndarray:
+  """Whether there is another field beside the fitted one, (D,) bool.
+
+  Share of variance alone overlooks a field where the agent seldom went. So
+  what the first field leaves is fitted again. A second field has the same
+  sign, at least 0.4 of the height and half the width, lies more than 2.5
+  widths away, and explains more than the noise's own highest peak would: 20 of
+  the map's degrees of freedom (chi^2 of one in 10^5 looks).
+
+  Args:
+    maps, weight, signed: as in `fit_field`; first: its result.
+    noise: (D,) share of the map's variance that is noise.
+  """
+  left = maps - first.maps(maps.shape[1:])
+  again = fit_field(left, weight, signed)
+  dof = weight.sum() ** 2 / (weight**2).sum()
+  gap = np.hypot(*(again.centre - first.centre).T)
+  share = again.r2 * (1 - first.r2)
+  tall = again.height * np.sign(first.height) >= SECOND * np.abs(first.height)
+  broad = again.width >= first.width / 2
+  apart = gap > 2.5 * first.width
+  return apart & broad & tall & (share > 20 / dof * noise)
 
 
 def smooth(maps: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:

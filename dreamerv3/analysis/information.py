@@ -5,9 +5,9 @@ bits = mutual(counts)                       # plug-in, biased upwards
 """
 
 import numpy as np
+import numpy.typing
 
-LEVELS = 4  # activation levels for mutual information, about equally often
-_FIELD = 17  # bits per packed counter; three fit into a float64's 53
+LEVELS = 3  # activation levels for mutual information, about equally often
 _SAMPLE = 2048  # rows that the level edges are estimated from
 
 
@@ -47,9 +47,9 @@ def spatial(rates: np.ndarray, visits: np.ndarray) -> np.ndarray:
 
 
 def levels(X: np.ndarray) -> np.ndarray:
-  """Each unit's activations as levels 0..3 of about equal frequency, uint8.
+  """Each unit's activations as levels 0..2 of about equal frequency, uint8.
 
-  The quartiles come from an even subsample of rows. Units that are mostly
+  The terciles come from an even subsample of rows. Units that are mostly
   silent have fewer levels.
   """
   rows = np.linspace(0, len(X) - 1, min(len(X), _SAMPLE)).astype(int)
@@ -60,25 +60,32 @@ def levels(X: np.ndarray) -> np.ndarray:
   return out
 
 
-def pack(level: np.ndarray) -> np.ndarray:
-  """Levels as float64 numbers whose sum counts levels 1, 2 and 3 at once.
+def pack(level: np.ndarray, most: int) -> np.ndarray:
+  """Levels as numbers whose sums count levels 1 and 2 at once.
 
-  Each level adds 1 to a counter of its own 17 bits, so one sparse product
-  yields a whole joint histogram; `unpack` takes the sums apart. Exact for up
-  to 131071 samples per tile.
+  Each level adds 1 to a counter of its own, half of the number's bits, so one
+  sparse product yields a whole joint histogram; `unpack` takes the sums apart.
+  float32 holds two counters of 12 bits, float64 two of 26.
+
+  Args:
+    most: samples that any sum is of; at most 2^26 - 1.
   """
-  worth = np.array([0] + [2.0 ** (_FIELD * k) for k in range(LEVELS - 1)])
-  return worth[level]
+  dtype = np.float32 if most < 2**12 else np.float64
+  top = dtype(2.0 ** _bits(dtype) - 2)  # arithmetic is faster than a look-up
+  return level.astype(dtype) + (level == 2) * top
 
 
 def unpack(sums: np.ndarray, visits: np.ndarray) -> np.ndarray:
-  """Sums (V, D) of packed levels to counts (LEVELS, V, D)."""
-  if visits.max() >= 2**_FIELD:
-    raise ValueError(f'{visits.max()} samples on a tile; expected < 131072.')
-  packed = sums.astype(np.int64)
-  mask = 2**_FIELD - 1
-  high = [(packed >> (_FIELD * k)) & mask for k in range(LEVELS - 1)]
-  return np.stack([visits[:, None] - sum(high), *high]).astype(np.float32)
+  """Sums (V, D) of packed levels to counts (LEVELS, V, D) float32."""
+  base = sums.dtype.type(2.0 ** _bits(sums.dtype))
+  high = np.floor(sums / base)
+  middle = sums - high * base
+  low = visits[:, None].astype(sums.dtype) - high - middle
+  return np.stack([low, middle, high]).astype(np.float32)
+
+
+def _bits(dtype: np.typing.DTypeLike) -> int:
+  return 12 if np.dtype(dtype) == np.float32 else 26
 
 
 def mutual(counts: np.ndarray) -> np.ndarray:
@@ -86,7 +93,7 @@ def mutual(counts: np.ndarray) -> np.ndarray:
 
     I = sum p(l, x) log2(p(l, x) / p(l) p(x)) = H(l) + H(x) - H(l, x)
 
-  At most log2(LEVELS) = 2 bits. Biased upwards by about
+  At most log2(LEVELS) = 1.58 bits. Biased upwards by about
   (V - 1)(L - 1) / (2 N ln 2) bits for independent samples, and by more for
   autocorrelated ones.
   """

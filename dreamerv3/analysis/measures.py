@@ -135,7 +135,7 @@ def measure_block(
     out['SI_smoothed'] = information.spatial(smoothed, design.visits)
   out |= _shape(maps, floor, setup)
   out |= _border(rates, setup)
-  out |= _fits(place, setup, floor < 0)
+  out |= _fits(place, setup, floor < 0, out['map_reliability'])
   out = {k: np.where(_blank(alive, v), np.nan, v) for k, v in out.items()}
   out['mean'] = mean
   out['curves'] = maps.astype(np.float32)
@@ -158,10 +158,12 @@ def _held_out(parts, X, test, mean):
 def _mutual(raw: np.ndarray, setup: Setup) -> np.ndarray:
   """Mutual information [bits] minus its bias: nulls' mean, or analytic."""
   design = setup.design
-  packed = information.pack(information.levels(raw))
+  packed = information.pack(information.levels(raw), design.visits.max())
+
+  tiles = design.by_tile.astype(packed.dtype)
 
   def histogram(rows: np.ndarray | None = None) -> np.ndarray:
-    summing = design.by_tile
+    summing = tiles
     if rows is not None:  # Each tile's columns, re-paired.
       parts = (summing.data, rows[summing.indices], summing.indptr)
       summing = scipy.sparse.csr_array(parts, shape=summing.shape)
@@ -241,18 +243,22 @@ def _border(rates, setup) -> dict[str, np.ndarray]:
   return out
 
 
-def _fits(place, setup, signed) -> dict[str, np.ndarray]:
+def _fits(place, setup, signed, reliability) -> dict[str, np.ndarray]:
   """How well one round field, and one wall, explain the map."""
   design = setup.design
   weight = design.visits / (design.visits + HALF_WEIGHT)
   grid = np.zeros(design.grid.size)
   grid[design.classes] = weight
+  grid = grid.reshape(design.grid.shape)
   maps = design.to_map(place)
-  field = fields.fit_field(maps, grid.reshape(design.grid.shape), signed)
+  field = fields.fit_field(maps, grid, signed)
+  noise = 1 - np.nan_to_num(reliability)
+  second = fields.second_field(maps, grid, signed, field, noise)
   wall = border.fit(place, weight, _distances(setup.walls, design), signed)
   return {
     'field_r2': field.r2, 'field_x': field.centre[:, 0].astype(float),
     'field_y': field.centre[:, 1].astype(float), 'field_width': field.width,
+    'field_second': second.astype(float),
     'wall_r2': wall.score, 'wall': wall.wall.astype(float),
   }  # fmt: skip
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 KINDS = ('session', 'shift')
-GROUP = 10  # episodes of similar length that are paired with each other
+GROUP = 15  # episodes of similar length that are paired with each other
 TAIL = 20  # nulls that a unit's mean and standard deviation need
 
 

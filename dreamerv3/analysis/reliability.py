@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from dreamerv3.analysis.design import Design
+from dreamerv3.analysis.design import FOLDS, Design
 
 # Visits at which a tile counts half as much as one that was visited at will:
 # sampling noise falls with visits, a map's own variance does not.
@@ -33,16 +33,14 @@ class Parts:
   @classmethod
   def build(cls, design: Design, X: np.ndarray) -> 'Parts':
     v = design.n_tiles
-    # Few samples each, and centred: float32 loses nothing that matters.
-    sums = (design.by_part @ X).astype(np.float64)
-    sums = sums.reshape(-1, v, X.shape[1])
+    sums = (design.by_part @ X).reshape(-1, v, X.shape[1])
     where = design.part * v + design.tile
     visits = np.bincount(where, minlength=len(sums) * v)
     return cls(design, sums, visits.reshape(-1, v))
 
   def total(self) -> np.ndarray:
-    """Sums over all parts, (V, D)."""
-    return self.sums.sum(0)
+    """Sums over all parts, (V, D) float64."""
+    return self.sums.sum(0, dtype=np.float64)
 
   def held_out(self, X: np.ndarray) -> np.ndarray:
     """Variance explained on episodes that the map was not made from, (D,).
@@ -58,29 +56,36 @@ class Parts:
     """
     tally = _Tally(X.shape[1])
     covered = np.zeros(len(X))
-    everything, seen = self.sums.sum(0), self.visits.sum(0)
-    for fold in np.unique(self.design.fold):
-      mine = self.design.fold == fold
-      sums, n = self.sums[mine].sum(0), self.visits[mine].sum(0)
+    everything, seen = self.total(), self.visits.sum(0)
+    everything = everything.astype(self.sums.dtype)
+    for fold in range(min(FOLDS, len(self.sums))):
+      sums = self.sums[fold::FOLDS].sum(0)  # parts of one fold: every fifth
+      n = self.visits[fold::FOLDS].sum(0)
       train = seen - n
       known = train > 0
-      curve = (everything - sums) / np.maximum(train, 1)[:, None]
-      tally.add(sums[known], n[known], curve[known])
-      rows = mine[self.design.part]
+      scale = np.where(known, 1 / np.maximum(train, 1), 0)
+      curve = (everything - sums) * scale[:, None].astype(sums.dtype)
+      sums[~known] = 0
+      tally.add(sums, n * known, curve)
+      rows = self.design.part % FOLDS == fold
       covered[rows] = known[self.design.tile[rows]]
     squares = weighted_squares(covered, X)
     return tally.explained(squares, covered.sum())
 
   def halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps of even and odd episodes on shared tiles, and a weight of those."""
-    odd = self.design.half == 1
-    a, b = self.sums[~odd].sum(0), self.sums[odd].sum(0)
-    m, n = self.visits[~odd].sum(0), self.visits[odd].sum(0)
+    a, b = self.sums[::2].sum(0), self.sums[1::2].sum(0)
+    m, n = self.visits[::2].sum(0), self.visits[1::2].sum(0)
     both = (m > 0) & (n > 0)
     m, n = m[both], n[both]
     harmonic = 2 * m * n / (m + n)
     weight = harmonic / (harmonic + HALF_WEIGHT)
-    return a[both] / m[:, None], b[both] / n[:, None], weight
+    dtype = a.dtype
+    a, b = (
+      a[both] / m[:, None].astype(dtype),
+      b[both] / n[:, None].astype(dtype),
+    )
+    return a, b, weight
 
   def stability(self) -> tuple[np.ndarray, np.ndarray]:
     """Split-half stability and reliability of the map, (D,) each.
@@ -128,7 +133,7 @@ def correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
   NaN where a column is constant.
   """
-  weight = weight / weight.sum()
+  weight = (weight / weight.sum()).astype(a.dtype)
   a, b = a - weight @ a, b - weight @ b
   spread = (weight @ a**2) * (weight @ b**2)
   known = spread > 1e-24
@@ -155,10 +160,12 @@ class _Tally:
     self.cross = np.zeros(units)  # sum (x - m)^2 - x^2
 
   def add(self, sums: np.ndarray, n: np.ndarray, curve: np.ndarray) -> None:
-    predicted = n[:, None] * curve
+    n = n.astype(curve.dtype)
     self.x += sums.sum(0)
-    self.residual += (sums - predicted).sum(0)
-    self.cross += ((predicted - 2 * sums) * curve).sum(0)
+    self.residual += sums.sum(0) - n @ curve
+    # sum (x - m)^2 - x^2 = sum n m^2 - 2 m sum x
+    square = np.einsum('v,vd,vd->d', n, curve, curve)
+    self.cross += square - 2 * np.einsum('vd,vd->d', sums, curve)
 
   def explained(self, squares: np.ndarray, n: float) -> np.ndarray:
     if n < 2:

@@ -64,11 +64,25 @@ def test_the_tested_rules(values, name):
           'map_reliability')  # fmt: skip
   metrics = {k: np.array([v]) for k, v in zip(keys, values[2:], strict=True)}
   metrics |= {k: np.array([1.0]) for k in ('fieldsize', 'fieldasymmetry')}
+  metrics['field_second'] = np.array([0.0])
   q = {
     'place_given_HD': np.array(values[:1]),
     'HD_given_place': np.array(values[1:2]),
   }
   assert NAMES[cell_types.by_test(metrics, q, Thresholds())[0]] == name
+
+
+def test_a_second_field_makes_a_unit_complex():
+  values = (0.9, 0.5, 0.5, 0.0, 0.9, 0.1, 0.9)
+  metrics = {k: np.array([1.0]) for k in ('fieldsize', 'fieldasymmetry')}
+  keys = ('R2_both', 'R2_place', 'R2_HD', 'field_r2', 'wall_r2',
+          'map_reliability')  # fmt: skip
+  metrics |= {k: np.array([v]) for k, v in zip(keys, values[1:], strict=True)}
+  q = {'place_given_HD': np.array([0.01]), 'HD_given_place': np.array([0.9])}
+  for second, name in ((0.0, 'single_field'), (1.0, 'complex_cells')):
+    metrics['field_second'] = np.array([second])
+    ids = cell_types.by_test(metrics, q, Thresholds())
+    assert NAMES[ids[0]] == name
 
 
 def test_fractions_and_confusion():

@@ -108,6 +108,33 @@ def test_two_fields_are_not_one():
   assert fit.r2 < 0.65
 
 
+@pytest.mark.parametrize('sign', [1, -1])
+def test_a_second_field_counts_where_one_seldom_went(sign):
+  one = bumps([(3, 3)], 1.5)
+  two = one + 0.6 * bumps([(10, 7)], 1.2)
+  stretched = np.indices((14, 11))
+  long = np.exp(-((stretched[0] - 6) ** 2) / 18 - (stretched[1] - 5) ** 2 / 8)
+  maps = sign * np.array([one, two, long])
+  weight = np.ones((14, 11))
+  weight[8:, 5:] = 0.1
+  signed = np.full(3, sign < 0)
+  first = fields.fit_field(maps, weight, signed)
+  assert first.r2[1] > 0.85  # its variance would hardly tell
+  found = fields.second_field(maps, weight, signed, first, np.full(3, 0.02))
+  assert list(found) == [False, True, False]
+
+
+def test_noise_is_no_second_field():
+  rng = np.random.default_rng(0)
+  maps = bumps([(10, 12)], 2.0, (24, 24)) + 0.3 * rng.normal(size=(200, 24, 24))
+  weight, signed = np.ones((24, 24)), np.ones(200, bool)
+  first = fields.fit_field(maps, weight, signed)
+  signal = bumps([(10, 12)], 2.0, (24, 24)).var()
+  noise = np.full(200, 0.09 / (0.09 + signal))
+  found = fields.second_field(maps, weight, signed, first, noise)
+  assert found.mean() < 0.02
+
+
 def test_smoothing_equals_scipy_where_all_is_visited():
   m = np.random.default_rng(0).random((1, 20, 20))
   got = fields.smooth(m, np.ones((20, 20)), 1.0)

@@ -61,19 +61,22 @@ def test_information_of_ideal_curves():
   )
 
 
-def test_packed_histograms_equal_counting(path, design, rates):
+@pytest.mark.parametrize('most', [4095, 4096])
+def test_packed_histograms_equal_counting(path, design, rates, most):
   level = information.levels(rates)
-  packed = design.by_tile @ information.pack(level)
+  values = information.pack(level, most)
+  assert values.dtype == (np.float32 if most < 4096 else np.float64)
+  packed = design.by_tile.astype(values.dtype) @ values
   counts = information.unpack(packed, design.visits)
   for k in range(information.LEVELS):
     np.testing.assert_array_equal(counts[k], design.by_tile @ (level == k))
 
 
 def test_mutual_information_of_independent_and_of_equal_variables():
-  even = np.full((4, 4, 1), 5.0)
-  same = np.eye(4)[..., None] * 5
+  even = np.full((3, 3, 1), 5.0)
+  same = np.eye(3)[..., None] * 5
   np.testing.assert_allclose(information.mutual(even), 0, atol=1e-6)
-  np.testing.assert_allclose(information.mutual(same), 2, atol=1e-6)
+  np.testing.assert_allclose(information.mutual(same), np.log2(3), atol=1e-6)
 
 
 def test_the_bias_of_mutual_information_is_taken_out(path, design):
@@ -81,9 +84,9 @@ def test_the_bias_of_mutual_information_is_taken_out(path, design):
   table = measure(path, design, noise.astype(np.float32), n_shuffles=20)
   level = information.levels(noise)
   joint = information.unpack(
-    design.by_tile @ information.pack(level), design.visits
+    design.by_tile @ information.pack(level, 9999), design.visits
   )
-  assert information.mutual(joint).mean() > 0.2
+  assert information.mutual(joint).mean() > 0.15
   assert abs(table.metrics['MI'].mean()) < 0.03
 
 
@@ -209,7 +212,9 @@ def test_a_sample_of_units_is_those_units(path, design, rates):
 
 def test_without_facing_the_rest_is_measured(path, rates):
   blind = Track(path.pos, path.episode, path.t, np.zeros_like(path.facing))
-  table = measure(blind, Design.build(blind, Grid(*AREA)), rates, n_shuffles=20)
+  table = measure(
+    blind, Design.build(blind, Grid(*AREA)), rates, n_shuffles=200
+  )
   assert np.isnan(table.metrics['HD_info']).all()
   assert set(table.p) == {'EVs', 'SI'}
   ids = cell_types.by_test(table.metrics, table.q, cell_types.Thresholds())
