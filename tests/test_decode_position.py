@@ -25,7 +25,7 @@ QUICK = ['--n_iters', '100', '--n_boot', '50']
 def run(*args, fails=False):
   """The script in this process, as its last line runs it; what it printed."""
   out, err = io.StringIO(), io.StringIO()
-  code = 0
+  code: object = 0
   with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
     try:
       settings.run(lambda _: decode_position.main([str(x) for x in args]))

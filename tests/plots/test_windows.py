@@ -8,7 +8,9 @@ from dreamerv3.plots import style, windows
 
 
 def test_no_screen_is_told_at_once():
-  with pytest.raises(UserError, match='--show needs a screen, and matplotlib uses agg'):
+  with pytest.raises(
+    UserError, match='--show needs a screen, and matplotlib uses agg'
+  ):
     windows.check()
 
 
