@@ -14,8 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from dreamerv3.data.errors import UserError
-
 SKETCH = 512  # directions kept beside the tile means in wide layers
 CHUNK = 1024  # rows
 
@@ -45,10 +43,10 @@ class Features:
     for part in chunks(rows):
       square += np.square(X[part], dtype=np.float64).sum(0)
     rms = np.sqrt(square / len(rows))
-    if not (rms > 0).any():
-      raise UserError('All activations of the layer are 0; nothing to decode.')
-    # Units that are all but silent are not blown up to the size of others.
-    floor = 0.1 * np.median(rms[rms > 0])
+    # Units that are all but silent are not blown up to the size of others. A
+    # silent layer, such as the value head of an untrained network, is decoded
+    # too: its weights become 0 and every tile is as likely.
+    floor = 0.1 * np.median(rms[rms > 0]) if (rms > 0).any() else 1.0
     scale = torch.from_numpy((1 / np.maximum(rms, floor)).astype(np.float32))
     plain = cls(scale.to(device), None)
     if X.shape[1] <= count + 2 * SKETCH:

@@ -39,6 +39,7 @@ GROUPS = 3  # validation groups inside the training episodes
 MOST_CHECKED = 1000  # validation rows per group
 CHECK_EVERY = 50  # iterations
 BATCH = 32  # rows per iteration
+TINY = 1e-12  # of a silent layer, whose gradient is 0
 STEP = 1.0  # of the descent, relative to the inverse mean square input
 LEAST_GAIN = 0.02  # share of the validation error at the start
 
@@ -311,7 +312,7 @@ def _descend(
   rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
   precision = torch.cholesky_inverse(start.whitener)
   moments = data.moments(left_out)
-  step = STEP / float((precision * moments.mean_square()).sum())
+  step = STEP / max(float((precision * moments.mean_square()).sum()), TINY)
   precision, shift = precision.to(data.Z), data.shift.to(data.Z)
   W = start.weights.to(data.Z)
   hidden = torch.zeros(W.shape[1], device=W.device)
