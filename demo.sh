@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline on a small agent, sized for 15 minutes on 2 cores.
+# The whole pipeline on a small agent, small enough for 2 cores.
 #
 #   make demo          or, in an environment of your own:   bash demo.sh
 #
