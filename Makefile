@@ -8,6 +8,9 @@ REQ := $(if $(CUDA),requirements-cuda.txt,requirements.txt)
 
 export MPLBACKEND ?= Agg
 
+# Tests run in as many processes as there are cores, up to four.
+WORKERS := -n auto --maxprocesses=4
+
 # make demo SIZE=... STEPS=...: the agent of the demonstration.
 SIZE ?= size1m
 STEPS ?= 6000
@@ -28,7 +31,7 @@ $(STAMP): requirements.txt requirements-cuda.txt
 	touch $@
 
 test: lint  ## Lint, types, all tests, then the Crafter world script.
-	$(PY) -m pytest
+	$(PY) -m pytest $(WORKERS) --durations=15
 	PYTHONPATH=. $(PY) embodied/tests/test_crafter_world.py
 
 demo: venv  ## The whole pipeline on a small agent; FRESH=1 starts over.
@@ -39,7 +42,7 @@ test-slurm: venv  ## The cluster scripts through a real SLURM (needs root).
 	tests/slurm/run.sh
 
 fast: venv  ## The tests of about a minute.
-	$(PY) -m pytest -m 'not slow'
+	$(PY) -m pytest $(WORKERS) -m 'not slow'
 
 lint: venv  ## ruff and mypy.
 	$(PY) -m ruff check .
