@@ -107,11 +107,12 @@ def _check_together(config: elements.Config, flat: Mapping[str, Any]) -> None:
       f'batch_length x consec_train = '
       f'{config.batch_length * config.consec_train}.'
     )
-  devices = len(config.jax.train_devices) * config.replicas
-  if config.batch_size % devices:
+  each = len(config.jax.train_devices)
+  if config.batch_size % (each * config.replicas):
+    every = f' in each of {config.replicas} processes'
     raise UserError(
       f'--batch_size is {config.batch_size}; expected a multiple of the '
-      f'{devices} train devices.'
+      f'{each} train devices{every if config.replicas > 1 else ""}.'
     )
   if config.replica >= config.replicas:
     raise UserError(

@@ -133,6 +133,7 @@ def test_mistakes_name_their_remedy(argv, message):
     ('--run.ckpt_keep 5 -1', 'steps above 0'),
     ('--report_length 100', 'at most'),
     ('--jax.train_devices 0 1 2', 'multiple of the 3'),
+    ('--replicas 3', 'multiple of the 1 train devices in each of 3 processes'),
     ('--replica 1', 'less than --replicas'),
     ('--task crafter', 'crafter_reward'),
     ('--eval_trajectory.dtype float64', 'float16, float32'),
@@ -159,5 +160,5 @@ def test_help_names_every_flag_and_takes_comments_from_the_file():
   for name in BLOCKS:
     assert name == 'defaults' or f'  {name} ' in text
   comments = flags_help.read_comments(config.CONFIGS.read_text())
-  assert comments['run.steps'] == 'environment steps'
+  assert comments['run.steps'] == 'environment steps, of each process'
   assert set(comments) <= set(settle().flat) | {'replay.fracs', 'run.usage'}
