@@ -71,14 +71,14 @@ def _score(ax: Axes, runs: Sequence[Curves]) -> None:
     )  # fmt: skip
   _draw(ax, found, style.BLUE, 'moving mean')
   ax.set(title='Episode score', ylabel='return')
-  ax.legend(loc='upper left')
+  ax.legend(loc='upper left', frameon=True)
 
 
 def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
   _draw(ax, [x.reward for x in runs if x.reward], style.GREEN, 'sum')
   ax.set(title='Cumulative reward', ylabel='sum of returns')
   if len(runs) > 1:
-    ax.legend(loc='upper left')
+    ax.legend(loc='upper left', frameon=True)
 
 
 def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
@@ -89,7 +89,7 @@ def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
     ylabel=('upper bound of the ' if _bound(runs) else '') + 'score [%]',
   )
   ax.set_ylim(bottom=0)
-  ax.legend(loc='upper left')
+  ax.legend(loc='upper left', frameon=True)
 
 
 def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:

@@ -132,6 +132,7 @@ def _strongest(ax: Axes, units: SpatialUnits, chosen: np.ndarray) -> None:
   names = [f'{i} ({AXES[units.axis[i]]})' for i in chosen]
   ax.set_yticks(rows, names)
   ax.set(xlim=(-1, 1), xlabel='r', ylabel='unit (axis)')
+  ax.set_xticks([-1, -0.5, 0, 0.5, 1])
   ax.invert_yaxis()
   chosen_in = 'other episodes' if units.held_out else 'this episode'
   ax.set_title(f'strongest in {chosen_in}')
