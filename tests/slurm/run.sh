@@ -24,6 +24,8 @@ finish() {
   exit "$code"
 }
 trap finish EXIT
+mkdir -p "$work"
+"$cluster" start "$work/slurm"
 
 state() {
   scontrol show job --oneliner "$1" | grep -o 'JobState=[A-Z]*' | head -n 1 |
