@@ -32,7 +32,7 @@ SETUP_FILES = (
 AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
 ANALYSIS_SCRIPTS = (
     'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
-    'summarize',
+    'summarize', 'origin',
 )  # fmt: skip
 
 AGENT = tuple(f'dreamerv3.{x}' for x in AGENT_FILES)
@@ -55,7 +55,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
   'jax': (
     ('embodied.jax',),
     {'core'},
-    BASE | JAX | {'elements', 'ml_dtypes'},
+    BASE | JAX | {'elements', 'ml_dtypes', 'filelock'},
   ),
   'analysis': (
     ('dreamerv3.analysis',),

@@ -10,13 +10,14 @@ import sys
 
 import pytest
 
+from dreamerv3 import origin
 from dreamerv3.data import settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
   'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
-  'summarize',
+  'summarize', 'origin',
 )  # fmt: skip
 
 # The README's commands with budgets of seconds. What is not named here runs as
@@ -119,3 +120,10 @@ def test_commands_run_in_order(tmp_path):
     'dream_results/dream_vs_real.png', 'plots/training_progress.png',
   ):  # fmt: skip
     assert (run / path).exists(), path
+  # From a figure back to the settings of the training run.
+  steps = origin.trace(run / 'dream_results' / 'dream_vs_real.png')
+  stages = {x.entry['stage']: x.entry for x in steps}
+  assert {*stages} == {
+    'dream_decode', 'decode_position', 'eval_trajectory', 'train'
+  }
+  assert 'config.yaml' in ' '.join(stages['train']['outputs'])
