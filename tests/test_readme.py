@@ -124,6 +124,9 @@ def test_commands_run_in_order(tmp_path):
   steps = origin.trace(run / 'dream_results' / 'dream_vs_real.png')
   stages = {x.entry['stage']: x.entry for x in steps}
   assert {*stages} == {
-    'dream_decode', 'decode_position', 'eval_trajectory', 'train'
+    'dream_decode',
+    'decode_position',
+    'eval_trajectory',
+    'train',
   }
   assert 'config.yaml' in ' '.join(stages['train']['outputs'])
