@@ -21,7 +21,7 @@ MOVES = (
   (0, -1),
   (0, 1),
 )  # stay, left, right, up, down
-FLOOR, PLAYER, GOAL = (40, 40, 40), (240, 240, 240), (40, 200, 80)
+FLOOR, PLAYER, GOAL = (20, 20, 20), (250, 40, 40), (40, 250, 40)
 
 
 class Grid(base.Env):
