@@ -14,6 +14,7 @@ import sys
 if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -128,7 +129,6 @@ def main(argv: Sequence[str] | None = None) -> None:
   control = _control(args, [x.layer for x in results])
   rows = [_row(x, control, args) for x in results]
   outputs += _save(results, rows, control, data, args, save)
-  outputs += _figures(results, rows, control, data, args, save)
   print(table(rows))
   if args.cv == 'timesteps':
     print(LEAK)
@@ -204,15 +204,16 @@ def _decode(
   work = decode.decode_layers(
     plan.data, todo, plan.folds, options, args.n_jobs, refit
   )
-  for result, decoder in tqdm.tqdm(
-    work, total=len(todo), unit='layer', disable=None
-  ):
-    if args.save_model:
-      _save_model(models, result.layer, decoder, args)
-    store.results[result.layer] = result
-    if args.mode == 'layers':
-      store.save(save / decode_store.CHECKPOINT)
-    print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
+  bar = tqdm.tqdm(total=len(todo), unit='layer', disable=None)
+  with contextlib.closing(work), bar:
+    for result, decoder in work:
+      if args.save_model:
+        _save_model(models, result.layer, decoder, args)
+      store.results[result.layer] = result
+      if args.mode == 'layers':
+        store.save(save / decode_store.CHECKPOINT)
+      bar.update()
+      print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
   for copy, original in plan.copies.items():
     same = store.results[original]
     store.results[copy] = dataclasses.replace(same, layer=copy)
@@ -283,7 +284,8 @@ def _control(args: Settings, names: list[str]) -> dict[str, DecodeResult]:
   todo = [x for x in plan.chosen if x in names]
   options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
   work = decode.decode_layers(plan.data, todo, plan.folds, options, args.n_jobs)
-  found = {result.layer: result for result, _ in work}
+  with contextlib.closing(work):
+    found = {result.layer: result for result, _ in work}
   for copy, original in plan.copies.items():
     if original in found:
       found[copy] = dataclasses.replace(found[original], layer=copy)
@@ -307,6 +309,9 @@ def _save(
   args: Settings,
   save: pathlib.Path,
 ) -> list[pathlib.Path]:
+  """Results, the table and the figures."""
+  from dreamerv3.plots import decoding  # slow to import
+
   extra = {
     'protocol': dict(
       cv=args.cv, holdout_frac=args.holdout_frac, seed=args.seed,
@@ -317,28 +322,17 @@ def _save(
   standard = args.mode == 'standard'
   name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
   values = decode_store.results_dict(results, data, rows, extra)
-  return [
+  outputs = [
     files.save_pickle(save / name, values),
     files.save_csv(save / 'summary.csv', rows),
   ]
-
-
-def _figures(
-  results: Sequence[DecodeResult],
-  rows: Sequence[Mapping[str, Any]],
-  control: Mapping[str, DecodeResult],
-  data: Trajectories,
-  args: Settings,
-  save: pathlib.Path,
-) -> list[pathlib.Path]:
-  from dreamerv3.plots import decoding  # slow to import
-
   others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
   made = decoding.all_figures(
     results, rows, others, data.metadata,
     [x.number for x in data.episodes], args.mode,
   )  # fmt: skip
-  return [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
+  figures = [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
+  return outputs + figures
 
 
 if __name__ == '__main__':

@@ -261,6 +261,40 @@ def test_a_mistake_is_one_line_and_writes_nothing(
   assert not names(tmp_path / 'r')
 
 
+def test_an_error_while_fits_run_is_one_line(recording, tmp_path):
+  # In a process of its own: threads that outlive the error would abort it.
+  def spoil_last(episode):
+    episode['act/pol/mlp/linear0'][3, 2] = np.nan
+
+  spoilt = damaged(tmp_path / 'd', recording, spoil_last)
+  done = subprocess.run(
+    [*SCRIPT, '--data', spoilt, '--save', tmp_path / 'r', '--mode', 'layers',
+     '--n_jobs', '2', '--n_iters', '1000000', '--patience', '0'],
+    capture_output=True, text=True, check=False,
+  )  # fmt: skip
+  assert done.returncode == 2, done.stderr
+  (line,) = done.stderr.splitlines()
+  assert 'act/pol/mlp/linear0 holds NaN' in line
+
+
+@pytest.mark.slow
+def test_an_interrupt_stops_the_fits(recording, tmp_path):
+  process = subprocess.Popen(
+    [*SCRIPT, '--data', recording, '--save', tmp_path / 'r', '--mode', 'layers',
+     '--n_jobs', '2', '--n_iters', '100000', '--patience', '0'],
+    stderr=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  while not (tmp_path / 'r').exists():  # made when the fits begin
+    assert process.poll() is None
+    time.sleep(0.02)
+  time.sleep(0.5)
+  process.send_signal(signal.SIGINT)
+  _, err = process.communicate(timeout=60)
+  assert process.returncode == 130, err
+  (line,) = err.splitlines()
+  assert line.endswith('interrupted')
+
+
 def test_an_unwritable_folder_is_refused(recording, tmp_path):
   (tmp_path / 'file').touch()
   line = run('--data', recording, '--save', tmp_path / 'file', fails=True)

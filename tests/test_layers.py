@@ -60,7 +60,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
   'analysis': (
     ('dreamerv3.analysis',),
     {'data'},
-    BASE | {'scipy', 'sklearn', 'torch', 'pynapple', 'joblib', 'threadpoolctl'},
+    BASE | {'scipy', 'torch', 'pynapple', 'threadpoolctl'},
   ),
   'run': (('embodied.run',), {'core'}, BASE | {'elements'}),
   'agent': (AGENT, {'core', 'jax'}, BASE | JAX | {'elements'}),
@@ -96,11 +96,10 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
 ONLY = {
   'torch': {
     'dreamerv3.analysis.discriminant',
+    'dreamerv3.analysis.linear_decoder_data',
     'dreamerv3.analysis.linear_decoder_fit',
   },
-  'sklearn': {'dreamerv3.analysis.splits'},
   'pynapple': {'dreamerv3.analysis.tuning'},
-  'joblib': {'dreamerv3.analysis.decode', 'dreamerv3.analysis.nulls'},
 }
 
 # entry point -> libraries that importing it must not load

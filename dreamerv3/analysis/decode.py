@@ -8,13 +8,14 @@ For whoever compares layers, agents, or an agent with its untrained control.
 Every result carries its chance levels.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-import joblib
 import numpy as np
 import threadpoolctl
 
@@ -28,6 +29,7 @@ from dreamerv3.analysis.linear_decoder_fit import (
   devices,
   fit_decoder,
 )  # fmt: skip
+from dreamerv3.analysis.workers import in_threads, return_memory
 from dreamerv3.data import layers as names
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
@@ -68,8 +70,10 @@ def decode_layers(
   options: FitOptions,
   n_jobs: int = 1,
   refit: bool = False,
-) -> Iterator[tuple[DecodeResult, LinearDecoder]]:
+) -> Generator[tuple[DecodeResult, LinearDecoder]]:
   """Decodes one layer after another; yields each as it is done.
+
+  Close the generator (`contextlib.closing`) to stop the fits under way.
 
   Args:
     data: recording; a layer is read when its turn comes.
@@ -80,22 +84,22 @@ def decode_layers(
     refit: fit the decoder that is returned on the rows of all folds; else it
       is that of the first fold, with the error that it had there.
   """
+  return_memory()
   track = data.track()
-  jobs = joblib.Parallel(
-    n_jobs=n_jobs, backend='threading', return_as='generator',
-    pre_dispatch='n_jobs', batch_size=1,
-  )  # fmt: skip
   tasks = _tasks(data, chosen, track, folds, options, refit)
   visits = folds[0].visits
   if refit:
     visits = data.grid.count(data.grid.to_pos(_all_rows(folds)[1]))
-  with threadpoolctl.threadpool_limits(1):
-    done = jobs(joblib.delayed(_run)(x) for x in tasks)
+  with (
+    threadpoolctl.threadpool_limits(1),
+    contextlib.closing(in_threads(_run, tasks, n_jobs)) as done,
+  ):
     for name in chosen:
       outs = [next(done) for _ in range(2 * len(folds) + refit)]
-      real, null = outs[: 2 * len(folds) : 2], outs[1 : 2 * len(folds) : 2]
+      fitted = [x for x in outs[::2] if x is not None]
+      real, null = fitted[: len(folds)], outs[1 : 2 * len(folds) : 2]
       result = _assemble(name, track, data.grid, folds, real, null)
-      fit, world = outs[-1 if refit else 0][0], data.metadata.world
+      fit, world = fitted[-1 if refit else 0][0], data.metadata.world
       yield result, _carried(result, fit, visits, refit, world)
 
 
@@ -205,7 +209,9 @@ def _tasks(
     del samples  # before the next layer is read
 
 
-def _run(task: _Task | None) -> tuple[Fit, np.ndarray, np.ndarray] | None:
+def _run(
+  task: _Task | None, stop: threading.Event
+) -> tuple[Fit, np.ndarray, np.ndarray] | None:
   """The fit, predictions for the tested rows, and maps of the shown ones."""
   if task is None:
     return None
@@ -213,7 +219,9 @@ def _run(task: _Task | None) -> tuple[Fit, np.ndarray, np.ndarray] | None:
   far = functools.partial(_distance, grid)
   count = len(np.unique(task.samples.episode[task.train]))
   options = dataclasses.replace(task.options, choose=count >= ENOUGH_EPISODES)
-  fit = fit_decoder(X, task.train, task.tiles, task.groups, far, options)
+  fit = fit_decoder(
+    X, task.train, task.tiles, task.groups, far, options, stop.is_set
+  )
   layer = task.samples.layer
   decoder = LinearDecoder(fit.weights, fit.classes, grid, layer)
   proba = decoder.predict_proba(X[task.shown])

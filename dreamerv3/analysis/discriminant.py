@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 SKETCH = 512  # directions kept beside the tile means in wide layers
-CHUNK = 1024  # rows
+CHUNK = 256  # rows, of all units of a layer at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Features:
   ) -> 'Features':
     square = np.zeros(X.shape[1])
     for part in chunks(rows):
-      square += np.square(X[part], dtype=np.float64).sum(0)
+      square += np.square(X[part]).sum(0, dtype=np.float64)
     rms = np.sqrt(square / len(rows))
     # Units that are all but silent are not blown up to the size of others. A
     # silent layer, such as the value head of an untrained network, is decoded
@@ -52,6 +52,10 @@ class Features:
     if X.shape[1] <= count + 2 * SKETCH:
       return plain
     return cls(plain.scale, _basis(plain, X, rows, labels, count, seed))
+
+  @property
+  def width(self) -> int:
+    return len(self.scale) if self.basis is None else self.basis.shape[1]
 
   def __call__(self, x: np.ndarray) -> torch.Tensor:
     z = torch.from_numpy(x).to(self.scale) * self.scale

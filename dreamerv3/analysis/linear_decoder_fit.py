@@ -21,13 +21,14 @@ import torch
 
 from dreamerv3.analysis.discriminant import (
   Features,
-  Moments,
   Solution,
-  chunks,
-  gather,
   generator,
   solve,
-  total,
+)  # fmt: skip
+from dreamerv3.analysis.linear_decoder_data import (
+  MOST_CHECKED,
+  Errors,
+  Training,
 )  # fmt: skip
 from dreamerv3.data.errors import UserError
 
@@ -36,14 +37,11 @@ PENALTIES = (1e4, 10.0, 1.0, 1e-1, 1e-2, 1e-3)
 # Kept unless another is clearly better on held-out episodes.
 USUAL_PENALTY = 0.1
 GROUPS = 3  # validation groups inside the training episodes
-MOST_CHECKED = 1000  # validation rows per group
 CHECK_EVERY = 50  # iterations
 BATCH = 32  # rows per iteration
 TINY = 1e-12  # of a silent layer, whose gradient is 0
 STEP = 1.0  # of the descent, relative to the inverse mean square input
 LEAST_GAIN = 0.02  # share of the validation error at the start
-
-Errors = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +107,7 @@ def fit_decoder(
   groups: np.ndarray,
   distance: Errors,
   options: FitOptions,
+  stopped: Callable[[], bool] = lambda: False,
 ) -> Fit:
   """Fits the decoder of one layer on some rows.
 
@@ -119,13 +118,19 @@ def fit_decoder(
     groups: (M,) validation group, -1 without; see `splits.inner`.
     distance: error [tiles] between two arrays of classes.
     options: see FitOptions.
+    stopped: whether to give up, asked now and then.
+
+  Raises:
+    Stopped: it was.
   """
   torch.set_num_threads(1)
   classes, labels = np.unique(tiles, return_inverse=True)
   features = Features.learn(
     X, rows, labels, len(classes), options.seed, options.device
   )
-  data = _Data.make(features, X, rows, labels, groups, classes, distance)
+  data = Training.make(
+    features, X, rows, labels, groups, classes, distance, stopped
+  )
   penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
   whole = data.moments(None)
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
@@ -146,78 +151,7 @@ def fit_decoder(
   )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class _Data:
-  """Training rows as features, in validation groups."""
-
-  Z: torch.Tensor  # (M, k) float32, features minus shift
-  shift: torch.Tensor  # (k,) float64
-  labels: torch.Tensor  # (M,)
-  groups: np.ndarray  # (M,)
-  classes: np.ndarray  # (C,)
-  distance: Errors
-  parts: tuple[Moments, ...]  # one per group that has rows
-
-  @classmethod
-  def make(
-    cls,
-    features: Features,
-    X: np.ndarray,
-    rows: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    classes: np.ndarray,
-    distance: Errors,
-  ) -> '_Data':
-    Z = torch.cat([features(X[part]) for part in chunks(rows)])
-    shift = Z.mean(0, dtype=torch.float64)
-    Z -= shift.to(Z)
-    y = torch.from_numpy(labels).to(Z.device)
-    parts = []
-    for group in np.unique(groups):
-      index = np.flatnonzero(groups == group)
-      parts.append(gather(Z, y, index, len(classes), shift))
-    return cls(Z, shift, y, groups, classes, distance, tuple(parts))
-
-  @property
-  def kept(self) -> int:
-    return len(self.parts)
-
-  def moments(self, left_out: int | None) -> Moments:
-    """Of all rows, or of all but one group."""
-    parts = [x for i, x in enumerate(self.parts) if i != left_out]
-    return total(parts)
-
-  def validation(self, group: int) -> torch.Tensor:
-    """At most MOST_CHECKED rows of a group, evenly spaced."""
-    index = np.flatnonzero(self.groups == np.unique(self.groups)[group])
-    stride = max(1, -(-len(index) // MOST_CHECKED))
-    return torch.from_numpy(index[::stride]).to(self.Z.device)
-
-  def logits(self, weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    offset = (self.shift @ weights).to(self.Z)
-    return self.Z[rows] @ weights.to(self.Z) + offset
-
-  def error(self, solution: Solution, rows: torch.Tensor) -> float:
-    """Mean distance [tiles] of the most probable tile from the true one."""
-    logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -torch.inf
-    best = self.classes[logits.argmax(1).cpu().numpy()]
-    true = self.classes[self.labels[rows].cpu().numpy()]
-    return float(self.distance(best, true).mean())
-
-  def entropy(self, solution: Solution, rows: torch.Tensor) -> float:
-    """Mean cross-entropy [nats] of rows on tiles that were trained on."""
-    rows = rows[solution.present[self.labels[rows]]]
-    if not len(rows):
-      return float('nan')
-    logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -torch.inf
-    loss = torch.nn.functional.cross_entropy(logits, self.labels[rows])
-    return float(loss)
-
-
-def _choose_penalty(data: _Data) -> float:
+def _choose_penalty(data: Training) -> float:
   """The ridge with the least error over the validation groups.
 
   The usual one stays unless the gain exceeds its standard error over groups:
@@ -229,6 +163,7 @@ def _choose_penalty(data: _Data) -> float:
   for group in range(data.kept):
     moments, rows = data.moments(group), data.validation(group)
     for i, penalty in enumerate(PENALTIES):
+      data.check()
       errors[i, group] = data.error(solve(moments, penalty), rows)
   best = int(errors.mean(1).argmin())
   gain = errors[PENALTIES.index(USUAL_PENALTY)] - errors[best]
@@ -236,7 +171,7 @@ def _choose_penalty(data: _Data) -> float:
   return PENALTIES[best] if clear else USUAL_PENALTY
 
 
-def _choose_temperature(data: _Data, weights: torch.Tensor) -> float:
+def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
   """Scale of the logits with the least cross-entropy on validation rows.
 
   The cross-entropy is convex in the scale: a golden-section search.
@@ -265,14 +200,14 @@ def _choose_temperature(data: _Data, weights: torch.Tensor) -> float:
 
 
 def _try_descent(
-  data: _Data, start: Solution, options: FitOptions
+  data: Training, start: Solution, options: FitOptions
 ) -> tuple[int, np.ndarray]:
   """Iterations of the descent with the least error on group 0, and a curve."""
   if not options.n_iters or not options.choose:
     return 0, np.zeros((0, 4))
   rows = data.validation(0)
   rng = generator(options.seed + 1)
-  train = torch.from_numpy(np.flatnonzero(_others(data))).to(rows.device)
+  train = torch.from_numpy(np.flatnonzero(data.others())).to(rows.device)
   train = train[:: max(1, len(train) // MOST_CHECKED)]
 
   def row(iteration: int, solution: Solution) -> tuple[float, ...]:
@@ -295,7 +230,7 @@ def _try_descent(
 
 
 def _descend(
-  data: _Data,
+  data: Training,
   start: Solution,
   left_out: int | None,
   rng: torch.Generator,
@@ -308,7 +243,7 @@ def _descend(
   """
   if not iterations:
     return
-  use = np.ones(len(data.Z), bool) if left_out is None else _others(data)
+  use = np.ones(len(data.Z), bool) if left_out is None else data.others()
   rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
   precision = torch.cholesky_inverse(start.whitener)
   moments = data.moments(left_out)
@@ -325,8 +260,5 @@ def _descend(
     wrong[torch.arange(BATCH, device=z.device), data.labels[part]] -= 1
     W.addmm_((z @ precision).T, wrong, alpha=-step)
     if iteration % CHECK_EVERY == 0 or iteration == iterations:
+      data.check()
       yield dataclasses.replace(start, weights=W.double())
-
-
-def _others(data: _Data) -> np.ndarray:
-  return data.groups != np.unique(data.groups)[0]

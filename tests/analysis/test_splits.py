@@ -77,3 +77,18 @@ def test_inner_groups_of_one_episode_are_stretches_of_time():
   group = splits.inner(np.zeros(10, int), 3, seed=0)
   assert (np.diff(group) >= 0).all()
   assert set(group) == {0, 1, 2}
+
+
+@pytest.mark.parametrize('count', [2, 3, 5])
+def test_folds_are_those_of_scikit_learn(count):
+  # Which the imports of 100 MiB were saved on, not the splits of older runs.
+  model_selection = pytest.importorskip('sklearn.model_selection')
+  grouped = model_selection.GroupKFold(count, shuffle=True, random_state=4)
+  plain = model_selection.KFold(count, shuffle=True, random_state=4)
+  for parts, expected in (
+    (splits.folds(EPISODE, count, 4), grouped.split(EPISODE, groups=EPISODE)),
+    (splits.leaking_folds(EPISODE, count, 4), plain.split(EPISODE)),
+  ):
+    for split, (train, test) in zip(parts, expected, strict=True):
+      np.testing.assert_array_equal(split.train, train)
+      np.testing.assert_array_equal(split.test, test)
