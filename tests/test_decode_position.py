@@ -269,7 +269,8 @@ def test_an_error_while_fits_run_is_one_line(recording, tmp_path):
   spoilt = damaged(tmp_path / 'd', recording, spoil_last)
   done = subprocess.run(
     [*SCRIPT, '--data', spoilt, '--save', tmp_path / 'r', '--mode', 'layers',
-     '--n_jobs', '2', '--n_iters', '1000000', '--patience', '0'],
+     '--layers', 'dyn/deter', 'pol.*', '--n_jobs', '3', '--n_iters', '1000000',
+     '--patience', '0'],
     capture_output=True, text=True, check=False,
   )  # fmt: skip
   assert done.returncode == 2, done.stderr
