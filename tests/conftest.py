@@ -11,6 +11,12 @@ os.environ['MPLBACKEND'] = 'Agg'
 
 import pathlib
 
+# Programs that one test has compiled serve the next, and the next session;
+# the developer's own cache stays as it is.
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+os.environ['XDG_CACHE_HOME'] = str(ROOT / '.jax_cache')
+os.environ.pop('JAX_COMPILATION_CACHE_DIR', None)
+
 import numpy as np
 import pytest
 

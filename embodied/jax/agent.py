@@ -308,7 +308,7 @@ class JaxAgent(base.Agent):
 def _setup(config: elements.Config) -> str:
   names = (
     'platform', 'mock_devices', 'prealloc', 'jit', 'debug', 'expect_devices',
-    'coordinator_address',
+    'cache', 'coordinator_address',
   )  # fmt: skip
   options = {k: config.jax[k] for k in names}
   return setup.setup(

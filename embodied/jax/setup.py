@@ -13,6 +13,8 @@ import os
 import jax
 import jax.numpy as jnp
 
+from . import cache as compiled
+
 _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 
@@ -23,14 +25,14 @@ def setup(
   jit: bool = True,
   debug: bool = False,
   expect_devices: int = 0,
+  cache: str = 'off',
   coordinator_address: str = '',
   replica: int = 0,
   replicas: int = 1,
 ) -> str:
   """Configure JAX and return the platform in use, 'cpu' or 'gpu'.
 
-  XLA_FLAGS and other variables that the user has set stay as they are. With
-  JAX_COMPILATION_CACHE_DIR set, later starts find their programs compiled.
+  XLA_FLAGS and other variables that the user has set stay as they are.
 
   Args:
     platform: auto takes a GPU if JAX sees one; cpu and cuda insist.
@@ -39,6 +41,7 @@ def setup(
     jit: compile; False runs operation by operation.
     debug: stop at the first NaN.
     expect_devices: fail unless JAX sees so many in all, if not 0.
+    cache: where compiled programs stay (`cache.enable`).
     coordinator_address: host:port of replica 0; '' on several replicas asks
       the cluster (SLURM, Open MPI or Kubernetes, by jax.distributed).
     replica, replicas: index of this process, and their number.
@@ -53,6 +56,7 @@ def setup(
     jax.config.update('jax_num_cpu_devices', mock_devices)
   jax.config.update('jax_disable_jit', not jit)
   jax.config.update('jax_debug_nans', debug)
+  compiled.enable(cache)
   if replicas > 1:
     distribute(coordinator_address, replica, replicas)
   backend = _backend(platform)
