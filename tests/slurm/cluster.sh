@@ -55,6 +55,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
 ReturnToService=2
+MinJobAge=7200
 JobRequeue=1
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the cluster scripts through a real SLURM of one node: the whole pipeline
-# with one requeue in the middle of training, then an array of two seeds.
+# with one requeue in the middle of training, the pipeline as a chain of jobs,
+# then an array of two seeds.
 #
 #   make test-slurm
 #
@@ -89,6 +90,21 @@ expect "$LOGDIR"/{hyperparams.txt,config.yaml,metrics.jsonl,run_info.json} \
   "$LOGDIR"/tuning_results/{units.csv,layer_summary.png} \
   "$LOGDIR"/dream_results/dream_results.pkl \
   "$LOGDIR"/plots/training_progress.png
+
+echo '== the same run as a chain of jobs: complete stages are only checked =='
+count() {
+  scontrol show job --oneliner | grep -c "JobState=$1" || true
+}
+before=$(count COMPLETED)
+CHAIN=1 SITE_OPTIONS="${small[*]} --output=$work/chain-%x-%j.out" \
+  bash run_Loop.sh
+for _ in $(seq 1500); do
+  [ -n "$(squeue --noheader)" ] || break
+  sleep 1
+done
+scontrol show job --oneliner | grep -o 'JobName=[^ ]*\|JobState=[^ ]*' | paste - -
+[ "$(count COMPLETED)" = $((before + 7)) ]
+[ "$(grep -c '"stage": "dream_decode"' "$LOGDIR/dream_results/run_info.json")" = 2 ]
 
 echo '== run_Crafter.sh, an array of two seeds =='
 export LOGDIR=$work/array STEPS=300
