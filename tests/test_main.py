@@ -4,12 +4,14 @@ import inspect
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
 import pytest
 
 from dreamerv3 import config, main, make
+from embodied.run import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Collects steps without learning: everything but the agent, in seconds.
@@ -116,6 +118,33 @@ def test_a_run_leaves_its_files_and_its_rerun_adds_none(tmp_path):
   assert 'Continuing at step 300' in more.stdout
   entries = json.loads((run / 'run_info.json').read_text())
   assert entries[-1]['extra']['changed'] == {'run.steps': [300.0, 400.0]}
+
+
+@pytest.mark.parametrize('limit', [1000, 20_000])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(limit, tmp_path):
+  argv = [*QUICK.split(), '--logdir', tmp_path]
+  assert call(*argv).returncode == 0
+  before = checkpoint.find(tmp_path)
+
+  def full() -> None:  # files cannot grow beyond the limit, as on a quota
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+  argv += ['--run.steps', '9000', '--run.log_every', '-1']
+  done = call(*argv, preexec_fn=full)
+  assert done.returncode == 1
+  assert 'Traceback' not in done.stderr
+  last = done.stderr.splitlines()[-1]
+  assert 'File too large' in last
+  assert 'run the same command again' in last
+  assert checkpoint.find(tmp_path) == before
+  for name in ('step', 'agent', 'replay', 'run'):
+    checkpoint.read(before / f'{name}.pkl')
+  done = call(*argv, '--run.steps', '400')
+  assert done.returncode == 0, done.stderr
+  assert 'Continuing at step 300' in done.stdout
+  logged = (tmp_path / 'metrics.jsonl').read_text().splitlines()
+  steps = [json.loads(x)['step'] for x in logged]
+  assert steps == sorted(steps)
 
 
 def test_eval_only_from_a_logdir_alone(tmp_path):
