@@ -148,17 +148,19 @@ def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
   mean = np.einsum('dwh,wh->d', values, weight)
   centred = (values - mean[:, None, None]) * weight
   total = np.einsum('dwh,dwh->d', centred, values)
+  least = np.where(signed, -np.inf, 0).astype(np.float32)[:, None]
   best = np.zeros((len(WIDTHS), d), np.float32)
   place = np.zeros((len(WIDTHS), d), np.int64)
   height = np.zeros((len(WIDTHS), d), np.float32)
   for k, width in enumerate(WIDTHS):
     gx, gy = _kernel(w, width), _kernel(h, width)
     product = np.matmul(np.matmul(gx, centred), gy).reshape(d, -1)
-    product = np.where(signed[:, None], product, np.maximum(product, 0))
+    np.maximum(product, least, out=product)
     norm = gx**2 @ weight @ gy**2 - (gx @ weight @ gy) ** 2
     ok = (norm > 1e-9) & (weight > 0)
     inverse = np.where(ok, 1 / np.where(ok, norm, 1), 0).reshape(-1)
-    score = product**2 * inverse
+    score = product * product
+    score *= inverse
     place[k] = score.argmax(1)
     best[k] = score[np.arange(d), place[k]]
     height[k] = product[np.arange(d), place[k]] * inverse[place[k]]

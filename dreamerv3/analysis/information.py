@@ -9,6 +9,7 @@ import numpy.typing
 
 LEVELS = 3  # activation levels for mutual information, about equally often
 _SAMPLE = 2048  # rows that the level edges are estimated from
+_PIECE = 512  # rows
 
 
 def floor_of(X: np.ndarray) -> np.ndarray:
@@ -46,22 +47,19 @@ def spatial(rates: np.ndarray, visits: np.ndarray) -> np.ndarray:
   return np.where(known, p @ logs / scale - np.log2(scale), 0)
 
 
-def levels(X: np.ndarray) -> np.ndarray:
-  """Each unit's activations as levels 0..2 of about equal frequency, uint8.
+def edges(X: np.ndarray) -> np.ndarray:
+  """What parts each unit's activations into levels, (LEVELS - 1, D).
 
-  The terciles come from an even subsample of rows. Units that are mostly
-  silent have fewer levels.
+  The terciles of an even subsample of rows. An activation is above an edge,
+  or on a lower level; units that are mostly silent have fewer levels.
   """
   rows = np.linspace(0, len(X) - 1, min(len(X), _SAMPLE)).astype(int)
   ordered = np.sort(X[rows], axis=0)
-  out = np.zeros(X.shape, np.uint8)
-  for k in range(1, LEVELS):
-    out += ordered[(k * len(rows)) // LEVELS - 1] < X
-  return out
+  return ordered[[(k * len(rows)) // LEVELS - 1 for k in range(1, LEVELS)]]
 
 
-def pack(level: np.ndarray, most: int) -> np.ndarray:
-  """Levels as numbers whose sums count levels 1 and 2 at once.
+def pack(X: np.ndarray, most: int) -> np.ndarray:
+  """Levels 0..2 as numbers whose sums count levels 1 and 2 at once, (N, D).
 
   Each level adds 1 to a counter of its own, half of the number's bits, so one
   sparse product yields a whole joint histogram; `unpack` takes the sums apart.
@@ -71,8 +69,14 @@ def pack(level: np.ndarray, most: int) -> np.ndarray:
     most: samples that any sum is of; at most 2^26 - 1.
   """
   dtype = np.float32 if most < 2**12 else np.float64
-  top = dtype(2.0 ** _bits(dtype) - 2)  # arithmetic is faster than a look-up
-  return level.astype(dtype) + (level == 2) * top
+  low, high = edges(X)
+  step = dtype(2.0 ** _bits(dtype) - 1)  # level 2 counts up, level 1 down
+  packed = np.empty(X.shape, dtype)
+  for start in range(0, len(X), _PIECE):  # that fits into the cache
+    rows = slice(start, start + _PIECE)
+    np.copyto(packed[rows], X[rows] > low)
+    packed[rows] += (X[rows] > high) * step
+  return packed
 
 
 def unpack(sums: np.ndarray, visits: np.ndarray) -> np.ndarray:

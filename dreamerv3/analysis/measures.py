@@ -117,12 +117,13 @@ def measure_block(
   alive = spread > 1e-6 * (1e-3 + np.abs(mean))
   floor = information.floor_of(raw)
   parts = Parts.build(design, X)
-  place = parts.total() / design.visits[:, None]
+  total = parts.total().astype(np.float64)
+  place = total / design.visits[:, None]
   rates = np.maximum(place + mean - floor, 0)
   out = {
     'mean': mean,
     'SI': information.spatial(rates, design.visits),
-    'EVs': _held_out(parts, X, test, mean),
+    'EVs': _held_out(parts, total, X, test, mean),
     'MI': _mutual(raw, setup),
   }
   out['stability'], out['map_reliability'] = parts.stability()
@@ -148,18 +149,17 @@ def measure_block(
   return out
 
 
-def _held_out(parts, X, test, mean):
+def _held_out(parts, total, X, test, mean):
   if test is None:
     return parts.held_out(X)
   values, design = test
-  return transfer(parts.design, parts.total(), design, values - mean)
+  return transfer(parts.design, total, design, values - mean)
 
 
 def _mutual(raw: np.ndarray, setup: Setup) -> np.ndarray:
   """Mutual information [bits] minus its bias: nulls' mean, or analytic."""
   design = setup.design
-  packed = information.pack(information.levels(raw), design.visits.max())
-
+  packed = information.pack(raw, design.visits.max())
   tiles = design.by_tile.astype(packed.dtype)
 
   def histogram(rows: np.ndarray | None = None) -> np.ndarray:
@@ -183,7 +183,7 @@ def _heading(X, mean, floor, setup) -> tuple[np.ndarray, dict]:
   nothing = np.full(X.shape[1], np.nan)
   if not setup.hd:
     return np.tile(nothing[:, None], bins), {k: nothing for k in _HEADING}
-  visits = (design.by_cell @ np.ones(len(X))).reshape(-1, bins)
+  visits = (design.by_cell @ np.ones(len(X), np.float32)).reshape(-1, bins)
   sums = (design.by_cell @ X).reshape(-1, bins, X.shape[1])
   n = visits.sum(0)
   seen = n > 0
@@ -192,7 +192,8 @@ def _heading(X, mean, floor, setup) -> tuple[np.ndarray, dict]:
   rates = np.maximum(np.nan_to_num(curves - floor), 0)
   length, preferred = head_direction.vector(rates)
   bits = information.spatial(rates[seen], n[seen])
-  means = sums / np.maximum(visits, 1)[..., None] + mean - floor
+  means = sums / np.maximum(visits, 1)[..., None]
+  means += (mean - floor).astype(means.dtype)
   given_place, given_hd, full = head_direction.standardise(means, visits)
   conditioned = (nothing, nothing, nothing)
   if full.any():

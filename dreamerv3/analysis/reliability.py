@@ -6,6 +6,7 @@ stability = parts.stability()               # (D,) -1..1
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -38,9 +39,15 @@ class Parts:
     visits = np.bincount(where, minlength=len(sums) * v)
     return cls(design, sums, visits.reshape(-1, v))
 
+  @functools.cached_property
+  def by_half(self) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the even and over the odd episodes, (V, D) each."""
+    return self.sums[::2].sum(0), self.sums[1::2].sum(0)
+
   def total(self) -> np.ndarray:
-    """Sums over all parts, (V, D) float64."""
-    return self.sums.sum(0, dtype=np.float64)
+    """Sums over all parts, (V, D)."""
+    even, odd = self.by_half
+    return even + odd
 
   def held_out(self, X: np.ndarray) -> np.ndarray:
     """Variance explained on episodes that the map was not made from, (D,).
@@ -57,7 +64,6 @@ class Parts:
     tally = _Tally(X.shape[1])
     covered = np.zeros(len(X))
     everything, seen = self.total(), self.visits.sum(0)
-    everything = everything.astype(self.sums.dtype)
     for fold in range(min(FOLDS, len(self.sums))):
       sums = self.sums[fold::FOLDS].sum(0)  # parts of one fold: every fifth
       n = self.visits[fold::FOLDS].sum(0)
@@ -74,7 +80,7 @@ class Parts:
 
   def halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps of even and odd episodes on shared tiles, and a weight of those."""
-    a, b = self.sums[::2].sum(0), self.sums[1::2].sum(0)
+    a, b = self.by_half
     m, n = self.visits[::2].sum(0), self.visits[1::2].sum(0)
     both = (m > 0) & (n > 0)
     m, n = m[both], n[both]
