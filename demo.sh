@@ -11,7 +11,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export ROOT
 export SIZE=${SIZE:-size1m} STEPS=${STEPS:-6000}
 export LOGDIR=${LOGDIR:-logdir/demo}
-export CONFIG=crafter_small RANDOM_SPAWN=True DISABLE_MOBS=True PLATFORM=auto
+export CONFIG=crafter_small RANDOM_SPAWN=False DISABLE_MOBS=True PLATFORM=auto
 # One update per 8 steps on half-size batches, and a learning rate for a run of
 # minutes instead of days.
 export TRAIN_RATIO=${TRAIN_RATIO:-64}

@@ -68,6 +68,26 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
       _round(row['shuffled']),
     )  # fmt: skip
     yield _line(cells) + f'{_round(row["control"]):>11}'
+  for row in rows:
+    if row['layer'] in ('deter', 'dyn/deter'):
+      yield meaning(row)
+
+
+def meaning(row: dict[str, str]) -> str:
+  """A layer's error in words: its 95 % interval against chance and control."""
+  chance = _against(row, 'best_constant')
+  text = f'{row["layer"]} is {chance} the best constant guess'
+  if row['control'] != 'nan':
+    text += f', and {_against(row, "control")} the untrained network'
+  return text + '.'
+
+
+def _against(row: dict[str, str], other: str) -> str:
+  if float(row['high']) < float(row[other]):
+    return 'decoded better than'
+  if float(row['low']) > float(row[other]):
+    return 'decoded worse than'
+  return 'not told apart from'
 
 
 def cell_types(path: pathlib.Path) -> Iterator[str]:

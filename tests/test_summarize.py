@@ -31,6 +31,7 @@ def test_numbers_and_figures(run, capsys):
   text = capsys.readouterr().out
   assert 'deter' in text
   assert '2.0-3.0' in text
+  assert 'deter is decoded better than the best constant guess.' in text
   row = next(x for x in text.splitlines() if x.startswith('single_field'))
   assert row.split() == ['single_field', '75.0%', '-']
   assert '  kept.png' in text
@@ -49,3 +50,13 @@ def test_nothing_to_show(tmp_path):
     summarize.main(['--logdir', str(tmp_path)])
   with pytest.raises(UserError, match='is no folder'):
     summarize.main(['--logdir', str(tmp_path / 'none')])
+
+
+def test_the_error_in_words():
+  row = dict(
+    layer='dyn/deter', low='2.0', high='3.0', best_constant='1.5', control='2.5'
+  )  # fmt: skip
+  assert summarize.meaning(row) == (
+    'dyn/deter is decoded worse than the best constant guess, '
+    'and not told apart from the untrained network.'
+  )
