@@ -125,13 +125,13 @@ def layer_comparison(
     there = [(control[x.layer]['mean'], i) for i, x in enumerate(results)
              if x.layer in control]  # fmt: skip
     ax.plot(
-      *zip(*there, strict=True), 's', ms=6, mfc='none', mec=style.PURPLE,
-      mew=1.5, label='untrained network',
+      *zip(*there, strict=True), 's', ms=6, mfc='white', mec='black',
+      mew=1.2, label='untrained network',
     )  # fmt: skip
   ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
   ax.set_ylim(len(results) - 0.4, -0.6)
   ax.set_xlim(left=0)
-  ax.set_xlabel('held-out error |dx| + |dy| [tiles]')
+  ax.set_xlabel('held-out error |dx| + |dy| [tiles]; boxes: quartiles')
   for i, mean in enumerate(means):
     ax.text(
       1.01, i, f'{mean:.2f}', transform=ax.get_yaxis_transform(), va='center',
@@ -189,8 +189,10 @@ def probmaps(
     ax.set_ylabel('y [tiles], south down' if i % cols == 0 else '')
   handles, labels = axes.flat[0].get_legend_handles_labels()
   fig.legend(handles, labels, loc='outside upper center', ncols=2)
+  note = '' if metadata is not None else '; grey: never visited in training'
   fig.supxlabel(
-    f"{title}; colour: probability relative to the panel's largest", fontsize=8
+    f"{title}; colour: probability relative to the panel's largest{note}",
+    fontsize=8,
   )
   return fig
 
@@ -224,7 +226,7 @@ def _probmap(
 
 def _fade(share: np.ndarray) -> np.ndarray:
   """Improbable tiles let the world through; (W, H) to an image's (H, W)."""
-  return np.where(share > 0.02, 0.35 + 0.65 * share, 0.0).T
+  return np.where(share > 0.05, 0.15 + 0.85 * share, 0.0).T
 
 
 def _window(
@@ -289,8 +291,9 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
     marker='o', ms=4, label='mean, SEM over tiles',
   )  # fmt: skip
   ax.axhline(result.constant.mean(), color='black', lw=1, label='best constant')
-  ticks = [0.5, 1, 10, 100, 1000]
-  keep = [t for t in ticks if t <= 2 * max(x.max(initial=1), 1)]
+  most = max(x.max(initial=1), 1)
+  ticks = [0.5, 1, 2, 5, 10, 20] if most <= 20 else [0.5, 1, 10, 100, 1000]
+  keep = [t for t in ticks if t <= 2 * most]
   ax.set_xticks(keep, ['0' if t < 1 else f'{t:g}' for t in keep])
   ax.minorticks_off()
   ax.set_ylim(bottom=0)
