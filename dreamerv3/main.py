@@ -102,16 +102,13 @@ def main(argv: Sequence[str] | None = None) -> None:
   except OSError as e:
     if e.errno not in MACHINE:
       raise
-    # What fails in the background, such as logs, is only a bare error here.
-    more = (
-      ''
-      if e.filename
-      else (
-        f'. What was complete in {settled.logdir} is intact; mend this and run '
-        'the same command again.'
+    line = str(e)
+    if not e.filename:  # a bare error, such as that of a log
+      line += (
+        f'. What was complete in {settled.logdir} is intact; mend this and '
+        'run the same command again.'
       )
-    )
-    print(f'{sys.argv[0]}: error: {e}{more}', file=sys.stderr)
+    print(f'{sys.argv[0]}: error: {line}', file=sys.stderr)
     code = 1
   if code:
     sys.exit(code)
