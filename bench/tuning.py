@@ -34,7 +34,7 @@ from dreamerv3.analysis.border import find_walls
 from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Samples, Track
+from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
 
 AREA = (32, 32)

@@ -33,7 +33,8 @@ from dreamerv3.analysis.workers import in_threads, return_memory
 from dreamerv3.data import layers as names
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
-from dreamerv3.data.reader import Samples, Track, Trajectories
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.samples import Samples, Track
 
 EXAMPLES = 12  # maps of probability per episode
 EXAMPLE_FOLDS = 5

@@ -18,7 +18,7 @@ import scipy.sparse
 from dreamerv3.analysis import head_direction
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Track
+from dreamerv3.data.samples import Track
 
 FOLDS = 5
 

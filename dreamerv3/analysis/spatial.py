@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 from scipy import stats
 
-from dreamerv3.data.reader import Samples
+from dreamerv3.data.samples import Samples
 
 # Units whose sums are held in memory at a time.
 BLOCK = 512

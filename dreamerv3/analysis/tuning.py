@@ -20,7 +20,7 @@ from dreamerv3.analysis import nulls, significance
 from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
 from dreamerv3.analysis.workers import Workers
-from dreamerv3.data.reader import Samples
+from dreamerv3.data.samples import Samples
 
 BLOCK_BYTES = 48e6  # of one float64 working array; a few exist at a time
 

@@ -21,76 +21,7 @@ from dreamerv3.data.episode import Episode, episode_list
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
-
-
-@dataclasses.dataclass(frozen=True)
-class Track:
-  """Where the agent was: one row per analysed timestep.
-
-  Attributes:
-    pos: (N, 2) int64 [tiles; x east, y south].
-    episode: (N,) int64, place of the episode in `Trajectories.episodes`.
-    t: (N,) int64, timestep inside the episode; 0 is the reset observation.
-    facing: (N, 2) int8 of (dx, dy); (0, 0) where it is unknown.
-  """
-
-  pos: np.ndarray
-  episode: np.ndarray
-  t: np.ndarray
-  facing: np.ndarray
-
-  def __post_init__(self):
-    n = len(self.pos)
-    shapes = dict(pos=(n, 2), episode=(n,), t=(n,), facing=(n, 2))
-    for name, shape in shapes.items():
-      got = getattr(self, name).shape
-      if got != shape:
-        raise ValueError(f'{name} has shape {got}; expected {shape}.')
-
-  def __len__(self) -> int:
-    return len(self.pos)
-
-  def rows(self, index: np.ndarray) -> 'Track':
-    """The track at some rows: an index array or a mask."""
-    return Track(
-      self.pos[index], self.episode[index], self.t[index], self.facing[index]
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Samples:
-  """The activations of one layer, in step with the track.
-
-  Attributes:
-    layer: name.
-    X: (N, D) float32.
-    track: positions, episodes, times and facings of the same N rows.
-  """
-
-  layer: str
-  X: np.ndarray
-  track: Track
-
-  def __post_init__(self):
-    if self.X.ndim != 2 or len(self.X) != len(self.track):
-      raise ValueError(
-        f'{self.layer}: X has shape {self.X.shape}; expected '
-        f'({len(self.track)}, D).'
-      )
-
-  def __len__(self) -> int:
-    return len(self.X)
-
-  @property
-  def pos(self) -> np.ndarray:
-    return self.track.pos
-
-  @property
-  def episode(self) -> np.ndarray:
-    return self.track.episode
-
-  def rows(self, index: np.ndarray) -> 'Samples':
-    return Samples(self.layer, self.X[index], self.track.rows(index))
+from dreamerv3.data.samples import Samples, Track
 
 
 @dataclasses.dataclass(frozen=True)

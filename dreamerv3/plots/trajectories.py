@@ -19,7 +19,8 @@ from dreamerv3.analysis.spatial import AXES, SpatialUnits
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
-from dreamerv3.data.reader import Samples, Trajectories
+from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.samples import Samples
 from dreamerv3.plots import style, world
 from dreamerv3.plots.view import Mosaic
 

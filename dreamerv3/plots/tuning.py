@@ -159,11 +159,9 @@ def unit_panel(
   world.frame(ax, Grid(*table.occupancy.shape), labels=False)
   _crop(ax, table.occupancy > 0)
   m = {k: v[unit] for k, v in table.metrics.items()}
-  ax.set_title(
-    f'#{table.units[unit]}  EV {m["EVs"]:.2f}\n'
-    f'SI {m["SI"]:.2f}  HD {m["HD_info"]:.2f}',
-    fontsize=6, pad=2,
-  )  # fmt: skip
+  scores = (('EV', 'EVs'), ('\nSI', 'SI'), ('  HD', 'HD_info'))
+  shown = ''.join(f'{k} {m[x]:.2f}' for k, x in scores if np.isfinite(m[x]))
+  ax.set_title(f'#{table.units[unit]}  {shown}', fontsize=6, pad=2)
   curve = table.hd_curves[unit]
   if np.isfinite(curve).all() and np.ptp(curve) > 0:
     inset = ax.inset_axes((1.04, 0.64, 0.36, 0.36))

@@ -4,7 +4,7 @@ import numpy as np
 
 from dreamerv3.analysis import border, cell_types
 from dreamerv3.analysis.head_direction import to_bin
-from dreamerv3.data.reader import Samples, Track
+from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
 
 OBSTACLES = (

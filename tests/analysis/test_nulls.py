@@ -8,7 +8,7 @@ from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
 from dreamerv3.analysis.tuning import measure
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Samples
+from dreamerv3.data.samples import Samples
 from tests.analysis import planted
 
 LENGTHS = (30, 41, 25, 60, 50, 33, 41)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import spatial
-from dreamerv3.data.reader import Samples, Track
+from dreamerv3.data.samples import Samples, Track
 
 
 def make_samples(rng, episodes=12, length=120, units=6, drift=0.98):

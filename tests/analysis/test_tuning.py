@@ -8,7 +8,7 @@ from dreamerv3.analysis.measures import Setup
 from dreamerv3.analysis.reliability import Parts, correlation, transfer
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Samples, Track
+from dreamerv3.data.samples import Samples, Track
 from tests.analysis import planted
 
 AREA = (12, 10)

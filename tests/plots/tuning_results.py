@@ -9,7 +9,7 @@ from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
 from dreamerv3.analysis.tuning_file import Results
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Samples
+from dreamerv3.data.samples import Samples
 from tests.analysis import planted
 
 
