@@ -129,24 +129,23 @@ def straight(cells: int, episodes: int = 500) -> float:
 
 
 def draw(path: pathlib.Path, curves: dict[str, Curve], best: float) -> None:
-  """One line per seed: mean over 20 episodes."""
+  """One line per seed: mean over the episodes of the last 1000 steps."""
   from dreamerv3.data import files
   from dreamerv3.plots import style
 
   figure, axes = style.new_figure(1, 1, 5.6, 3.6)
   ax = axes.flat[0]
+  ax.axhline(best, color=style.BLACK, ls='--', label='straight to each goal')
   for name, (steps, scores) in curves.items():
-    window = np.ones(20) / 20
-    smooth = np.convolve(scores, window, 'valid')
-    random = name == 'random'
-    look = {'color': '0.5'} if random else {'label': f'seed {name}'}
-    ax.plot(steps[len(window) - 1 :], smooth, **look)
-  ax.axhline(best, color='0.2', ls='--')
-  ax.text(0, best, 'straight to each goal', va='bottom', fontsize=8)
-  ax.text(0, 2.2, 'random', color='0.4', va='bottom', fontsize=8)
-  ax.set(xlabel='environment steps', ylabel='return of an episode', ylim=0)
-  ax.set_ylim(0, 1.15 * best)
-  ax.legend(loc='lower right')
+    x = np.arange(200, steps.max() + 200, 200)
+    y = [scores[(steps > i - 1000) & (steps <= i)] for i in x]
+    color = style.GREY if name == 'random' else None
+    label = 'random' if name == 'random' else f'seed {name}'
+    line = [v.mean() if len(v) else np.nan for v in y]
+    ax.plot(x, line, color=color, label=label)
+  ax.set(xlabel='environment steps', ylabel='return of an episode')
+  ax.set(xlim=0, ylim=(0, 1.1 * best))
+  ax.legend(loc='upper left', bbox_to_anchor=(0, 0.93))
   files.save_figure(path, figure)
 
 
