@@ -71,37 +71,112 @@ class Conv2D(nj.Module):
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
   """Cross-correlation with SAME padding, (N,H,W,I) -> (N,H/s,W/s,O)."""
-  block = 1 if stride > 1 else block_of(kernel.shape, x.shape[2])
-  if block > 1:
-    return blocked_conv(x, kernel, block)
+  if stride == 1 and on_one_cpu():
+    return cpu_conv(x, kernel)
+  return plain_conv(x, kernel, stride)
+
+
+def plain_conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+  """`conv` as XLA has it."""
   return jax.lax.conv_general_dilated(
     x, kernel, (stride, stride), 'SAME', dimension_numbers=_DIMS
   )
+
+
+def on_one_cpu() -> bool:
+  """Whether the forms for a CPU pay; only XLA's own split over devices."""
+  return jax.default_backend() == 'cpu' and jax.device_count() == 1
+
+
+@jax.custom_vjp
+def cpu_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """`conv` for a CPU, forward and back in the forms that are fastest there."""
+  block = block_of(kernel.shape, x.shape[2])
+  if block > 1:
+    return blocked_conv(x, kernel, block)
+  return plain_conv(x, kernel)
+
+
+def _conv_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple]:
+  return cpu_conv(x, kernel), (x, kernel)
+
+
+def _conv_backward(
+  kept: tuple[jax.Array, jax.Array], grad: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  x, kernel = kept
+  mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+  by_kernel = kernel_gradient(x, grad, kernel.shape[0])
+  return cpu_conv(grad, mirrored), by_kernel.astype(kernel.dtype)
+
+
+cpu_conv.defvjp(_conv_forward, _conv_backward)
+
+
+def kernel_gradient(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
+  """Derivative of a sum over conv(x, kernel) * grad by the kernel.
+
+  dK[a, b] = sum over pixels of x shifted by b columns times grad shifted by
+  -a rows: one product of a matrix with all column shifts of x and one with
+  all row shifts of grad, (k I, M) @ (M, k O). M, the pixels, is gone through
+  a few images at a time, so that the shifted copies stay in the cache.
+
+  Args:
+    x: (N, H, W, I).
+    grad: (N, H, W, O).
+    size: k, odd.
+
+  Returns:
+    float32 (k, k, I, O).
+  """
+  N, H, W, I = x.shape
+  O, reach = grad.shape[-1], size // 2
+  few = images_at_once(N, H * W * size * (I + O))
+
+  def product(x: jax.Array, grad: jax.Array) -> jax.Array:
+    x = jnp.pad(x, ((0, 0), (0, 0), (reach, reach), (0, 0)))
+    grad = jnp.pad(grad, ((0, 0), (reach, reach), (0, 0), (0, 0)))
+    columns = [x[:, :, b : b + W] for b in range(size)]
+    rows = [grad[:, 2 * reach - a : 2 * reach - a + H] for a in range(size)]
+    # As matrices: XLA lays out more axes in a way that takes twice the time.
+    left = jnp.concatenate(columns, -1).reshape((-1, size * I))
+    right = jnp.concatenate(rows, -1).reshape((-1, size * O))
+    return jnp.einsum(
+      'mx,my->xy', left, right, preferred_element_type=jnp.float32
+    )
+
+  def add(total: jax.Array, part: tuple) -> tuple[jax.Array, None]:
+    return total + product(*part), None
+
+  zero = jnp.zeros((size * I, size * O), jnp.float32)
+  parts = (v.reshape((N // few, few, *v.shape[1:])) for v in (x, grad))
+  total, _ = jax.lax.scan(add, zero, tuple(parts))
+  return total.reshape((size, I, size, O)).transpose((2, 0, 1, 3))
+
+
+def images_at_once(images: int, values: int) -> int:
+  """The largest divisor of `images` that keeps to 2^20 values, at least 1."""
+  most = max(1, 2**20 // values)
+  return max(x for x in range(1, min(images, most) + 1) if images % x == 0)
 
 
 def block_of(shape: tuple[int, ...], width: int) -> int:
   """Pixels that one position of `blocked_conv` should cover; 1 = do without.
 
   A CPU multiplies small matrices, and few channels make them smaller still:
-  about 32 output values per position pay for the zeros that come with it
-  (bench/train.py). A GPU does better with the plain form.
+  about 32 output values per position pay for the zeros that come with it.
   """
-  if jax.default_backend() != 'cpu':
-    return 1
   block = 1
   while 2 * block * shape[-1] <= 32 and width % (2 * block) == 0:
     block *= 2
   return block
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def blocked_conv(x: jax.Array, kernel: jax.Array, block: int) -> jax.Array:
   """conv(x, kernel) with `block` neighbouring pixels of a row as one.
 
   In memory nothing moves: (N, H, W, I) is read as (N, H, W/b, b I), and the
-  kernel becomes one with b O outputs, padded with zeros. The derivative by x
-  is such a convolution again; that by the kernel is left as it was, since
-  the zeros would cost more there.
+  kernel becomes one with b O outputs, padded with zeros.
   """
   N, H, W, I = x.shape
   place = shifts(kernel.shape[1], block)
@@ -110,36 +185,8 @@ def blocked_conv(x: jax.Array, kernel: jax.Array, block: int) -> jax.Array:
   ).astype(x.dtype)
   O = kernel.shape[-1]
   wide = wide.reshape((*wide.shape[:2], block * I, block * O))
-  x = x.reshape((N, H, W // block, block * I))
-  x = jax.lax.conv_general_dilated(
-    x, wide, (1, 1), 'SAME', dimension_numbers=_DIMS
-  )
+  x = plain_conv(x.reshape((N, H, W // block, block * I)), wide)
   return x.reshape((N, H, W, O))
-
-
-def _blocked_forward(
-  x: jax.Array, kernel: jax.Array, block: int
-) -> tuple[jax.Array, tuple]:
-  return blocked_conv(x, kernel, block), (x, kernel)
-
-
-def _blocked_backward(
-  block: int, kept: tuple, grad: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  x, kernel = kept
-  mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
-  by_x = conv(grad, mirrored)
-
-  def plain(kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-      x, kernel, (1, 1), 'SAME', dimension_numbers=_DIMS
-    )
-
-  (by_kernel,) = jax.linear_transpose(plain, kernel)(grad)
-  return by_x, by_kernel
-
-
-blocked_conv.defvjp(_blocked_forward, _blocked_backward)
 
 
 @functools.cache

@@ -47,6 +47,36 @@ def test_blocked_convolution_is_the_plain_one(rng, size, block):
 
 
 @pytest.mark.parametrize('size', [1, 3, 5, 7])
+@pytest.mark.parametrize(('images', 'outs'), [(5, 5), (6, 40)])
+def test_derivatives_of_the_cpu_form_are_the_plain_ones(
+  rng, size, images, outs
+):
+  x, kernel = array(rng, images, 8, 16, 3), array(rng, size, size, 3, outs)
+  weight = array(rng, images, 8, 16, outs)
+
+  def loss(fun):
+    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
+
+  for got, want in zip(loss(conv.cpu_conv), loss(plain), strict=True):
+    np.testing.assert_allclose(got, want, atol=2e-3)
+
+
+def test_kernel_gradient_sums_over_parts_of_the_batch(rng, monkeypatch):
+  x, grad = array(rng, 6, 8, 4, 3), array(rng, 6, 8, 4, 5)
+  whole = conv.kernel_gradient(x, grad, 5)
+  monkeypatch.setattr(conv, 'images_at_once', lambda *a: 2)
+  parts = conv.kernel_gradient(x, grad, 5)
+  np.testing.assert_allclose(parts, whole, atol=1e-4)
+
+
+def test_images_at_once_divide_the_batch():
+  assert conv.images_at_once(1024, 2**18) == 4
+  assert conv.images_at_once(1024, 2**30) == 1
+  assert conv.images_at_once(7, 2**18) == 1
+  assert conv.images_at_once(6, 1) == 6
+
+
+@pytest.mark.parametrize('size', [1, 3, 5, 7])
 def test_upsampling_by_phases_is_repeat_then_convolve(rng, size):
   x, kernel = array(rng, 2, 4, 6, 3), array(rng, size, size, 3, 5)
   big = x.repeat(2, 1).repeat(2, 2)
