@@ -24,7 +24,8 @@ import numpy as np
 
 from dreamerv3 import config as configs
 from dreamerv3 import losses
-from dreamerv3.agent import TRAINED, Model
+from dreamerv3.agent import Model
+from dreamerv3.networks import TRAINED
 from embodied.jax import outs
 from embodied.jax.opt import Optimizer
 

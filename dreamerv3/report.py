@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
 
+from dreamerv3.networks import TRAINED
 from embodied.jax import internal
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def grad_norms(
   key: jax.Array | None,
 ) -> Dict:
   """Norm of the gradient of each loss alone, as gradnorm/<loss>."""
-  from dreamerv3.agent import TRAINED
-
   trained = {k: v for k, v in state.items() if TRAINED.match(k)}
   rest = {k: v for k, v in state.items() if k not in trained}
 

@@ -22,8 +22,8 @@ LIBRARIES = JAX | HEAVY | {
 }  # fmt: skip
 
 AGENT_FILES = (
-    'agent', 'rssm', 'encoder', 'decoder', 'losses', 'report', 'taps',
-    'rollouts', 'dreamer',
+    'agent', 'networks', 'imagination', 'rssm', 'encoder', 'decoder', 'losses',
+    'report', 'taps', 'rollouts', 'dreamer',
 )  # fmt: skip
 SETUP_FILES = (
     'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',
