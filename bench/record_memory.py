@@ -6,7 +6,7 @@ its peak memory. An untrained agent dies after some 200 steps; here the world
 is Crafter with a player that does not die, so that every episode has the asked
 number of steps.
 
-  python bench/record_memory.py --episodes 3 30 --length 500
+  python bench/record_memory.py --episodes 3 16 30 --length 500
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def write_config(logdir: pathlib.Path, preset: str) -> None:
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--episodes', type=int, nargs='+', default=[3, 30])
+  parser.add_argument('--episodes', type=int, nargs='+', default=[3, 16, 30])
   parser.add_argument('--length', type=int, default=500, help='steps of each')
   parser.add_argument('--envs', type=int, default=16)
   parser.add_argument('--preset', default='size1m')
