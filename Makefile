@@ -8,8 +8,9 @@ REQ := $(if $(CUDA),requirements-cuda.txt,requirements.txt)
 
 export MPLBACKEND ?= Agg
 
-# Tests run in as many processes as there are cores, up to four.
-WORKERS := -n auto --maxprocesses=4
+# Tests run in as many processes as there are cores, up to four; a file stays
+# in one process, since its tests share what they set up.
+WORKERS := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 # make demo SIZE=... STEPS=...: the agent of the demonstration.
 SIZE ?= size1m
