@@ -1,4 +1,4 @@
-"""Files of a replay: their names, foreign, lost and broken ones, a full disk."""
+"""Replay files: their names, foreign, lost and broken ones, a full disk."""
 
 import resource
 
