@@ -49,6 +49,8 @@ class Conv2D(nj.Module):
   def pooled(self, x: jax.Array) -> jax.Array:
     """(N, H, W, I) -> (N, H/2, W/2, units), the maximum of each 2x2 patch."""
     kernel, bias = self.params(x)
+    if on_one_cpu() and x.shape[-1] <= 4 and self.units <= 16:
+      return pooled_conv(x, kernel) + bias
     return max_pool(conv(x, kernel)) + bias
 
   def upsampled(self, x: jax.Array) -> jax.Array:
@@ -236,6 +238,48 @@ def _pool_backward(x: jax.Array, grad: jax.Array) -> tuple[jax.Array]:
 
 
 max_pool.defvjp(_pool_forward, _pool_backward)
+
+
+def pooled_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """max_pool(conv(x, kernel)) with the pixels of a patch as channels.
+
+  2x2 pixels become 4 I channels, and a 5x5 kernel one of 3x3 to 4 O outputs,
+  36 in place of 25 products for each. A CPU takes them faster where I and O
+  are small, and the pool needs no neighbours any more.
+  """
+  N, H, W, I = x.shape
+  O = kernel.shape[-1]
+  place = shifts(kernel.shape[0], 2)
+  wide = jnp.einsum(
+    'amqk,bnpl,klio->mnqpiabo', place, place, kernel.astype(jnp.float32)
+  ).astype(x.dtype)
+  wide = wide.reshape((*wide.shape[:2], 4 * I, 4 * O))
+  x = x.reshape((N, H // 2, 2, W // 2, 2, I)).transpose((0, 1, 3, 2, 4, 5))
+  return max_of_four(conv(x.reshape((N, H // 2, W // 2, 4 * I)), wide))
+
+
+@jax.custom_vjp
+def max_of_four(x: jax.Array) -> jax.Array:
+  """Maximum over four groups of channels, (..., 4 C) -> (..., C).
+
+  Equal maxima share the gradient, as in `max_pool`.
+  """
+  return functools.reduce(jnp.maximum, jnp.split(x, 4, -1))
+
+
+def _four_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  return max_of_four(x), x
+
+
+def _four_backward(x: jax.Array, grad: jax.Array) -> tuple[jax.Array]:
+  parts = jnp.split(x, 4, -1)
+  top = functools.reduce(jnp.maximum, parts)
+  share = grad / sum((v == top).astype(grad.dtype) for v in parts)
+  top, share = jax.lax.optimization_barrier((top, share))
+  return (jnp.concatenate([jnp.where(v == top, share, 0) for v in parts], -1),)
+
+
+max_of_four.defvjp(_four_forward, _four_backward)
 
 
 def upsample_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:

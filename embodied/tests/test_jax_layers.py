@@ -69,6 +69,31 @@ def test_kernel_gradient_sums_over_parts_of_the_batch(rng, monkeypatch):
   np.testing.assert_allclose(parts, whole, atol=1e-4)
 
 
+@pytest.mark.parametrize('size', [1, 3, 5, 7])
+def test_pooled_convolution_is_convolution_then_pool(rng, size):
+  x, kernel = array(rng, 2, 8, 12, 3), array(rng, size, size, 3, 5)
+  weight = array(rng, 2, 4, 6, 5)
+
+  def apart(x, kernel):
+    return conv.max_pool(plain(x, kernel))
+
+  def loss(fun):
+    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
+
+  got, want = conv.pooled_conv(x, kernel), apart(x, kernel)
+  np.testing.assert_allclose(got, want, atol=1e-4)
+  for got, want in zip(loss(conv.pooled_conv), loss(apart), strict=True):
+    np.testing.assert_allclose(got, want, atol=1e-3)
+
+
+def test_equal_maxima_share_the_gradient():
+  x = jnp.asarray([[1, 5, 1, 5, 0, 2, 1, 5]], jnp.float32)  # 2 channels
+  grad = jax.grad(lambda x: conv.max_of_four(x).sum())(x)
+  third = 1 / 3
+  want = [[third, third, third, third, 0, 0, third, third]]
+  np.testing.assert_allclose(grad, want, rtol=1e-6)
+
+
 def test_images_at_once_divide_the_batch():
   assert conv.images_at_once(1024, 2**18) == 4
   assert conv.images_at_once(1024, 2**30) == 1
