@@ -5,6 +5,7 @@ of its own, on random data of Crafter's spaces. `matmul` is this machine's
 rate for a large matrix product in the compute dtype, measured in the same
 process; `share` is the rate of XLA's own count of operations against it.
 Seconds of processor time (cpu) are steadier than the clock on a busy machine.
+Everything is compiled anew unless --cache names a folder of compiled programs.
 
   python bench/train.py --presets size1m size12m
 """
@@ -63,7 +64,7 @@ def build(preset: str, options: argparse.Namespace):
   flags = {'configs': ['crafter', preset]}
   config = configs.stack(configs.read_blocks(), flags).update({
     'jax.platform': options.platform, 'jax.debug': False,
-    'jax.compute_dtype': options.dtype,
+    'jax.compute_dtype': options.dtype, 'jax.cache': options.cache,
     'batch_size': options.batch, 'batch_length': options.length,
   })  # fmt: skip
   beside = (
@@ -144,6 +145,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument('--presets', nargs='+', default=['size1m'])
   parser.add_argument('--platform', default='auto')
   parser.add_argument('--dtype', default='auto')
+  parser.add_argument('--cache', default='off', help='as --jax.cache')
   parser.add_argument('--batch', type=int, default=16)
   parser.add_argument('--length', type=int, default=64)
   parser.add_argument('--steps', type=int, default=5)
@@ -154,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
   print(' '.join(f'{x:>13}' for x in COLUMNS))
   same = [f'--{k}={getattr(options, k)}' for k in
-          ('platform', 'dtype', 'batch', 'length', 'steps')]  # fmt: skip
+          ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')]  # fmt: skip
   for preset in options.presets:
     command = [sys.executable, __file__, '--json', *same, '--presets', preset]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
