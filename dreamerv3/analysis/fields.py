@@ -50,9 +50,10 @@ def autocorrelation(maps: np.ndarray) -> np.ndarray:
     covered = pairs / grid
     covered /= covered[w - 1, h - 1]
     known = covered >= COVERED
-    full *= np.where(known, 1 / np.where(known, covered, 1), 0)
-  top = full[:, w - 1, h - 1, None, None]
-  return full / np.where(top > 0, top, np.nan)
+    full *= np.where(known, 1 / np.where(known, covered, 1), 0).astype('f4')
+  top = full[:, w - 1, h - 1, None, None].copy()
+  full /= np.where(top > 0, top, np.nan)
+  return full
 
 
 def peaks(acg: np.ndarray) -> np.ndarray:
@@ -247,5 +248,15 @@ def _correlate(maps: np.ndarray) -> np.ndarray:
   spectrum = scipy.fft.rfft2(maps, size)
   power = spectrum.real**2 + spectrum.imag**2
   full = scipy.fft.irfft2(power, size, overwrite_x=True)
-  full = np.roll(full, (w - 1, h - 1), (1, 2))
-  return full[:, : 2 * w - 1, : 2 * h - 1]
+  lags = np.empty((len(maps), 2 * w - 1, 2 * h - 1), full.dtype)
+  for to_x, from_x in _wrapped(w, size[0]):
+    for to_y, from_y in _wrapped(h, size[1]):
+      lags[:, to_x, to_y] = full[:, from_x, from_y]
+  return lags
+
+
+def _wrapped(n: int, size: int) -> tuple[tuple[slice, slice], ...]:
+  """Where the lags >= 0 and < 0 go, and where a circular product has them."""
+  ahead = slice(n - 1, None), slice(0, n)
+  behind = slice(0, n - 1), slice(size - n + 1, size)
+  return ahead, behind
