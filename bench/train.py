@@ -100,7 +100,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   agent, data = build(preset, options)
   data = agent.put(data)
   carry = agent.init_train(options.batch)
-  seeds = agent._seeds(0, (2,))
+  seeds = agent._seeds((0,), 0, (2,))
   wall, cpu = time.perf_counter(), time.process_time()
   lowered = agent._train.lower(agent.state, carry, data, seeds)
   step = lowered.compile()
@@ -155,8 +155,8 @@ def main(argv: list[str] | None = None) -> int:
     print(json.dumps(measure(options.presets[0], options)))
     return 0
   print(' '.join(f'{x:>13}' for x in COLUMNS))
-  same = [f'--{k}={getattr(options, k)}' for k in
-          ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')]  # fmt: skip
+  names = ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')
+  same = [f'--{k}={getattr(options, k)}' for k in names]
   for preset in options.presets:
     command = [sys.executable, __file__, '--json', *same, '--presets', preset]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
