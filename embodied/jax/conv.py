@@ -49,7 +49,7 @@ class Conv2D(nj.Module):
   def pooled(self, x: jax.Array) -> jax.Array:
     """(N, H, W, I) -> (N, H/2, W/2, units), the maximum of each 2x2 patch."""
     kernel, bias = self.params(x)
-    if on_one_cpu() and x.shape[-1] <= 4 and self.units <= 16:
+    if on_cpu() and x.shape[-1] <= 4 and self.units <= 16:
       return pooled_conv(x, kernel) + bias
     return max_pool(conv(x, kernel)) + bias
 
@@ -73,7 +73,7 @@ class Conv2D(nj.Module):
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
   """Cross-correlation with SAME padding, (N,H,W,I) -> (N,H/s,W/s,O)."""
-  if stride == 1 and on_one_cpu():
+  if stride == 1 and on_cpu():
     return cpu_conv(x, kernel)
   return plain_conv(x, kernel, stride)
 
@@ -85,9 +85,9 @@ def plain_conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
   )
 
 
-def on_one_cpu() -> bool:
-  """Whether the forms for a CPU pay; only XLA's own split over devices."""
-  return jax.default_backend() == 'cpu' and jax.device_count() == 1
+def on_cpu() -> bool:
+  """Whether the forms for a CPU pay; a GPU does better with the plain ones."""
+  return jax.default_backend() == 'cpu'
 
 
 @jax.custom_vjp
@@ -151,8 +151,14 @@ def kernel_gradient(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
     return total + product(*part), None
 
   zero = jnp.zeros((size * I, size * O), jnp.float32)
-  parts = (v.reshape((N // few, few, *v.shape[1:])) for v in (x, grad))
-  total, _ = jax.lax.scan(add, zero, tuple(parts))
+
+  def cut(v: jax.Array) -> jax.Array:
+    if jax.device_count() == 1:
+      return v.reshape((N // few, few, *v.shape[1:]))
+    # Every part holds images of all devices, so that each adds its own.
+    return v.reshape((few, N // few, *v.shape[1:])).swapaxes(0, 1)
+
+  total, _ = jax.lax.scan(add, zero, (cut(x), cut(grad)))
   return total.reshape((size, I, size, O)).transpose((2, 0, 1, 3))
 
 
