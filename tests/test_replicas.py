@@ -72,7 +72,6 @@ def test_the_step_counts_the_environments_of_one_process(folders):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason='noise follows from seed and call alone')
 def test_processes_draw_different_actions(folders):
   one, two = map(_actions, folders)
   # The dummy shows the same in both, so only chance can tell them apart.

@@ -26,6 +26,7 @@ from . import internal, params, setup, transform
 
 Dict = dict[str, Any]
 MODES = ('train', 'eval', 'greedy')
+_LEARNING, _ACTING = 0, 1  # sources of random numbers
 _TRACE = (100, 120)  # updates that the profiler sees
 
 
@@ -138,7 +139,8 @@ class JaxAgent(base.Agent):
       raise ValueError(f'mode {mode!r}: expected one of {MODES}')
     batch = len(obs['is_first'])
     if seeds is None:
-      seeds = self._seeds(self.counters['actions'], (batch, 2))
+      source = (_ACTING, int(self.config.replica))
+      seeds = self._seeds(source, self.counters['actions'], (batch, 2))
     self.counters['actions'] += 1
     obs = {k: obs[k] for k in (*self.model.spaces, 'is_first')}
     run = self._policy[mode == 'greedy']
@@ -250,9 +252,11 @@ class JaxAgent(base.Agent):
 
   # Machinery
 
-  def _seeds(self, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    """uint32 random numbers of call `number` in this process."""
-    seed = [int(self.config.seed), number]
+  def _seeds(
+    self, source: tuple[int, ...], number: int, shape: tuple[int, ...]
+  ) -> np.ndarray:
+    """uint32 random numbers of call `number`, a stream apart per source."""
+    seed = [int(self.config.seed), *source, number]
     high = np.iinfo(np.uint32).max
     return np.random.default_rng(seed).integers(0, high, shape, np.uint32)
 
@@ -260,7 +264,8 @@ class JaxAgent(base.Agent):
     """A batch on the devices, and the seeds of this call."""
     if not isinstance(data['is_first'], jax.Array):
       data = self.put(data)
-    seeds = self._seeds(self.counters['batches'], (2,))
+    # Equal in all processes: they compute one batch together.
+    seeds = self._seeds((_LEARNING,), self.counters['batches'], (2,))
     self.counters['batches'] += 1
     return data, seeds
 
