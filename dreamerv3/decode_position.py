@@ -296,8 +296,12 @@ def _row(
   result: DecodeResult, control: Mapping[str, DecodeResult], args: Settings
 ) -> dict[str, Any]:
   row = summary(result, args.n_boot, args.seed)
-  other = control.get(result.layer)
-  row['control'] = float('nan') if other is None else float(other.errors.mean())
+  other, nan = control.get(result.layer), float('nan')
+  row['control'] = nan if other is None else float(other.errors.mean())
+  # It walks paths of its own, which can be easier or harder to guess.
+  row['control_constant'] = (
+    nan if other is None else float(other.constant.mean())
+  )
   return row
 
 

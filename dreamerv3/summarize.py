@@ -59,7 +59,7 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   yield ''
   yield f'Position decoding, mean error [tiles] ({path})'
   head = ('layer', 'units', 'error', '95 %', 'constant', 'prior', 'shuffled')
-  yield _line(head) + f'{"untrained":>11}'
+  yield _line(head) + f'{"untrained":>11}{"its constant":>14}'
   for row in rows:
     interval = f'{float(row["low"]):.1f}-{float(row["high"]):.1f}'
     cells = (
@@ -67,27 +67,35 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
       _round(row['best_constant']), _round(row['prior']),
       _round(row['shuffled']),
     )  # fmt: skip
-    yield _line(cells) + f'{_round(row["control"]):>11}'
+    control = _round(row['control']), _round(row['control_constant'])
+    yield _line(cells) + f'{control[0]:>11}{control[1]:>14}'
   for row in rows:
     if row['layer'] in ('deter', 'dyn/deter'):
       yield meaning(row)
 
 
 def meaning(row: dict[str, str]) -> str:
-  """A layer's error in words: its 95 % interval against chance and control."""
-  chance = _against(row, 'best_constant')
-  text = f'{row["layer"]} is {chance} the best constant guess'
+  """A layer's error in words, against chance and control.
+
+  Both errors count as shares of that of the best constant guess: the untrained
+  agent walks other paths, which can be easier or harder to guess.
+  """
+  constant = float(row['best_constant'])
+  low, share, high = (float(row[k]) / constant for k in ('low', 'mean', 'high'))
+  text = (
+    f'{row["layer"]}: {share:.0%} of the error of the best constant guess '
+    f'(95 %: {low:.0%} to {high:.0%}), {_against(low, high, 1)} chance'
+  )
   if row['control'] != 'nan':
-    text += f', and {_against(row, "control")} the untrained network'
+    other = float(row['control']) / float(row['control_constant'])
+    text += f'; untrained {other:.0%}, {_against(low, high, other)} that'
   return text + '.'
 
 
-def _against(row: dict[str, str], other: str) -> str:
-  if float(row['high']) < float(row[other]):
-    return 'decoded better than'
-  if float(row['low']) > float(row[other]):
-    return 'decoded worse than'
-  return 'not told apart from'
+def _against(low: float, high: float, other: float) -> str:
+  if high < other:
+    return 'better than'
+  return 'worse than' if low > other else 'not told apart from'
 
 
 def cell_types(path: pathlib.Path) -> Iterator[str]:

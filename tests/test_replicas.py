@@ -80,7 +80,8 @@ def test_processes_draw_different_actions(folders):
 
 def _actions(folder):
   """Every action in the replay of a process, stream by stream."""
-  newest = {}  # a save keeps the files of the one before: a chunk, but shorter
+  # A save keeps the files of the one before: a chunk, but shorter.
+  newest: dict = {}
   for path in sorted((folder.parents[1] / 'replay').glob('*.npz')):
     actions = np.load(path)['action']
     uuid = path.name.split('-')[1]

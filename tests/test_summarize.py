@@ -16,6 +16,7 @@ def run(tmp_path):
   row = dict(
     layer='deter', units=512, mean=2.5, low=2.0, high=3.0, best_constant=6.0,
     prior=8.0, shuffled=7.0, control=float('nan'),
+    control_constant=float('nan'),
   )  # fmt: skip
   files.save_csv(decoder / 'summary.csv', [row])
   kinds = ['single_field'] * 3 + ['untuned']
@@ -31,7 +32,7 @@ def test_numbers_and_figures(run, capsys):
   text = capsys.readouterr().out
   assert 'deter' in text
   assert '2.0-3.0' in text
-  assert 'deter is decoded better than the best constant guess.' in text
+  assert 'deter: 42% of the error of the best constant guess' in text
   row = next(x for x in text.splitlines() if x.startswith('single_field'))
   assert row.split() == ['single_field', '75.0%', '-']
   assert '  kept.png' in text
@@ -54,9 +55,11 @@ def test_nothing_to_show(tmp_path):
 
 def test_the_error_in_words():
   row = dict(
-    layer='dyn/deter', low='2.0', high='3.0', best_constant='1.5', control='2.5'
+    layer='dyn/deter', low='2.0', mean='2.4', high='3.0', best_constant='1.5',
+    control='4', control_constant='2.5',
   )  # fmt: skip
   assert summarize.meaning(row) == (
-    'dyn/deter is decoded worse than the best constant guess, '
-    'and not told apart from the untrained network.'
+    'dyn/deter: 160% of the error of the best constant guess '
+    '(95 %: 133% to 200%), worse than chance; '
+    'untrained 160%, not told apart from that.'
   )

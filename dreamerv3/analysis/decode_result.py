@@ -122,6 +122,7 @@ COLUMNS = {
   'mean': 'mean', 'low': 'low', 'high': 'high', 'median': 'median',
   'balanced': 'by tile', 'accuracy': 'exact', 'best_constant': 'constant',
   'prior': 'prior', 'shuffled': 'shuffled', 'control': 'untrained',
+  'control_constant': 'its const.',
 }  # fmt: skip
 
 
@@ -135,9 +136,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     'Held-out error |dx| + |dy| [tiles], 95 % interval over episodes; chance: '
     'constant, prior, shuffled.',
     f'{"layer":<{wide}}{"units":>7}'
-    + ''.join(f'{COLUMNS[k]:>10}' for k in shown),
+    + ''.join(f'{COLUMNS[k]:>11}' for k in shown),
   ]
   for row in rows:
-    cells = ''.join(f'{row[k]:>10.2f}' for k in shown)
+    cells = ''.join(f'{row[k]:>11.2f}' for k in shown)
     lines.append(f'{row["layer"]:<{wide}}{row["units"]:>7}{cells}')
   return '\n'.join(lines)

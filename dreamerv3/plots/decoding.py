@@ -124,9 +124,10 @@ def layer_comparison(
   if control:
     there = [(control[x.layer]['mean'], i) for i, x in enumerate(results)
              if x.layer in control]  # fmt: skip
+    constant = next(iter(control.values()))['best_constant']
     ax.plot(
       *zip(*there, strict=True), 's', ms=6, mfc='white', mec='black',
-      mew=1.2, label='untrained network',
+      mew=1.2, label=f'untrained network (its constant {constant:.2f})',
     )  # fmt: skip
   ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
   ax.set_ylim(len(results) - 0.4, -0.6)

@@ -19,7 +19,9 @@ def test_results_come_in_the_order_of_the_items(n_jobs):
 
 @pytest.mark.parametrize('n_jobs', [1, 2])
 def test_items_are_made_when_a_thread_is_free(n_jobs):
-  made, finished, ahead = 0, [], []
+  made = 0
+  finished: list = []
+  ahead: list = []
 
   def items():
     nonlocal made

@@ -24,7 +24,7 @@ def results(recording):
 def test_layers_are_drawn_along_the_network_with_units_and_control(results):
   data, found = results
   rows = [summary(x, 50) for x in found]
-  control = {'dyn/deter': {'mean': 3.0}}
+  control = {'dyn/deter': {'mean': 3.0, 'best_constant': 5.0}}
   ax = decoding.layer_comparison(found, rows, control).axes[0]
   labels = [x.get_text() for x in ax.get_yticklabels()]
   assert labels[0] == 'enc/cnn0 (40)'
@@ -32,7 +32,7 @@ def test_layers_are_drawn_along_the_network_with_units_and_control(results):
   assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first layer on top
   drawn = {str(x.get_label()): x for x in ax.lines}
   np.testing.assert_array_equal(
-    drawn['untrained network'].get_xydata(), [[3.0, 2.0]]
+    drawn['untrained network (its constant 5.00)'].get_xydata(), [[3.0, 2.0]]
   )
   assert any('best constant' in x for x in drawn)
   assert any('occupancy prior' in x for x in drawn)
