@@ -14,7 +14,7 @@ WORKERS := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 # make demo SIZE=... STEPS=...: the agent of the demonstration.
 SIZE ?= size1m
-STEPS ?= 6000
+STEPS ?= 2500
 DEMO := logdir/demo
 
 .PHONY: venv demo test test-slurm fast lint format clean help
