@@ -153,12 +153,14 @@ def kernel_gradient(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
   zero = jnp.zeros((size * I, size * O), jnp.float32)
 
   def cut(v: jax.Array) -> jax.Array:
-    if jax.device_count() == 1:
-      return v.reshape((N // few, few, *v.shape[1:]))
-    # Every part holds images of all devices, so that each adds its own.
-    return v.reshape((few, N // few, *v.shape[1:])).swapaxes(0, 1)
+    return v.reshape((N // few, few, *v.shape[1:]))
 
-  total, _ = jax.lax.scan(add, zero, (cut(x), cut(grad)))
+  if jax.device_count() > 1:
+    # In a loop, each part would be summed over the devices: slow, and between
+    # processes the sums of several loops get mixed up.
+    total = product(x, grad)
+  else:
+    total, _ = jax.lax.scan(add, zero, (cut(x), cut(grad)))
   return total.reshape((size, I, size, O)).transpose((2, 0, 1, 3))
 
 
