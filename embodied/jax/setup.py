@@ -12,6 +12,7 @@ import os
 
 import jax
 import jax.numpy as jnp
+from jax.experimental import multihost_utils
 
 from . import cache as compiled
 
@@ -111,6 +112,9 @@ def distribute(address: str, replica: int, replicas: int) -> None:
     raise ValueError(
       f'replicas {replicas}: {jax.process_count()} processes have joined'
     )
+  # Connect now, together: later one process may still compile when the other
+  # begins to wait for it, which is given up after 30 seconds.
+  multihost_utils.sync_global_devices('joined')
 
 
 def dtype_of(name: str, backend: str) -> jnp.dtype:
