@@ -59,6 +59,8 @@ def setup(
   jax.config.update('jax_debug_nans', debug)
   compiled.enable(cache)
   if replicas > 1:
+    # On the CPU, programs that overlap mix up their sums over processes.
+    jax.config.update('jax_cpu_enable_async_dispatch', False)
     distribute(coordinator_address, replica, replicas)
   backend = _backend(platform)
   if backend == 'cpu':
