@@ -12,7 +12,6 @@ import os
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import multihost_utils
 
 from . import cache as compiled
 
@@ -59,8 +58,6 @@ def setup(
   jax.config.update('jax_debug_nans', debug)
   compiled.enable(cache)
   if replicas > 1:
-    # On the CPU, programs that overlap mix up their sums over processes.
-    jax.config.update('jax_cpu_enable_async_dispatch', False)
     distribute(coordinator_address, replica, replicas)
   backend = _backend(platform)
   if backend == 'cpu':
@@ -114,9 +111,6 @@ def distribute(address: str, replica: int, replicas: int) -> None:
     raise ValueError(
       f'replicas {replicas}: {jax.process_count()} processes have joined'
     )
-  # Connect now, together: later one process may still compile when the other
-  # begins to wait for it, which is given up after 30 seconds.
-  multihost_utils.sync_global_devices('joined')
 
 
 def dtype_of(name: str, backend: str) -> jnp.dtype:
