@@ -18,7 +18,7 @@ import ninjax as nj
 
 from dreamerv3 import imagination, report
 from dreamerv3.networks import TRAINED, Networks
-from embodied.jax import internal, utils
+from embodied.jax import internal, shards, utils
 from embodied.jax.agent import JaxAgent
 from embodied.jax.opt import slow_update
 
@@ -133,8 +133,9 @@ class Model(Networks):
       return out
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(trained)
-    trained, opt, mets = self.opt.update(trained, grads, opt)
-    metrics = {**aux.metrics, **mets, 'opt/loss': total}
+    found = shards.mean((grads, {**aux.metrics, 'opt/loss': total}))
+    trained, opt, mets = self.opt.update(trained, found[0], opt)
+    metrics = {**found[1], **mets}
     state = {**state, **trained, **opt, **aux.norms}
     slow = self.config.slowvalue
     state |= slow_update(state, 'val', 'slowval', slow.rate, slow.every)
@@ -250,7 +251,7 @@ class Model(Networks):
     _, (_, aux) = nj.pure(self.loss)(
       state, start, obs, prevact, key1, modify=False
     )
-    metrics = dict(aux.metrics)
+    metrics = shards.mean(aux.metrics)
     if self.config.report_gradnorms:
       metrics.update(report.grad_norms(self, state, start, obs, prevact, key1))
     _, videos = nj.pure(report.openloop)(

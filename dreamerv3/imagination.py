@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import ninjax as nj
 
 from dreamerv3 import losses
-from embodied.jax import internal, outs
+from embodied.jax import internal, outs, shards
 
 if TYPE_CHECKING:
   from dreamerv3.agent import Model
@@ -71,11 +71,12 @@ def imag_loss(
     'policy': (weights * loss.T).mean(1).reshape((B, last)),
     'value': (weights * cost[:-1].T).mean(1).reshape((B, last)),
   }
+  all_ret = shards.whole(ret_normed)
   metrics = dict(
-    adv=adv.mean(), adv_std=adv.std(), adv_mag=jnp.abs(adv).mean(),
+    adv=adv.mean(), adv_std=shards.whole(adv).std(),
+    adv_mag=jnp.abs(adv).mean(),
     rew=rew.mean(), con=con.mean(), weight=weight.mean(),
-    ret=ret_normed.mean(), ret_min=ret_normed.min(),
-    ret_max=ret_normed.max(),
+    ret=all_ret.mean(), ret_min=all_ret.min(), ret_max=all_ret.max(),
     ret_rate=(jnp.abs(ret_normed) >= 1).mean(),
     val=val.mean(), tar=target.mean(), slowval=slow.mean(),
   )  # fmt: skip

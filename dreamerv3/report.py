@@ -17,7 +17,7 @@ import ninjax as nj
 import numpy as np
 
 from dreamerv3.networks import TRAINED
-from embodied.jax import internal
+from embodied.jax import internal, shards
 
 if TYPE_CHECKING:
   from dreamerv3.agent import Model
@@ -45,7 +45,7 @@ def openloop(
     openloop/<image key> uint8 video, see `video`.
   """
   num, length = obs['is_first'].shape
-  num, half = min(num, ROWS), length // 2
+  num, half = min(num, -(-ROWS // shards.count())), length // 2
   obs, prevact, start = jax.tree.map(lambda x: x[:num], (obs, prevact, start))
   key1, key2 = internal.split(key, 2)
   first = jax.tree.map(lambda x: x[:, :half], (obs, prevact))
@@ -56,8 +56,12 @@ def openloop(
   _, dreamed = model.dyn.imagine(carry, second, key2)
   feat = jax.tree.map(lambda a, b: jnp.concatenate([a, b], 1), seen, dreamed)
   recons = model.dec(feat)
+
+  def rows(x: jax.Array) -> jax.Array:
+    return shards.whole(x)[:ROWS]
+
   return {
-    f'openloop/{k}': video(obs[k], recons[k].pred(), half)
+    f'openloop/{k}': video(rows(obs[k]), rows(recons[k].pred()), half)
     for k in model.enc.images
   }
 
@@ -114,7 +118,7 @@ def grad_norms(
   norms = {}
   for name in values:
     one = {k: jnp.float32(k == name) for k in values}
-    (grads,) = pullback(one)
+    grads = shards.mean(pullback(one)[0])
     square = sum(jnp.square(v).sum() for v in jax.tree.leaves(grads))
     norms[name.replace('loss/', 'gradnorm/')] = jnp.sqrt(square)
   return norms

@@ -40,7 +40,9 @@ def main(
   }  # fmt: skip
   agent = agents.make_agent(['debug'], changes)
   agent.load(peaked(agent.save()))
-  rng = np.random.default_rng(0)
+  # The images of seed 0 hold a near tie under a max-pool, where a rounding
+  # error decides which pixel gets the gradient.
+  rng = np.random.default_rng(1)
   rows = slice(rank * 4 // ranks, (rank + 1) * 4 // ranks)
   carry = agent.init_train(4 // ranks)
   mets: dict = {}

@@ -52,6 +52,7 @@ def folders(tmp_path_factory):
   finally:
     for process in processes:
       process.kill()
+      process.wait()
   return [checkpoint.find(x) for x in (tmp_path, tmp_path / 'replica_1')]
 
 

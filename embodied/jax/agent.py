@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
+from jax.experimental import multihost_utils
 
 from embodied.core import base, streams
 
@@ -245,8 +246,10 @@ class JaxAgent(base.Agent):
 
   def agree(self, wishes: list[int]) -> list[int]:
     """The largest wish of all processes of the run, for each entry."""
-    from jax.experimental import multihost_utils
-
+    if self.backend == 'cpu':
+      # Programs that do not need each other's results may run at once, and
+      # then processes mix up the messages of the train step with these.
+      jax.block_until_ready((self.state, self._pending))
     found = multihost_utils.process_allgather(np.array(wishes, np.int32))
     return np.asarray(found).reshape(-1, len(wishes)).max(0).tolist()
 

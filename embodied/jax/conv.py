@@ -155,12 +155,7 @@ def kernel_gradient(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
   def cut(v: jax.Array) -> jax.Array:
     return v.reshape((N // few, few, *v.shape[1:]))
 
-  if jax.device_count() > 1:
-    # In a loop, each part would be summed over the devices: slow, and between
-    # processes the sums of several loops get mixed up.
-    total = product(x, grad)
-  else:
-    total, _ = jax.lax.scan(add, zero, (cut(x), cut(grad)))
+  total, _ = jax.lax.scan(add, zero, (cut(x), cut(grad)))
   return total.reshape((size, I, size, O)).transpose((2, 0, 1, 3))
 
 

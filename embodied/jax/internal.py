@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import ninjax as nj
 
+from . import shards
+
 sg = jax.lax.stop_gradient
 
 _FOUND: contextvars.ContextVar[dict[str, jax.Array] | None] = (
@@ -68,7 +70,7 @@ def uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   if key.ndim:
     assert shape[0] == key.shape[0], (shape, key.shape)
     return jax.vmap(lambda k: jax.random.uniform(k, shape[1:]))(key)
-  return jax.random.uniform(key, shape)
+  return shards.draw(lambda whole: jax.random.uniform(key, whole), shape)
 
 
 def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -76,7 +78,7 @@ def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   if key.ndim:
     assert shape[0] == key.shape[0], (shape, key.shape)
     return jax.vmap(lambda k: jax.random.normal(k, shape[1:]))(key)
-  return jax.random.normal(key, shape)
+  return shards.draw(lambda whole: jax.random.normal(key, whole), shape)
 
 
 def keys_from_seeds(seeds: jax.Array) -> jax.Array:

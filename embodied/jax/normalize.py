@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import shards
+
 State = dict[str, jax.Array]
 
 
@@ -54,8 +56,8 @@ class Normalizer:
     return {self._key(k): np.zeros((), np.float32) for k in names}
 
   def update(self, state: State, x: jax.Array) -> State:
-    """Average in the statistics of a batch of any shape."""
-    x = jax.lax.stop_gradient(x.astype(jnp.float32))
+    """Average in the statistics of a batch, its rows along the first axis."""
+    x = shards.whole(jax.lax.stop_gradient(x.astype(jnp.float32)))
     fresh: dict[str, jax.Array] = {}
     if self.impl == 'meanstd':
       fresh = {'mean': x.mean(), 'sqrs': jnp.square(x).mean()}

@@ -12,6 +12,7 @@ import os
 
 import jax
 import jax.numpy as jnp
+from jax.experimental import multihost_utils
 
 from . import cache as compiled
 
@@ -111,6 +112,9 @@ def distribute(address: str, replica: int, replicas: int) -> None:
     raise ValueError(
       f'replicas {replicas}: {jax.process_count()} processes have joined'
     )
+  # Now, while they are together: connecting has a short limit, and later one
+  # process may wait minutes for the compilation of another.
+  multihost_utils.sync_global_devices('joined')
 
 
 def dtype_of(name: str, backend: str) -> jnp.dtype:

@@ -1,7 +1,7 @@
 """Where arrays live: one mesh axis over devices, batch split, state copied.
 
-Data parallelism is nothing but these placements: functions are written for
-the global batch, and the compiler adds the communication.
+Data parallelism is these placements and `shards`: every device computes on
+its rows of the batch, and what all need is averaged or gathered there.
 
   place = Placement([0, 1])
   step = place.jit(fun, ins='sbb', outs='sb', donate=(0,))
@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-AXIS = 'batch'
+from . import shards
 
 
 class Placement:
@@ -48,21 +48,23 @@ class Placement:
         for process in range(jax.process_count())
         for i in indices
       ]
-    self.mesh = Mesh(np.array(devices), (AXIS,))
+    self.mesh = Mesh(np.array(devices), (shards.AXIS,))
     self.size = len(devices)
     self.whole = NamedSharding(self.mesh, PartitionSpec())
-    self.split = NamedSharding(self.mesh, PartitionSpec(AXIS))
+    self.split = NamedSharding(self.mesh, PartitionSpec(shards.AXIS))
 
   def jit(
     self, fun: Callable, ins: str, outs: str, donate: tuple[int, ...] = ()
   ) -> Callable:
     """Compile fun, a letter per argument and result: s(tate) or b(atch)."""
     kinds = {'s': self.whole, 'b': self.split}
-    results = tuple(kinds[x] for x in outs)
+    args = tuple(kinds[x] for x in ins)
+    results = tuple(kinds[x] for x in outs) if len(outs) > 1 else kinds[outs]
+    specs = jax.tree.map(lambda x: x.spec, (args, results))
     return jax.jit(
-      fun,
-      in_shardings=tuple(kinds[x] for x in ins),
-      out_shardings=results if len(results) > 1 else results[0],
+      shards.run(fun, self.mesh, *specs),
+      in_shardings=args,
+      out_shardings=results,
       donate_argnums=donate,
     )
 
