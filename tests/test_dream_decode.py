@@ -16,7 +16,7 @@ from dreamerv3.data import files, unpickle
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
 from dreamerv3.run_info import read_run_info
-from tests.test_eval_trajectory import make_run
+from tests.recorded_runs import make_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

@@ -3,11 +3,9 @@
 import json
 import os
 import pathlib
-import pickle
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -19,73 +17,9 @@ from dreamerv3 import rundir, taps
 from dreamerv3.data import unpickle
 from dreamerv3.data.reader import Trajectories
 from dreamerv3.data.recorder import VALUES
-from dreamerv3.data.recording_plan import expected_length
-from embodied.run.checkpoint import Checkpoint
+from tests.recorded_runs import command, fails, load, make_run, record
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-FLAGS = ['--configs', 'crafter_small', 'debug', '--seed', '3']
 EPISODES = 2
-
-
-class Fixed:
-  def __init__(self, value):
-    self.value = value
-
-  def save(self):
-    return self.value
-
-  def load(self, data):
-    raise NotImplementedError
-
-
-def make_run(logdir, *flags):
-  """A logdir with config.yaml and a checkpoint of an untrained agent."""
-  from dreamerv3 import make
-
-  given = [*FLAGS, '--logdir', str(logdir), '--jax.platform', 'cpu', *flags]
-  config = configs.stack(configs.read_blocks(), configs.parse_flags(given))
-  logdir.mkdir(parents=True)
-  rundir.save(logdir / 'config.yaml', config)
-  agent = make.make_agent(config.update(script='eval_trajectory'))
-  saved = Checkpoint(logdir / 'ckpt', {'agent': agent, 'step': Fixed(1000)})
-  saved.save(1000)
-  saved.close()
-  return logdir
-
-
-def command(logdir, *flags):
-  main = str(ROOT / 'dreamerv3' / 'main.py')
-  return [
-    sys.executable, main, '--logdir', str(logdir),
-    '--script', 'eval_trajectory', '--jax.platform', 'cpu', *flags,
-  ]  # fmt: skip
-
-
-def execute(logdir, *flags):
-  return subprocess.run(
-    command(logdir, *flags), capture_output=True, text=True, timeout=600
-  )
-
-
-def record(logdir, *flags):
-  done = execute(logdir, *flags)
-  assert done.returncode == 0, done.stderr
-  return done.stdout
-
-
-def fails(logdir, *flags):
-  """Runs a command that must end with one line and exit code 2."""
-  done = execute(logdir, *flags)
-  lines = [x for x in done.stderr.splitlines() if 'error:' in x]
-  assert done.returncode == 2, (done.stdout, done.stderr)
-  assert 'Traceback' not in done.stderr
-  assert len(lines) == 1, done.stderr
-  return lines[0]
-
-
-def load(path):
-  with open(path, 'rb') as file:
-    return pickle.load(file)
 
 
 @pytest.fixture(scope='module')
@@ -367,50 +301,6 @@ def test_a_run_of_the_published_agent(logdir, tmp_path):
   assert load(other / 'trajectories' / 'metadata.pkl')['area'] == (64, 64)
 
 
-def bare(tmp_path, text='task: crafter_reward\n'):
-  logdir = tmp_path / 'run'
-  logdir.mkdir()
-  if text:
-    (logdir / 'config.yaml').write_text(text)
-  return logdir
-
-
-@pytest.mark.parametrize(
-  ('flag', 'value', 'message'),
-  [
-    ('num_episodes', '0', 'expected above 0'),
-    ('num_episodes', 'many', 'takes int'),
-    ('envs', '-1', 'expected above 0'),
-    ('dtype', 'float8', 'one of float16, float32'),
-    ('layers', '[', 'a regular expression'),
-    ('episodes', '3', 'nearest: --eval_trajectory.num_episodes'),
-  ],
-)
-def test_values_out_of_range(tmp_path, flag, value, message):
-  line = fails(bare(tmp_path), f'--eval_trajectory.{flag}', value)
-  assert message in line
-
-
-def test_a_logdir_without_config(tmp_path):
-  line = fails(bare(tmp_path, ''))
-  assert 'There is no config.yaml' in line
-
-
-def test_a_logdir_without_checkpoint(tmp_path):
-  line = fails(bare(tmp_path))
-  assert 'holds no checkpoint' in line
-
-
-def test_a_checkpoint_that_is_still_being_written(tmp_path):
-  logdir = bare(tmp_path)
-  folder = logdir / 'ckpt' / '20260101T000000F000000'
-  folder.mkdir(parents=True)
-  (folder / 'agent.pkl').write_bytes(b'')
-  (logdir / 'ckpt' / 'latest').write_text(folder.name)
-  line = fails(logdir)
-  assert 'is not complete' in line
-
-
 @pytest.mark.slow
 def test_the_command_in_full(logdir, tmp_path):
   checkpoint = next((logdir / 'ckpt').glob('*/done')).parent
@@ -425,30 +315,6 @@ def test_the_command_in_full(logdir, tmp_path):
   assert meta['seed'] == 42
   assert meta['env_seed'] == hash((42, 0)) % (2**32 - 1)
   assert meta['checkpoint'] == str(checkpoint)
-
-
-@pytest.mark.slow
-def test_settings_that_cannot_be_recorded(logdir, tmp_path):
-  line = fails(logdir, '--eval_trajectory.layers', 'enc/rnn')
-  assert "layers 'enc/rnn' matches none of con/mlp" in line
-  line = fails(logdir, '--task', 'dummy_disc')
-  assert 'cannot be recorded' in line
-  line = fails(logdir, '--random_agent', 'True')
-  assert 'has no layers' in line
-  line = fails(
-    logdir, '--eval_trajectory.num_episodes', '200000',
-    '--eval_trajectory.save_path', str(tmp_path / 'x'),
-  )  # fmt: skip
-  assert 'The recording takes about' in line
-
-
-def test_expected_length_comes_from_the_log(tmp_path):
-  assert expected_length(tmp_path) == (250, 'a guess')
-  lines = [json.dumps({'step': k, 'episode/length': k}) for k in range(300)]
-  text = '\n'.join([*lines, '{"step": 300}', '{"episode/length": 9'])
-  (tmp_path / 'metrics.jsonl').write_text(text)
-  length, _ = expected_length(tmp_path)
-  assert length == np.mean(range(200, 300))
 
 
 @pytest.mark.slow
