@@ -179,11 +179,19 @@ def compare(args: argparse.Namespace, track: Track) -> None:
   distance = design.from_map(np.stack([x.distance for x in walls]))
   reference(X[:, :8], design, distance)  # imports and compilation
   tuning.measure(samples, bare, units=np.arange(8))
-  ours, theirs = [], []
+  ours, theirs, clocks = [], [], []
   for _ in range(args.rounds):
     ours.append(seconds(tuning.measure, samples, bare, clock=time.process_time))
+    start = time.perf_counter()
     parts = reference(X[:, :part], design, distance)
+    clocks.append((time.perf_counter() - start) * args.units / part)
     theirs.append({k: v * args.units / part for k, v in parts.items()})
+  with bare.workers(args.jobs) as workers:
+    rounds = [
+      seconds(tuning.measure, samples, bare, None, None, workers)
+      for _ in range(args.rounds + 1)
+    ]
+  both = statistics.median(rounds[1:])  # without the start of the processes
   with tested.workers(args.jobs) as workers:
     tuning.measure(samples, tested, None, np.arange(8), workers)
     null = seconds(tuning.measure, samples, tested, None, None, workers)
@@ -197,6 +205,11 @@ def compare(args: argparse.Namespace, track: Track) -> None:
     print(f'reference: {name:24}{middle:9.2f} s')
   print(f'reference, {part} units timed       {b:9.2f} s')
   print(f'ours                               {a:9.2f} s  {b / a:.0f} times')
+  c = statistics.median(clocks)
+  print(
+    f'by the clock, ours in {args.jobs} processes: reference {c:.2f} s, '
+    f'ours {both:.2f} s, {c / both:.0f} times'
+  )
   print(f'ours, {args.nulls} nulls, {args.jobs} processes, wall {null:9.2f} s')
 
 

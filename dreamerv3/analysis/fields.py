@@ -145,28 +145,32 @@ def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
   """
   d, w, h = maps.shape
   weight = (weight / weight.sum()).astype(np.float32)
-  values = np.nan_to_num(maps).astype(np.float32)
-  mean = np.einsum('dwh,wh->d', values, weight)
-  centred = (values - mean[:, None, None]) * weight
+  values = np.where(weight > 0, maps, 0).astype(np.float32)
+  mean = values.reshape(d, -1) @ weight.reshape(-1)
+  centred = values - mean[:, None, None]
+  centred *= weight
   total = np.einsum('dwh,dwh->d', centred, values)
-  least = np.where(signed, -np.inf, 0).astype(np.float32)[:, None]
+  units = np.arange(d)
   best = np.zeros((len(WIDTHS), d), np.float32)
   place = np.zeros((len(WIDTHS), d), np.int64)
   height = np.zeros((len(WIDTHS), d), np.float32)
   for k, width in enumerate(WIDTHS):
     gx, gy = _kernel(w, width), _kernel(h, width)
     product = np.matmul(np.matmul(gx, centred), gy).reshape(d, -1)
-    np.maximum(product, least, out=product)
     norm = gx**2 @ weight @ gy**2 - (gx @ weight @ gy) ** 2
     ok = (norm > 1e-9) & (weight > 0)
-    inverse = np.where(ok, 1 / np.where(ok, norm, 1), 0).reshape(-1)
-    score = product * product
-    score *= inverse
-    place[k] = score.argmax(1)
-    best[k] = score[np.arange(d), place[k]]
-    height[k] = product[np.arange(d), place[k]] * inverse[place[k]]
+    root = np.where(ok, 1 / np.sqrt(np.where(ok, norm, 1)), 0).reshape(-1)
+    product *= root.astype(np.float32)  # its square is what the fit explains
+    place[k] = product.argmax(1)
+    best[k] = np.maximum(product[units, place[k]], 0)
+    if signed.any():
+      low = product.argmin(1)
+      deeper = signed & (-product[units, low] > best[k])
+      place[k] = np.where(deeper, low, place[k])
+      best[k] = np.where(deeper, product[units, low], best[k])
+    height[k] = best[k] * root[place[k]]
+  best = np.square(best)
   k = best.argmax(0)
-  units = np.arange(d)
   at = np.stack(np.divmod(place[k, units], h), -1)
   r2 = np.where(total > 0, best[k, units] / np.where(total > 0, total, 1), 0)
   width = np.array(WIDTHS)[k]

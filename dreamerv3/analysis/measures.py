@@ -113,7 +113,8 @@ def measure_block(
   design = setup.design
   mean = raw.mean(0, dtype=np.float64)
   X = raw - mean.astype(np.float32)
-  spread = np.sqrt(weighted_squares(np.ones(len(X)), X) / len(X))
+  squares = weighted_squares(np.ones(len(X)), X)
+  spread = np.sqrt(squares / len(X))
   alive = spread > 1e-6 * (1e-3 + np.abs(mean))
   floor = information.floor_of(raw)
   parts = Parts.build(design, X)
@@ -123,7 +124,7 @@ def measure_block(
   out = {
     'mean': mean,
     'SI': information.spatial(rates, design.visits),
-    'EVs': _held_out(parts, total, X, test, mean),
+    'EVs': _held_out(parts, total, X, squares, test, mean),
     'MI': _mutual(raw, setup),
   }
   out['stability'], out['map_reliability'] = parts.stability()
@@ -149,9 +150,9 @@ def measure_block(
   return out
 
 
-def _held_out(parts, total, X, test, mean):
+def _held_out(parts, total, X, squares, test, mean):
   if test is None:
-    return parts.held_out(X)
+    return parts.held_out(X, squares)
   values, design = test
   return transfer(parts.design, total, design, values - mean)
 

@@ -1,7 +1,7 @@
 """Does a map hold on other episodes? Held-out variance and split halves.
 
 parts = Parts.build(design, X)              # one sparse product
-EVs = parts.held_out()                      # (D,) <= 1, < 0 for noise
+EVs = parts.held_out(X, squares)            # (D,) <= 1, < 0 for noise
 stability = parts.stability()               # (D,) -1..1
 """
 
@@ -49,7 +49,7 @@ class Parts:
     even, odd = self.by_half
     return even + odd
 
-  def held_out(self, X: np.ndarray) -> np.ndarray:
+  def held_out(self, X: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Variance explained on episodes that the map was not made from, (D,).
 
       EV = 1 - Var(a - m(x)) / Var(a)
@@ -60,6 +60,7 @@ class Parts:
 
     Args:
       X: (N, D) centred activations, as for `build`.
+      squares: (D,) sum of their squares.
     """
     tally = _Tally(X.shape[1])
     covered = np.zeros(len(X))
@@ -75,7 +76,8 @@ class Parts:
       tally.add(sums, n * known, curve)
       rows = self.design.part % FOLDS == fold
       covered[rows] = known[self.design.tile[rows]]
-    squares = weighted_squares(covered, X)
+    if not covered.all():
+      squares = weighted_squares(covered, X)
     return tally.explained(squares, covered.sum())
 
   def halves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -92,7 +92,7 @@ def test_the_bias_of_mutual_information_is_taken_out(path, design):
 
 def test_held_out_variance_equals_the_loop_over_folds(path, design, rates):
   x = rates.astype(np.float64) - rates.mean(0)
-  got = Parts.build(design, x).held_out(x)
+  got = Parts.build(design, x).held_out(x, (x**2).sum(0))
   for unit in range(x.shape[1]):
     a, residual = [], []
     for fold in range(5):
@@ -121,7 +121,8 @@ def test_held_out_variance_of_the_same_recording_is_in_sample(design, rates):
 def test_noise_has_no_held_out_variance_and_a_code_has_all(path, design):
   rng = np.random.default_rng(4)
   x = np.stack([rng.normal(size=len(path)), design.tile % 7 * 1.0], 1)
-  ev = Parts.build(design, x - x.mean(0)).held_out(x - x.mean(0))
+  x = x - x.mean(0)
+  ev = Parts.build(design, x).held_out(x, (x**2).sum(0))
   assert ev[0] < 0.02
   assert ev[1] > 0.999
 
