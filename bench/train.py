@@ -3,11 +3,12 @@
 For whoever changes the model or picks a size. Each preset runs in a process
 of its own, on random data of Crafter's spaces. `matmul` is this machine's
 rate for a large matrix product in the compute dtype, measured in the same
-process; `share` is the rate of XLA's own count of operations against it.
+process; `share` is the rate of the step's operations (`flops`) against it.
 Seconds of processor time (cpu) are steadier than the clock on a busy machine.
 Everything is compiled anew unless --cache names a folder of compiled programs.
 
   python bench/train.py --presets size1m size12m
+  python bench/train.py --devices 2    # the cores of a CPU as devices
 """
 
 import argparse
@@ -21,6 +22,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from bench.flops import operations
 
 COLUMNS = (
   'preset', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s', 'step_cpu_s',
@@ -65,6 +68,8 @@ def build(preset: str, options: argparse.Namespace):
   config = configs.stack(configs.read_blocks(), flags).update({
     'jax.platform': options.platform, 'jax.debug': False,
     'jax.compute_dtype': options.dtype, 'jax.cache': options.cache,
+    'jax.mock_devices': options.devices if options.devices > 1 else 0,
+    'jax.train_devices': list(range(options.devices)),
     'batch_size': options.batch, 'batch_length': options.length,
   })  # fmt: skip
   beside = (
@@ -120,12 +125,14 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   train()
   row['step_s'], row['step_cpu_s'] = clock(train, options.steps)
   row['peak_gb'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-  cost, memory = step.cost_analysis(), step.memory_analysis()
-  row['gflop'] = cost['flops'] / 1e9
+  memory = step.memory_analysis()
+  trace = jax.make_jaxpr(agent.model.train_step)
+  done = operations(trace(agent.state, carry, data, seeds).jaxpr)
+  row['gflop'] = done / 1e9
   row['temp_gb'] = memory.temp_size_in_bytes / 1e9
   rate = matmul_rate(agent.dtype)
   row['matmul_gflops'] = rate / 1e9
-  row['share'] = cost['flops'] / row['step_s'] / rate
+  row['share'] = done / row['step_s'] / rate
   host = jax.device_get({k: data[k][:, 0] for k in agent.obs_space})
   for batch in (1, 16):
     obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0)
@@ -146,6 +153,12 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument('--platform', default='auto')
   parser.add_argument('--dtype', default='auto')
   parser.add_argument('--cache', default='off', help='as --jax.cache')
+  parser.add_argument(
+    '--devices',
+    type=int,
+    default=1,
+    help='of the CPU, if above 1: as --jax.mock_devices',
+  )
   parser.add_argument('--batch', type=int, default=16)
   parser.add_argument('--length', type=int, default=64)
   parser.add_argument('--steps', type=int, default=5)
@@ -155,7 +168,9 @@ def main(argv: list[str] | None = None) -> int:
     print(json.dumps(measure(options.presets[0], options)))
     return 0
   print(' '.join(f'{x:>13}' for x in COLUMNS))
-  names = ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')
+  names = (
+    'platform', 'dtype', 'cache', 'devices', 'batch', 'length', 'steps'
+  )  # fmt: skip
   same = [f'--{k}={getattr(options, k)}' for k in names]
   for preset in options.presets:
     command = [sys.executable, __file__, '--json', *same, '--presets', preset]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import ninjax as nj
 
 from dreamerv3.encoder import Spaces, image_keys
-from embodied.jax import internal, outs
+from embodied.jax import conv, internal, outs
 from embodied.jax.conv import Conv2D
 from embodied.jax.heads import DictLayer
 from embodied.jax.linear import MLP, BlockLinear, Linear
@@ -58,7 +58,9 @@ class Decoder(nj.Module):
     if self.vectors:
       recons.update(self._vector(deter, stoch, lead))
     if self.images:
-      x = self._image(deter, stoch)
+      size = self.spaces[self.images[0]].shape[:2]
+      rows = conv.rows_at_once((len(deter), *size), self.depths[0])
+      x = internal.in_pieces(self._image, rows, deter, stoch)
       x = x.reshape((*lead, *x.shape[1:]))
       depths = [self.spaces[k].shape[-1] for k in self.images]
       ends = [sum(depths[: i + 1]) for i in range(len(depths) - 1)]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import ninjax as nj
 
-from embodied.jax import internal, utils
+from embodied.jax import conv, internal, utils
 from embodied.jax.conv import Conv2D
 from embodied.jax.linear import Linear
 from embodied.jax.norm import Norm, activation
@@ -91,7 +91,7 @@ class Encoder(nj.Module):
     if self.vectors:
       parts.append(self._vector(obs, dtype))
     if self.images:
-      parts.append(self._image(obs, dtype))
+      parts.append(self._images(obs, dtype))
     tokens = jnp.concatenate(parts, -1)
     internal.tap(f'{self.path}/tokens', tokens)
     return tokens.reshape((*shape, -1))
@@ -104,8 +104,12 @@ class Encoder(nj.Module):
       x = internal.tap(f'{self.path}/mlp{i}', activation(self.act)(x))
     return x
 
-  def _image(self, obs: Dict, dtype: jnp.dtype) -> jax.Array:
+  def _images(self, obs: Dict, dtype: jnp.dtype) -> jax.Array:
     x = jnp.concatenate([obs[k] for k in self.images], -1)
+    rows = conv.rows_at_once(x.shape[:3], self.depth * self.mults[0])
+    return internal.in_pieces(lambda x: self._image(x, dtype), rows, x)
+
+  def _image(self, x: jax.Array, dtype: jnp.dtype) -> jax.Array:
     x = x.astype(dtype) / 255 - 0.5
     for i, mult in enumerate(self.mults):
       make = (self.depth * mult, self.kernel)

@@ -70,7 +70,7 @@ def estimate(
   return Need(
     replay=replay_bytes(config, obs_space, act_space),
     state=state,
-    activations=activation_bytes(config, obs_space, itemsize),
+    activations=activation_bytes(config, obs_space, itemsize, on_gpu),
     on_gpu=on_gpu,
     steps=int(min(config.run.steps, config.replay.size)),
   )
@@ -108,23 +108,31 @@ def activation_bytes(
   config: elements.Config,
   obs_space: Mapping[str, elements.Space],
   itemsize: int,
+  on_gpu: bool,
 ) -> float:
   """Bytes that one train step needs beside the state, roughly.
 
   Counted are the largest tensors that the backward pass keeps: feature maps of
   encoder and decoder, the recurrent state at each step, and the features of
-  all imagined states with the hidden layers and logits of the heads.
+  all imagined states with the hidden layers and logits of the heads. On a CPU
+  the maps are those of a few images at a time (`internal.in_pieces`).
   """
+  from embodied.jax import conv  # with JAX, which commands load late
+
   agent = config.agent
   steps = config.batch_size * config.batch_length
   images = [v for v in obs_space.values() if len(v.shape) == 3]
   maps = 0.0
   for space in images:
     area = space.shape[0] * space.shape[1]
+    share = 1.0
+    if not on_gpu:
+      rows = (steps, *space.shape[:2])
+      share = conv.rows_at_once(rows, agent.dec.simple.depth) / steps
     for net in (agent.enc.simple, agent.dec.simple):
       for stage, mult in enumerate(net.mults):
         # Before and after pooling or upsampling, norm and activation.
-        maps += 3 * net.depth * mult * area / 4**stage
+        maps += share * 3 * net.depth * mult * area / 4**stage
     maps += 4 * area * space.shape[2]
   rssm = agent.dyn.rssm
   feature = rssm.deter + rssm.stoch * rssm.classes

@@ -39,11 +39,23 @@ def test_replay_is_what_a_replay_takes():
 
 
 def test_activations_grow_as_the_work_does():
-  base = need('size1m').activations
-  assert need('size1m', '--batch_size', '32').activations == 2 * base
-  assert need('size12m').activations > 2 * base
-  half = need('size1m', '--jax.compute_dtype', 'bfloat16').activations
+  def activations(size, *argv, dtype='float32'):
+    flags = (size, '--jax.compute_dtype', dtype, *argv)
+    return need(*flags, on_gpu=True).activations
+
+  base = activations('size1m')
+  assert activations('size1m', '--batch_size', '32') == 2 * base
+  assert activations('size12m') > 2 * base
+  half = activations('size1m', dtype='bfloat16')
   assert base / 2.2 < half < base / 1.5
+
+
+def test_a_cpu_keeps_the_maps_of_a_few_images():
+  flags = 'size1m', '--jax.compute_dtype', 'float32'
+  cpu, gpu = (need(*flags, on_gpu=x).activations for x in (False, True))
+  assert cpu < 0.4 * gpu
+  # XLA's own count of one train step (bench/train.py, temp_gb).
+  assert 0.5 < cpu / 0.417e9 < 2
 
 
 def test_a_gpu_takes_state_and_activations_off_the_host():

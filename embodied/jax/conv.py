@@ -159,6 +159,12 @@ def kernel_gradient(x: jax.Array, grad: jax.Array, size: int) -> jax.Array:
   return total.reshape((size, I, size, O)).transpose((2, 0, 1, 3))
 
 
+def rows_at_once(shape: tuple[int, ...], channels: int) -> int:
+  """Of N images (N, H, W), how many to take at a time; N but on a CPU."""
+  N, H, W = shape
+  return images_at_once(N, H * W * channels) if on_cpu() else N
+
+
 def images_at_once(images: int, values: int) -> int:
   """The largest divisor of `images` that keeps to 2^20 values, at least 1."""
   most = max(1, 2**20 // values)

@@ -108,6 +108,29 @@ def _once(body: Callable, carry: Any, xs: Any) -> Any:
   return carry, jax.tree.map(lambda x: jnp.stack([x] * length), y)
 
 
+def in_pieces(fun: Callable, rows: int, *args: jax.Array) -> jax.Array:
+  """fun(*args) for `rows` rows at a time, keeping no value in between.
+
+  The derivative computes each piece once more. A piece whose maps fit into the
+  cache is worth that on a CPU, and saves the memory of all other pieces.
+
+  Args:
+    fun: of arrays (N, ...), row by row the same; reads parameters.
+    rows: of a piece; divides N.
+  """
+  pieces = args[0].shape[0] // rows
+  if pieces == 1 or nj.creating() or _FOUND.get() is not None:
+    return fun(*args)
+  cut = [x.reshape((pieces, rows, *x.shape[1:])) for x in args]
+
+  @jax.checkpoint
+  def one(xs: list[jax.Array]) -> jax.Array:
+    return fun(*xs)
+
+  _, found = jax.lax.scan(lambda _, xs: ((), one(xs)), (), cut)
+  return found.reshape((-1, *found.shape[2:]))
+
+
 def frozen(fun: Callable, *args: Any, **kwargs: Any) -> Any:
   """Call fun with all parameters held constant: no gradient, no derivative.
 
