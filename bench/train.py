@@ -3,7 +3,9 @@
 For whoever changes the model or picks a size. Each preset runs in a process
 of its own, on random data of Crafter's spaces. `matmul` is this machine's
 rate for a large matrix product in the compute dtype, measured in the same
-process; `share` is the rate of the step's operations (`flops`) against it.
+process; `share` is the rate of the step's operations against it. `gflop` are
+those of its matrix products and convolutions (flops.py), `xla_gflop` is XLA's
+count, which takes the body of a loop once.
 Seconds of processor time (cpu) are steadier than the clock on a busy machine.
 Everything is compiled anew unless --cache names a folder of compiled programs.
 
@@ -27,8 +29,8 @@ from bench.flops import operations
 
 COLUMNS = (
   'preset', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s', 'step_cpu_s',
-  'policy1_ms', 'policy16_ms', 'gflop', 'matmul_gflops', 'share', 'temp_gb',
-  'peak_gb',
+  'policy1_ms', 'policy16_ms', 'gflop', 'xla_gflop', 'matmul_gflops', 'share',
+  'temp_gb', 'peak_gb',
 )  # fmt: skip
 
 
@@ -129,6 +131,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   trace = jax.make_jaxpr(agent.model.train_step)
   done = operations(trace(agent.state, carry, data, seeds).jaxpr)
   row['gflop'] = done / 1e9
+  row['xla_gflop'] = step.cost_analysis()['flops'] / 1e9
   row['temp_gb'] = memory.temp_size_in_bytes / 1e9
   rate = matmul_rate(agent.dtype)
   row['matmul_gflops'] = rate / 1e9
