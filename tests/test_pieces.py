@@ -1,5 +1,7 @@
 """A few images at a time give what all of them at once give."""
 
+from typing import Any
+
 import elements
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,9 @@ from dreamerv3.encoder import Encoder
 from embodied.jax import conv, init
 
 SPACES = {'image': elements.Space(np.uint8, (16, 16, 3))}
-SMALL = {'depth': 2, 'mults': (2, 3), 'units': 8}
+SMALL: dict[str, Any] = {
+  'depth': 2, 'mults': (2, 3), 'units': 8, 'kernel': 3,
+}  # fmt: skip
 N = 12
 
 
@@ -23,8 +27,8 @@ def rng():
 
 def autoencode(images, deter, stoch):
   """A scalar of tokens and reconstructions."""
-  encoder = Encoder(SPACES, kernel=3, name='enc', **SMALL)
-  decoder = Decoder(SPACES, kernel=3, bspace=2, name='dec', **SMALL)
+  encoder = Encoder(SPACES, **SMALL, **{'name': 'enc'})
+  decoder = Decoder(SPACES, **SMALL, **{'name': 'dec', 'bspace': 2})
   tokens = encoder({'image': images}, 1, jnp.float32)
   feat = {'deter': deter, 'stoch': stoch}
   recon = decoder(feat)['image'].pred()
