@@ -23,7 +23,7 @@ import elements
 from dreamerv3 import checks, config, flags_help, rundir
 from dreamerv3.data import settings
 from dreamerv3.data.errors import UserError
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import end_run_info, log_run_info
 from embodied.run.checkpoint import CheckpointError
 
 
@@ -174,6 +174,7 @@ def launch(script: Script, settled: elements.Config) -> int:
         settled.logdir, settled.script, settled.flat,
         outputs=_outputs(settled), extra={'changed': changed},
       )  # fmt: skip
+      stack.callback(end_run_info, settled.logdir)
     factories = [make.factory(name, settled) for name in script.needs]
     last = settled if script.gives == 'config' else make.run_args(settled)
     return script.resolve()(*factories, last) or 0

@@ -1,6 +1,7 @@
 """Provenance: which command, on which code, made the files of a folder.
 
   log_run_info('results', 'decode_position', vars(args), outputs=[...])
+  end_run_info('results')  # where the entry was written before the work
 
 Appends one entry to `results/run_info.json`, a JSON array. Several processes
 may append at once; a file that cannot be read is kept aside, never lost.
@@ -31,6 +32,7 @@ PACKAGES = (
 )  # fmt: skip
 
 _STARTED = time.time()
+_written: dict[str, Any] = {}  # the entry that this process has made last
 
 
 def log_run_info(
@@ -53,7 +55,7 @@ def log_run_info(
   entry = {
     'stage': stage,
     'timestamp': datetime.datetime.now().astimezone().isoformat('T', 'seconds'),
-    'duration_s': round(time.time() - _STARTED, 1),
+    'duration_s': _lived(),
     **git_state(),
     'command': shlex.join(sys.orig_argv),
     'cwd': os.getcwd(),
@@ -66,7 +68,25 @@ def log_run_info(
   }
   with filelock.FileLock(path.with_name('.run_info.lock'), timeout=60):
     files.save_json(path, [*_read(path), entry])
+  _written.clear()
+  _written.update(json.loads(json.dumps(entry)))
   return path
+
+
+def end_run_info(save_dir: str | os.PathLike) -> None:
+  """Set the duration of this process's entry, written at its start, to now."""
+  path = pathlib.Path(save_dir) / 'run_info.json'
+  with filelock.FileLock(path.with_name('.run_info.lock'), timeout=60):
+    entries = _read(path)
+    for entry in entries:
+      if entry == _written:
+        entry['duration_s'] = _lived()
+    files.save_json(path, entries)
+
+
+def _lived() -> float:
+  """Seconds since this program started."""
+  return round(time.time() - _STARTED, 1)
 
 
 def read_run_info(save_dir: str | os.PathLike) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from dreamerv3 import run_info
 from dreamerv3.data.errors import UserError
 from dreamerv3.run_info import log_run_info, plain, read_run_info
 
@@ -97,3 +98,15 @@ def test_plain_gives_json_types():
   value = plain({'a': (1, np.arange(2)), 'n': float('nan'), 3: {True}})
   assert json.loads(json.dumps(value)) == value
   assert value == {'a': [1, [0, 1]], 'n': 'nan', '3': [True]}
+
+
+def test_the_end_of_a_run_sets_its_own_duration_alone(tmp_path, monkeypatch):
+  log_run_info(tmp_path, 'other')
+  log_run_info(tmp_path, 'train', {'x': (1, float('nan'))})
+  before = read_run_info(tmp_path)
+  monkeypatch.setattr(run_info, '_STARTED', run_info._STARTED - 1000)
+  run_info.end_run_info(tmp_path)
+  other, train = read_run_info(tmp_path)
+  assert other == before[0]
+  assert train['duration_s'] >= before[1]['duration_s'] + 999
+  assert {**train, 'duration_s': 0} == {**before[1], 'duration_s': 0}
