@@ -133,9 +133,9 @@ class Model(Networks):
       return out
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(trained)
-    found = shards.mean((grads, {**aux.metrics, 'opt/loss': total}))
-    trained, opt, mets = self.opt.update(trained, found[0], opt)
-    metrics = {**found[1], **mets}
+    grads, metrics = shards.mean((grads, {**aux.metrics, 'opt/loss': total}))
+    trained, opt, mets = self.opt.update(trained, grads, opt)
+    metrics.update(mets)
     state = {**state, **trained, **opt, **aux.norms}
     slow = self.config.slowvalue
     state |= slow_update(state, 'val', 'slowval', slow.rate, slow.every)
@@ -251,7 +251,7 @@ class Model(Networks):
     _, (_, aux) = nj.pure(self.loss)(
       state, start, obs, prevact, key1, modify=False
     )
-    metrics = shards.mean(aux.metrics)
+    metrics = dict(shards.mean(aux.metrics))
     if self.config.report_gradnorms:
       metrics.update(report.grad_norms(self, state, start, obs, prevact, key1))
     _, videos = nj.pure(report.openloop)(
