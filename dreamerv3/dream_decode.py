@@ -25,6 +25,7 @@ from dreamerv3.analysis import dreams as stats
 from dreamerv3.analysis.dream_starts import Start, Starts, Watch
 from dreamerv3.analysis.dreams import DreamSet
 from dreamerv3.analysis.linear_decoder import LinearDecoder
+from dreamerv3.analysis.together import same_world
 from dreamerv3.data import files, unpickle
 from dreamerv3.data.episode_bar import EpisodeBar
 from dreamerv3.data.errors import UserError
@@ -141,12 +142,7 @@ def describe(
 
 def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
   """Refuses another world than the decoder's, or warns of a likely one."""
-  known, here = decoder.world.get('world_seed'), metadata.world_seed
-  if known is not None and known != here:
-    raise UserError(
-      f'The decoder knows world {known}; these settings make world {here}. '
-      'Give the environment settings of the recording.'
-    )
+  same_world('The decoder', decoder.world, 'this dream', metadata.world)
   walkable = metadata.walkable()
   assert walkable is not None
   share = dream_decoder.familiar(decoder, walkable)

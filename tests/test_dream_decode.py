@@ -84,7 +84,7 @@ def test_decoders_that_do_not_fit(tmp_path):
   save_decoder(path, area=(64, 64))
   refuses(logdir, flag, str(path), match=r'64 x 64 tiles; expected 32 x 32')
   save_decoder(path, world={'seed': 0, 'world_seed': 1, 'fixed_seed': True})
-  refuses(logdir, flag, str(path), match='knows world 1; these settings')
+  refuses(logdir, flag, str(path), match='decoder is of world 1 ')
   save_decoder(path, world={'seed': 0, 'world_seed': 1, 'fixed_seed': False})
   refuses(logdir, flag, str(path), match='in many worlds')
   save_decoder(path)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dreamerv3.analysis import border, design, tuning
 from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
+from dreamerv3.analysis.together import same_world
 from dreamerv3.data import layers
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -92,12 +93,14 @@ def run(
 def check_same(
   data: Trajectories, other: Trajectories, names: Sequence[str]
 ) -> None:
-  """Raises UserError unless both hold these layers, in worlds of one size."""
+  """Raises UserError unless both hold these layers, in the same world."""
   if data.grid != other.grid:
     raise UserError(
       f'{other.path} is a world of {other.metadata.area} tiles and {data.path} '
       f'one of {data.metadata.area}; give recordings of the same world.'
     )
+  worlds = data.metadata.world, other.metadata.world
+  same_world(str(data.path), worlds[0], str(other.path), worlds[1])
   mine, theirs = data.layers(), other.layers()
   for name in names:
     if mine.get(name) != theirs.get(name):

@@ -29,6 +29,7 @@ from dreamerv3.analysis.linear_decoder_fit import (
   devices,
   fit_decoder,
 )  # fmt: skip
+from dreamerv3.analysis.together import same_world
 from dreamerv3.analysis.workers import in_threads, return_memory
 from dreamerv3.data import layers as names
 from dreamerv3.data.errors import UserError
@@ -112,7 +113,7 @@ def evaluate(
   Chance levels are those of the decoder's own training occupancy.
 
   Raises:
-    UserError: the layer has another size, or the world another grid.
+    UserError: the layer has another size, or the world is another one.
   """
   if decoder.grid != data.grid:
     raise UserError(
@@ -120,6 +121,8 @@ def evaluate(
       f'{decoder.grid.shape} tiles, and {data.path} was recorded in '
       f'{data.grid.shape}; decode recordings of the same world.'
     )
+  mine = f'The decoder of {decoder.layer}'
+  same_world(mine, decoder.world, str(data.path), data.metadata.world)
   samples = data.layer(name)
   pred = decoder.predict(samples.X)
   grid, pos = data.grid, samples.pos

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from dreamerv3.analysis import decode, splits
+from dreamerv3.analysis.together import same_world
 from dreamerv3.data import layers
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -103,6 +104,8 @@ def _join(train: Trajectories, test: Trajectories) -> Trajectories:
       f'--test_data was recorded in a world of {test.grid.shape} tiles and '
       f'--data in {train.grid.shape}; a decoder knows one world.'
     )
+  worlds = train.metadata.world, test.metadata.world
+  same_world('--data', worlds[0], '--test_data', worlds[1])
   episodes = train.episodes + test.episodes
   joined = dataclasses.replace(train, episodes=episodes)
   lost = sorted(train.layers().keys() - joined.layers().keys())
