@@ -55,6 +55,51 @@ def test_modes(agent, rng):
     agent.policy(agent.init_policy(2), obs, 'sleepy')
 
 
+def test_reports_and_evaluation_do_not_shift_the_noise_of_training(rng):
+  agent = agents.make_agent(['debug'], SMALL)
+  agent._train = lambda state, carry, data, seeds: (
+    state, carry, {'replay': {}},
+    {'opt/loss': 0.0, 'opt/grad_norm': 0.0, 'seeds': seeds},
+  )  # fmt: skip
+  agent._report = lambda state, carry, data, seeds: (carry, {'seeds': seeds})
+  data, obs = agents.batch(agent, rng, 2, 5), images(agent, rng, 2)
+  start = agent.save()
+
+  def run(aside):
+    agent.load(start)
+    found = []
+    for _ in range(3):
+      aside()
+      carry, act, out = agent.policy(agent.init_policy(2), obs)
+      aside()
+      agent.train({}, data)
+      found.append((act['action'], out['dyn/stoch'], agent.flush()[1]['seeds']))
+      aside()
+    return found
+
+  reports = []
+
+  def aside():
+    reports.append(agent.report({}, data)[1]['seeds'])
+    agent.policy(agent.init_policy(2), obs, 'eval')
+
+  jax.tree.map(np.testing.assert_array_equal, run(lambda: None), run(aside))
+  assert len({tuple(x) for x in reports}) == 9
+
+
+def test_evaluation_acts_with_the_newest_parameters_and_leaves_training(rng):
+  agent = agents.make_agent(['debug'], SMALL)
+  seeds, obs = np.zeros((2, 2), np.uint32), images(agent, rng, 2)
+  seen = []
+  agent._policy[False] = lambda state, *args: (
+    seen.append(state), ({}, {}, {}),
+  )[1]  # fmt: skip
+  agent._acting, agent._fresh = {'old': 1}, {'new': 1}
+  for mode in ('eval', 'train', 'train'):
+    agent.policy({}, obs, mode, seeds)
+  assert seen == [{'new': 1}, {'old': 1}, {'new': 1}]
+
+
 def test_a_poisoned_parameter_stops_the_policy(rng):
   agent = agents.make_agent(['debug'], SMALL)
   data = agent.save()

@@ -18,7 +18,8 @@ class RandomAgent(base.Agent):
   Args:
     obs_space: Of the environment; not looked at.
     act_space: With or without `reset`.
-    seed: Actions are a function of it and of the number of calls before.
+    seed: Actions are a function of it and of the number of calls before, in
+      training and outside of it apart.
   """
 
   def __init__(
@@ -26,7 +27,8 @@ class RandomAgent(base.Agent):
   ) -> None:
     self.act_space = {k: v for k, v in act_space.items() if k != 'reset'}
     self.seed = seed
-    self.calls = 0
+    self.calls = 0  # in training
+    self.evaluated = 0  # calls outside of it
 
   def init_policy(self, batch_size: int) -> base.Carry:
     return ()
@@ -40,8 +42,12 @@ class RandomAgent(base.Agent):
   def policy(
     self, carry: base.Carry, obs: base.Batch, mode: str = 'train'
   ) -> tuple[base.Carry, base.Batch, base.Batch]:
-    rng = np.random.default_rng([self.seed, self.calls])
-    self.calls += 1
+    if mode == 'train':
+      rng = np.random.default_rng([self.seed, self.calls])
+      self.calls += 1
+    else:
+      rng = np.random.default_rng([self.seed, 1, self.evaluated])
+      self.evaluated += 1
     batch = len(obs['is_first'])
     act = {k: draw(v, rng, batch) for k, v in self.act_space.items()}
     return carry, act, {}

@@ -27,7 +27,8 @@ from . import internal, params, setup, transform
 
 Dict = dict[str, Any]
 MODES = ('train', 'eval', 'greedy')
-_LEARNING, _ACTING = 0, 1  # sources of random numbers
+# Sources of random numbers, so that none shifts those of another.
+_LEARNING, _ACTING, _REPORTING, _EVALUATING = range(4)
 _TRACE = (100, 120)  # updates that the profiler sees
 
 
@@ -46,7 +47,8 @@ class JaxAgent(base.Agent):
   Attributes:
     model: the model.
     state: flat dict of arrays on the train devices.
-    counters: updates, batches and actions so far.
+    counters: updates, batches (of updates and reports) and actions in
+      training so far.
   """
 
   def __init__(
@@ -64,6 +66,7 @@ class JaxAgent(base.Agent):
     self.place = transform.Placement(options.train_devices)
     self.actors = transform.Placement(options.policy_devices, shared=False)
     self.counters = dict(updates=0, batches=0, actions=0)
+    self._evaluated = 0  # actions outside training, not saved
     host = self.model.init(int(config.seed))
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
     self._policy_keys = [
@@ -126,7 +129,9 @@ class JaxAgent(base.Agent):
     Args:
       carry: as from init_policy.
       obs: (B, ...) per key.
-      mode: train and eval sample; greedy takes the most likely action.
+      mode: train and eval sample; greedy takes the most likely action. Only
+        calls in mode train count as training: others change nothing of it,
+        and act with the newest parameters.
       seeds: uint32 (B, 2): the noise of row i depends on seeds[i] alone. By
         default they follow from the agent's seed and the number of calls.
 
@@ -138,18 +143,15 @@ class JaxAgent(base.Agent):
     """
     if mode not in MODES:
       raise ValueError(f'mode {mode!r}: expected one of {MODES}')
-    batch = len(obs['is_first'])
     if seeds is None:
-      source = (_ACTING, int(self.config.replica))
-      seeds = self._seeds(source, self.counters['actions'], (batch, 2))
-    self.counters['actions'] += 1
+      seeds = self._acting_seeds(mode, len(obs['is_first']))
     obs = {k: obs[k] for k in (*self.model.spaces, 'is_first')}
-    run = self._policy[mode == 'greedy']
-    carry, act, out = run(self._acting, seeds, carry, obs)
+    state = self._acting if mode == 'train' else self._fresh or self._acting
+    carry, act, out = self._policy[mode == 'greedy'](state, seeds, carry, obs)
     act, out = jax.device_get((act, out))
     out = {k: np.asarray(v, np.float32) for k, v in out.items()}
-    _finite(out, 'policy', self.counters['actions'])
-    if self._fresh is not None:
+    _finite(out, 'policy', self.counters['actions'] + self._evaluated)
+    if mode == 'train' and self._fresh is not None:
       self._acting, self._fresh = self._fresh, None
     return carry, act, out
 
@@ -169,7 +171,9 @@ class JaxAgent(base.Agent):
       FloatingPointError: loss or gradient of the call before is not finite.
     """
     self._profile()
-    data, seeds = self._ready(data)
+    data = self._ready(data)
+    # Equal in all processes: they compute one batch together.
+    seeds = self._seeds((_LEARNING,), self.counters['updates'], (2,))
     self.state, carry, outs, mets = self._train(self.state, carry, data, seeds)
     self._fresh = self._copy_policy()
     self.counters['updates'] += 1
@@ -189,7 +193,8 @@ class JaxAgent(base.Agent):
     """Losses on a batch and videos, without learning."""
     if not self.config.report:
       return carry, {}
-    data, seeds = self._ready(data)
+    seeds = self._seeds((_REPORTING,), self.counters['batches'], (2,))
+    data = self._ready(data)
     carry, mets = self._report(self.state, carry, data, seeds)
     mets = self.place.get(mets)
     mets['params/summary'] = params.summary(self.state)
@@ -211,7 +216,7 @@ class JaxAgent(base.Agent):
     """Parameters by name and counters, as plain containers and arrays."""
     self._check_pending()
     return {
-      'params': params.to_host(self.place.get(self.state)),
+      'params': params.to_host(self.state),
       'counters': dict(self.counters),
     }
 
@@ -263,14 +268,22 @@ class JaxAgent(base.Agent):
     high = np.iinfo(np.uint32).max
     return np.random.default_rng(seed).integers(0, high, shape, np.uint32)
 
-  def _ready(self, data: Dict) -> tuple[Dict, np.ndarray]:
-    """A batch on the devices, and the seeds of this call."""
+  def _acting_seeds(self, mode: str, batch: int) -> np.ndarray:
+    replica = int(self.config.replica)
+    if mode == 'train':
+      number = self.counters['actions']
+      self.counters['actions'] += 1
+      return self._seeds((_ACTING, replica), number, (batch, 2))
+    self._evaluated += 1
+    source = (_EVALUATING, replica, self.counters['updates'])
+    return self._seeds(source, self._evaluated, (batch, 2))
+
+  def _ready(self, data: Dict) -> Dict:
+    """A batch on the devices."""
     if not isinstance(data['is_first'], jax.Array):
       data = self.put(data)
-    # Equal in all processes: they compute one batch together.
-    seeds = self._seeds((_LEARNING,), self.counters['batches'], (2,))
     self.counters['batches'] += 1
-    return data, seeds
+    return data
 
   def _copy_policy(self) -> Dict:
     """Parameters that the policy needs, apart from those being trained."""

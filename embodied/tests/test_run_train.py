@@ -1,9 +1,12 @@
 """The training loop with a numpy agent: numbers, logs, resume, kills."""
 
+import time
+
 import elements
 import numpy as np
 import pytest
 
+from embodied.core.random_agent import RandomAgent
 from embodied.envs.dummy import Dummy
 from embodied.run import checkpoint
 from embodied.run.eval_only import eval_only
@@ -103,6 +106,16 @@ def test_saving_changes_nothing(tmp_path):
   )
 
 
+def test_evaluation_of_a_random_agent_leaves_its_training():
+  spaces = Dummy('disc', (8, 8), 9).act_space
+  obs = {'is_first': np.zeros(20, bool)}
+  one, two = (RandomAgent({}, spaces, seed=3) for _ in range(2))
+  two.policy((), obs, mode='eval')
+  acts = [x.policy((), obs)[1] for x in (one, two)]
+  np.testing.assert_equal(*acts)
+  assert one.save() == two.save()
+
+
 def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
   Parts(tmp_path).run()
   before = {x: x.read_bytes() for x in tmp_path.rglob('*') if x.is_file()}
@@ -150,7 +163,10 @@ def test_numbered_episodes_go_on_with_the_next_one(tmp_path):
 
 
 def test_schedule_keeps_checkpoints(tmp_path):
-  Parts(tmp_path, ckpt_keep=[30.0], save_every=-1).run()
+  def slow(agent):  # time for saves to end
+    time.sleep(0.02)
+
+  Parts(tmp_path, hook=slow, ckpt_keep=[30.0], save_every=-1).run()
   folders = checkpoint.complete(tmp_path / 'ckpt')
   *kept, last = [checkpoint.step_of(x) for x in folders]
   assert last == 80
