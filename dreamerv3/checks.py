@@ -14,6 +14,7 @@ from dreamerv3.data.errors import UserError
 Rule = tuple[str, Callable[[Any], bool], str]
 
 OUTPUTS = ('jsonl', 'tensorboard', 'wandb')
+LAST_EPISODE = 1_000_000  # of a recording; see dream_decode.FIRST
 DTYPES = ('auto', 'bfloat16', 'float32')
 
 
@@ -41,7 +42,7 @@ RULES: tuple[Rule, ...] = (
     r'|replay\.(size|chunksize)|agent\.(imag_length|horizon)'
     r'|agent\..*\.(deter|hidden|stoch|classes|blocks|depth|units|bins|kernel)'
     r'|agent\.slowvalue\.every|env\.\w+\.(size|area)'
-    r'|eval_trajectory\.(num_episodes|envs)'
+    r'|eval_trajectory\.(num_episodes|first_episode|envs)'
     r'|dream_decode\.(num_batches|num_episodes|warmup|horizon)',
     *_POSITIVE,
   ),
@@ -106,6 +107,13 @@ def _check_together(config: elements.Config, flat: Mapping[str, Any]) -> None:
       f'--report_length is {config.report_length}; expected at most '
       f'batch_length x consec_train = '
       f'{config.batch_length * config.consec_train}.'
+    )
+  recording = config.eval_trajectory
+  last = recording.first_episode + recording.num_episodes - 1
+  if last > LAST_EPISODE:
+    raise UserError(
+      f'--eval_trajectory.first_episode and num_episodes end at {last}; '
+      f'expected at most {LAST_EPISODE}: dreams begin in later episodes.'
     )
   each = len(config.jax.train_devices)
   if config.batch_size % (each * config.replicas):

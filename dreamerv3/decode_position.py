@@ -27,6 +27,7 @@ from dreamerv3.analysis.decode_result import DecodeResult, summary, table
 from dreamerv3.analysis.decode_store import Checkpoint
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
+from dreamerv3.analysis.together import other_episodes
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -271,6 +272,9 @@ def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
       f'{args.from_model} decodes {", ".join(decoders)}, and {args.data} has '
       f'{", ".join(sizes)}: no layer is in both.'
     )
+  fitted = [decoders[x].trained_on for x in common]
+  for known in {str(x): x for x in fitted}.values():
+    other_episodes('--from_model', known, '--data', data.source())
   return [decode.evaluate(data, decoders[x], x) for x in common]
 
 

@@ -113,16 +113,17 @@ class Session:
   def record(self) -> int:
     """Records what is missing; returns the exit code."""
     with Recorder(self.folder, self.metadata, self.columns) as recorder:
-      missing = recorder.missing(self.settings.num_episodes)
+      missing = self.missing(recorder)
       plan = self.plan(missing)
       print('\n'.join(plan.lines()))
       plan.check()
       began = time.perf_counter()
       rollouts, code = self.play(recorder, missing)
       if code:
+        done = plan.episodes - len(self.missing(recorder))
         print(
-          f'Stopped with {len(recorder.episodes())} of {plan.episodes} episodes'
-          f' in {self.folder}; run the same command again to go on.'
+          f'Stopped with {done} of {plan.episodes} episodes in {self.folder}; '
+          'run the same command again to go on.'
         )
         return code
       recorder.flush()
@@ -136,6 +137,10 @@ class Session:
     self.conclude(outputs, rollouts, duration)
     return 0
 
+  def missing(self, recorder: Recorder) -> list[int]:
+    settings = self.settings
+    return recorder.missing(settings.num_episodes, settings.first_episode)
+
   def plan(self, missing: list[int]) -> Plan:
     return Plan(
       folder=self.folder,
@@ -147,6 +152,7 @@ class Session:
       step_bytes=sum(x.nbytes for x in self.columns.values()),
       layers=len(self.probe.layers),
       joined=self.settings.all_episodes,
+      first=self.settings.first_episode,
     )
 
   def play(

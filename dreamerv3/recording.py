@@ -22,7 +22,7 @@ from dreamerv3.run_info import versions
 from embodied.run import checkpoint
 
 # Settings that change how a recording is made, not what is in an episode.
-HOW = ('num_episodes', 'save_path', 'envs', 'all_episodes')
+HOW = ('num_episodes', 'first_episode', 'save_path', 'envs', 'all_episodes')
 
 
 def describe(

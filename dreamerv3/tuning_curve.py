@@ -19,6 +19,7 @@ from typing import Any
 
 from dreamerv3.analysis import cell_types, census, nulls
 from dreamerv3.analysis.cell_types import Thresholds
+from dreamerv3.analysis.together import other_episodes
 from dreamerv3.analysis.tuning_file import Results
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
@@ -125,6 +126,8 @@ def analyse(args: Settings) -> Results:
   data = open_data(args.data, args)
   test = open_data(args.test_data, args) if args.test_data else None
   control = open_data(args.control, args) if args.control else None
+  if test is not None:
+    other_episodes('--data', data.source(), '--test_data', test.source())
   names = layers.select(args.layers, data.layers())
   if control is not None:
     census.check_same(data, control, names)

@@ -181,6 +181,25 @@ def test_a_stopped_recording_goes_on(recorded, tmp_path, number):
 
 
 @pytest.mark.slow
+def test_an_episode_depends_on_its_number_not_on_the_first(recorded, tmp_path):
+  folder, _ = recorded
+  flags = (
+    *EPISODE_FLAGS, '--eval_trajectory.first_episode', '2',
+    '--eval_trajectory.save_path', str(tmp_path / 'r'),
+  )  # fmt: skip
+  out = record(folder.parent, *flags)
+  assert 'Recording 2 of 2 episodes, 2 to 3:' in out
+  first, second = (
+    (x / 'episode_002.pkl').read_bytes() for x in (folder, tmp_path / 'r')
+  )
+  assert first == second
+  (tmp_path / 'r' / 'episode_003.pkl').unlink()
+  assert 'Recording 1 of 2 episodes' in record(folder.parent, *flags)
+  joined = load(tmp_path / 'r' / 'all_episodes.pkl')['episodes']
+  assert [x['episode'] for x in joined] == [2, 3]
+
+
+@pytest.mark.slow
 def test_our_reader_and_summary(recorded):
   folder, out = recorded
   data = Trajectories.open(folder)

@@ -23,6 +23,8 @@ def bare(tmp_path, text='task: crafter_reward\n'):
     ('num_episodes', '0', 'expected above 0'),
     ('num_episodes', 'many', 'takes int'),
     ('envs', '-1', 'expected above 0'),
+    ('first_episode', '0', 'expected above 0'),
+    ('first_episode', '999902', 'expected at most 1000000'),
     ('dtype', 'float8', 'one of float16, float32'),
     ('layers', '[', 'a regular expression'),
     ('episodes', '3', 'nearest: --eval_trajectory.num_episodes'),

@@ -173,6 +173,18 @@ def test_continues_with_what_is_missing(folder):
   assert [x['length'] for x in joined] == [40, 5, 25]
 
 
+def test_numbers_may_begin_anywhere(folder):
+  with Recorder(folder, metadata(), COLUMNS) as recorder:
+    assert recorder.missing(3, 3) == [4, 5]
+    assert recorder.missing(2, 1001) == [1001, 1002]
+    play(recorder, 1001, 5)
+    recorder.flush()
+    assert recorder.missing(2, 1001) == [1002]
+    recorder.join()
+  joined = load(folder / 'all_episodes.pkl')['episodes']
+  assert [x['episode'] for x in joined] == [1, 2, 3, 1001]
+
+
 def test_nothing_is_rewritten_when_nothing_is_missing(folder):
   times = {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
   with Recorder(folder, metadata(), COLUMNS) as recorder:

@@ -89,9 +89,13 @@ def decode_layers(
   return_memory()
   track = data.track()
   tasks = _tasks(data, chosen, track, folds, options, refit)
-  visits = folds[0].visits
-  if refit:
-    visits = data.grid.count(data.grid.to_pos(_all_rows(folds)[1]))
+  rows = _all_rows(folds)[0] if refit else folds[0].split.train
+  about = {
+    'how': 'cross-validation, then fitted to all' if refit else 'holdout',
+    'visits': data.grid.count(track.pos[rows]),
+    'world': data.metadata.world,
+    'trained_on': data.source(np.unique(track.episode[rows])),
+  }
   with (
     threadpoolctl.threadpool_limits(1),
     contextlib.closing(in_threads(_run, tasks, n_jobs)) as done,
@@ -101,8 +105,7 @@ def decode_layers(
       fitted = [x for x in outs[::2] if x is not None]
       real, null = fitted[: len(folds)], outs[1 : 2 * len(folds) : 2]
       result = _assemble(name, track, data.grid, folds, real, null)
-      fit, world = fitted[-1 if refit else 0][0], data.metadata.world
-      yield result, _carried(result, fit, visits, refit, world)
+      yield result, _carried(result, fitted[-1 if refit else 0][0], about)
 
 
 def evaluate(
@@ -314,14 +317,9 @@ def _assemble(
 
 
 def _carried(
-  result: DecodeResult,
-  fit: Fit,
-  visits: np.ndarray,
-  refit: bool,
-  world: Mapping[str, Any],
+  result: DecodeResult, fit: Fit, about: Mapping[str, Any]
 ) -> LinearDecoder:
   """The decoder to save, with the held-out numbers that belong to it."""
-  how = 'cross-validation, then fitted to all' if refit else 'holdout'
   held_out = {
     'error': float(result.errors.mean()),
     'median': float(np.median(result.errors)),
@@ -329,12 +327,13 @@ def _carried(
     'prior': float(result.prior.mean()),
     'shuffled': float(result.shuffled.mean()),
     'timesteps': len(result.errors),
-    'measured': how,
-    'visits': visits.astype(np.int32),
+    'measured': about['how'],
+    'visits': about['visits'].astype(np.int32),
   }
   return LinearDecoder(
-    fit.weights, fit.classes, result.grid, result.layer, held_out, world
-  )
+    fit.weights, fit.classes, result.grid, result.layer, held_out,
+    about['world'], about['trained_on'],
+  )  # fmt: skip
 
 
 def _about(fold: Fold, fit: Fit) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from dreamerv3.analysis import decode, splits
-from dreamerv3.analysis.together import same_world
+from dreamerv3.analysis.together import other_episodes, same_world
 from dreamerv3.data import layers
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -106,6 +106,7 @@ def _join(train: Trajectories, test: Trajectories) -> Trajectories:
     )
   worlds = train.metadata.world, test.metadata.world
   same_world('--data', worlds[0], '--test_data', worlds[1])
+  other_episodes('--data', train.source(), '--test_data', test.source())
   episodes = train.episodes + test.episodes
   joined = dataclasses.replace(train, episodes=episodes)
   lost = sorted(train.layers().keys() - joined.layers().keys())

@@ -31,6 +31,8 @@ class LinearDecoder:
     held_out: held-out error and chance levels that were measured for it.
     world: seeds of the world in which its tiles mean something, see
       `Metadata.world`; empty where unknown.
+    trained_on: episodes it was fitted to, see `Trajectories.source`; empty
+      where unknown.
   """
 
   weights: np.ndarray
@@ -39,6 +41,7 @@ class LinearDecoder:
   layer: str
   held_out: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   world: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
     if self.weights.ndim != 2 or self.classes.shape != self.weights.shape[1:]:
@@ -98,6 +101,7 @@ class LinearDecoder:
         'n_classes': len(self.classes),
         'held_out': dict(self.held_out),
         'world': dict(self.world),
+        'trained_on': dict(self.trained_on),
       },
     }
 
@@ -117,5 +121,5 @@ class LinearDecoder:
     classes = np.asarray(values.get('classes', np.arange(grid.size)), np.int64)
     return cls(
       weight.T, classes, grid, name, about.get('held_out', {}),
-      about.get('world', {}),
+      about.get('world', {}), about.get('trained_on', {}),
     )  # fmt: skip

@@ -83,6 +83,12 @@ class Metadata:
     keys = ('task', 'seed', 'env_seed', 'world_seed', 'fixed_seed')
     return {x: getattr(self, x) for x in keys}
 
+  @property
+  def source(self) -> dict[str, Any]:
+    """What decides an episode besides its number; None where unknown."""
+    known = self.extra.get('fingerprint', {})
+    return {'weights': known.get('weights'), 'seed': self.seed}
+
   def walkable(self) -> np.ndarray | None:
     """Tiles one can stand on, bool (W, H); None without a map."""
     if self.world_map is None:

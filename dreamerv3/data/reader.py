@@ -11,7 +11,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,12 @@ class Trajectories:
   @property
   def grid(self) -> Grid:
     return self.metadata.grid
+
+  def source(self, places: Iterable[int] | None = None) -> dict[str, Any]:
+    """`Metadata.source` and the numbers of some episodes, or of all."""
+    chosen = range(len(self)) if places is None else places
+    numbers = sorted({self.episodes[i].number for i in chosen})
+    return {**self.metadata.source, 'episodes': numbers}
 
   def keep(self, min_bbox: float = 0) -> 'Trajectories':
     """Episodes whose bounding box (dx * dy) covers `min_bbox` [tiles^2]."""

@@ -112,17 +112,18 @@ class Recorder:
   def path(self, number: int) -> pathlib.Path:
     return self.folder / f'episode_{number:03d}.pkl'
 
-  def missing(self, episodes: int) -> list[int]:
-    """Numbers from 1 to `episodes` that have no file yet.
+  def missing(self, episodes: int, first: int = 1) -> list[int]:
+    """Of `episodes` numbers from `first` on, those that have no file yet.
 
     Raises:
       UserError: a file that is there is damaged; the message names it.
     """
     found = self._numbered()
+    wanted = range(first, first + episodes)
     for number, path in found.items():
-      if number <= episodes:
+      if number in wanted:
         Episode.open(path)
-    return [x for x in range(1, episodes + 1) if x not in found]
+    return [x for x in wanted if x not in found]
 
   def begin(self, number: int) -> 'Writing':
     """Starts an episode; several can be in progress."""

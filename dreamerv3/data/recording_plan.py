@@ -35,6 +35,7 @@ class Plan:
     step_bytes: on disk.
     layers: number of layers.
     joined: whether all episodes are also written into one file.
+    first: number of the first episode.
   """
 
   folder: pathlib.Path
@@ -46,6 +47,7 @@ class Plan:
   step_bytes: int
   layers: int
   joined: bool
+  first: int = 1
 
   def lines(self) -> list[str]:
     """What the user should know, as text."""
@@ -54,8 +56,11 @@ class Plan:
     world = 'one world' if x.fixed_seed else 'a world per episode'
     env = ', '.join(f'{k} {v}' for k, v in x.settings['env'].items())
     length, why = expected_length(self.logdir)
+    numbers = ''
+    if self.first > 1:
+      numbers = f', {self.first} to {self.first + self.episodes - 1}'
     return [
-      f'Recording {self.missing} of {self.episodes} episodes:',
+      f'Recording {self.missing} of {self.episodes} episodes{numbers}:',
       f'  agent   {source}',
       f'  folder  {self.folder}',
       f'  world   {x.task} {x.area[0]}x{x.area[1]}, {world}, seed {x.seed} '

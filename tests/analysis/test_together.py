@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from dreamerv3.analysis import census, decode, decode_plan
+from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions
-from dreamerv3.analysis.together import same_world
+from dreamerv3.analysis.together import other_episodes, same_world
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
 from tests import synthetic
@@ -54,3 +55,33 @@ def test_recordings_of_two_worlds_meet_nowhere(data):
     census.check_same(data, other, ['dyn/deter'])
   with pytest.raises(UserError, match=says):
     decode.evaluate(other, fitted(data), 'dyn/deter')
+
+
+def test_episodes_are_the_same_by_agent_seed_and_number(capsys):
+  mine = {'weights': 'ab', 'seed': 3, 'episodes': [1, 2, 3, 4, 5, 6, 7]}
+  for other in (
+    {**mine, 'episodes': [8, 9]}, {**mine, 'seed': 4}, {**mine, 'weights': 'c'}
+  ):  # fmt: skip
+    other_episodes('a', mine, 'b', other)
+  assert capsys.readouterr().out == ''
+  with pytest.raises(UserError, match=r'a and b share episodes \(2, 3: '):
+    other_episodes('a', mine, 'b', {**mine, 'episodes': [2, 3, 9]})
+  with pytest.raises(UserError, match=r'1, 2, 3, 4, 5 and 2 more: .* 1001'):
+    other_episodes('a', mine, 'b', mine)
+  for unknown in ({}, {**mine, 'weights': None}, {**mine, 'seed': None}):
+    other_episodes('a', unknown, 'b', mine)
+    assert 'not known which agent' in capsys.readouterr().out
+
+
+def test_a_decoder_carries_the_episodes_it_was_fitted_to(data):
+  known = described(data, extra={'fingerprint': {'weights': 'ab'}})
+  decoder = fitted(known)
+  assert len(decoder.trained_on['episodes']) == 3  # one of four is held out
+  again = LinearDecoder.from_dict(decoder.to_dict())
+  assert again.trained_on == decoder.trained_on
+  with pytest.raises(UserError, match='same agent, same seed'):
+    other_episodes('a', again.trained_on, 'b', known.source())
+  (rest,) = {0, 1, 2, 3} - {x - 1 for x in decoder.trained_on['episodes']}
+  other_episodes('a', again.trained_on, 'b', known.source([rest]))
+  with pytest.raises(UserError, match='--data and --test_data share episodes'):
+    decode_plan.make_plan(known, known, PROTOCOL)
