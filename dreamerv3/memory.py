@@ -27,6 +27,8 @@ class Need:
 
   Attributes:
     replay: At the end of the run, in host memory.
+    saving: Latents that training changes while a checkpoint is written, at
+      most all: until a chunk is on disk its old ones are kept too.
     state: Parameters, slow critic and optimizer.
     activations: Of one train step.
     on_gpu: Whether state and activations are on a GPU.
@@ -34,6 +36,7 @@ class Need:
   """
 
   replay: float
+  saving: float
   state: float
   activations: float
   on_gpu: bool
@@ -47,7 +50,7 @@ class Need:
   @property
   def host(self) -> float:
     # A checkpoint in the making is one more copy of the state.
-    own = self.replay + self.state + PROCESS
+    own = self.replay + self.saving + self.state + PROCESS
     return own if self.on_gpu else own + self.device
 
 
@@ -67,12 +70,14 @@ def estimate(
     on_gpu: Whether training happens on a GPU.
   """
   itemsize = 4 if _dtype(config, on_gpu) == 'float32' else 2
+  steps = int(min(config.run.steps, config.replay.size))
   return Need(
     replay=replay_bytes(config, obs_space, act_space),
+    saving=steps * sum(_values(x) * 4 for x in _latents(config).values()),
     state=state,
     activations=activation_bytes(config, obs_space, itemsize, on_gpu),
     on_gpu=on_gpu,
-    steps=int(min(config.run.steps, config.replay.size)),
+    steps=steps,
   )
 
 
@@ -82,20 +87,28 @@ def _dtype(config: elements.Config, on_gpu: bool) -> str:
   return auto if wanted == 'auto' else wanted
 
 
+def _latents(config: elements.Config) -> dict[str, elements.Space]:
+  """What the agent stores beside observations and actions."""
+  rssm = config.agent.dyn.rssm
+  return {
+    'dyn/deter': elements.Space(np.float32, (rssm.deter,)),
+    'dyn/stoch': elements.Space(np.float32, (rssm.stoch, rssm.classes)),
+  }
+
+
+def _values(space: elements.Space) -> int:
+  return int(np.prod(space.shape))
+
+
 def replay_bytes(
   config: elements.Config,
   obs_space: Mapping[str, elements.Space],
   act_space: Mapping[str, elements.Space],
 ) -> int:
   """Bytes of the replay at the end: observations, actions and latents."""
-  rssm = config.agent.dyn.rssm
-  latents = {
-    'dyn/deter': elements.Space(np.float32, (rssm.deter,)),
-    'dyn/stoch': elements.Space(np.float32, (rssm.stoch, rssm.classes)),
-  }
   actions = {k: v for k, v in act_space.items() if k != 'reset'}
   return memory_estimate(
-    {**obs_space, **actions, **latents},
+    {**obs_space, **actions, **_latents(config)},
     config.run.steps,
     config.replay.size,
     config.run.envs,
@@ -156,7 +169,8 @@ def print_estimate(need: Need, host: float, gpu: float) -> bool:
   where = 'GPU' if need.on_gpu else 'host'
   lines = [
     f'Memory: host {_gib(need.host)} of {_gib(host)} free (replay of '
-    f'{need.steps} steps {_gib(need.replay)}); {where} for training '
+    f'{need.steps} steps {_gib(need.replay)}, while it is saved up to '
+    f'{_gib(need.saving)} more); {where} for training '
     f'{_gib(need.device)}'
     + (f' of {_gib(gpu)}' if need.on_gpu else '')
     + f' (state {_gib(need.state)}, activations about '

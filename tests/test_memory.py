@@ -38,6 +38,13 @@ def test_replay_is_what_a_replay_takes():
   assert 1 < small.replay / found.replay < 1.05
 
 
+def test_latents_count_twice_while_a_checkpoint_is_written():
+  found = need('size12m', '--run.steps', '1e5')
+  assert found.saving == 1e5 * 4 * (2048 + 32 * 16)
+  parts = found.replay + found.saving + found.device + memory.PROCESS
+  assert found.host == parts
+
+
 def test_activations_grow_as_the_work_does():
   def activations(size, *argv, dtype='float32'):
     flags = (size, '--jax.compute_dtype', dtype, *argv)

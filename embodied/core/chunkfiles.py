@@ -48,7 +48,7 @@ class Snapshot:
   version: int
   updated: list[str]
   record: Record
-  data: Mapping[str, np.ndarray]  # empty if what is on disk is enough
+  data: dict[str, np.ndarray]  # empty if what is on disk is enough, or after
   shared: set[str]  # see Chunk
 
 
@@ -130,7 +130,10 @@ class ChunkFiles:
       # Not compressed: all chunks may have to be written at every save.
       self._write_npz(name, data, np.savez)
       chunk.patch, chunk.saved_version = name, snap.version
+    # From here on, updates need no copy, and copies that they made replace
+    # these arrays: without this, latents exist twice until the save ends.
     snap.shared.clear()
+    snap.data.clear()
     return {
       **snap.record,
       'file': chunk.file,

@@ -131,8 +131,10 @@ class Checkpoint:
   def _write(self, path: pathlib.Path, snapshot: dict[str, Any]) -> None:
     try:
       path.mkdir(parents=True)
-      for name, value in snapshot.items():
+      for name in list(snapshot):
+        value = snapshot.pop(name)  # what is on disk need not stay in memory
         _dump(path / f'{name}.pkl', value() if callable(value) else value)
+        del value
       self.before_done()
       _sync(path)
       (path / 'done').touch()

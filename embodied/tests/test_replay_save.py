@@ -4,6 +4,8 @@ import os
 import pathlib
 import pickle
 import shutil
+import unittest.mock
+import weakref
 
 import numpy as np
 import pytest
@@ -156,6 +158,32 @@ def test_updates_can_be_left_out(tmp_path):
   state = replay.save()()
   assert not (tmp_path / 'updates').exists()
   assert (restart(replay, state).sample(50)['latent'] < 1000).all()
+
+
+def test_what_is_written_leaves_the_memory_before_the_save_ends(tmp_path):
+  replay = make(tmp_path)
+  train(replay, 0, 40)
+  files = replay._files
+  first = files.snapshot(replay._index.chunks.values())
+  arrays = [weakref.ref(x.data['latent'].base) for x in first]
+  train(replay, 40, 60)  # new latents for many of them: copies
+  live = [x.data['latent'] for x in replay._index.chunks.values()]
+  old = [x for x in arrays if not any(x() is y for y in live)]
+  del live
+  assert old
+  left = []
+  write = files._write_npz
+
+  def tell(name, data, save):
+    left.append(sum(x() is not None for x in old))
+    write(name, data, save)
+
+  files._write_npz = tell
+  with unittest.mock.patch('embodied.core.chunkfiles.THREADS', 1):
+    files.write(first)
+  assert left == sorted(left, reverse=True)
+  assert left[-1] <= 1
+  assert not any(x() for x in old)
 
 
 def test_a_snapshot_is_of_its_moment_whatever_is_written_later(tmp_path):
