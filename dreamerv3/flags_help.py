@@ -24,6 +24,19 @@ signs sets every key that it matches in full: --agent.'.*'.units 64
 """
 
 
+# For a command without any words: enough to begin with.
+SHORT = """\
+usage: python dreamerv3/main.py --configs PRESET ... --logdir RUN [--FLAG VALUE]
+
+  train    python dreamerv3/main.py --configs crafter_small size25m --logdir RUN
+  try it   python dreamerv3/main.py --configs crafter_small debug --logdir RUN
+  record   python dreamerv3/main.py --logdir RUN --script eval_trajectory
+  dream    python dreamerv3/main.py --logdir RUN --script dream_decode \
+--dream_decode.decoder_model FILE
+
+--help lists all scripts, presets and flags."""
+
+
 def help_text(text: str, scripts: Mapping[str, str], blocks: Blocks) -> str:
   """Scripts, presets and flags with their defaults and meaning.
 

@@ -86,7 +86,11 @@ MACHINE = (
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs a script; leaves with its exit code if that is not 0."""
-  flags = config.parse_flags(sys.argv[1:] if argv is None else argv)
+  words = sys.argv[1:] if argv is None else argv
+  if not words:
+    print(flags_help.SHORT, file=sys.stderr)
+    sys.exit(2)
+  flags = config.parse_flags(words)
   blocks = config.read_blocks()
   if 'help' in flags:
     scripts = {k: v.help for k, v in SCRIPTS.items()}
@@ -165,6 +169,8 @@ def launch(script: Script, settled: elements.Config) -> int:
   make = importlib.import_module('dreamerv3.make')
   make.check(settled)  # before anything is written
   settled = make.platform(settled)
+  if script.trains:
+    make.check_memory(settled)
   with contextlib.ExitStack() as stack:
     if script.trains:
       changed = stack.enter_context(rundir.training(settled))

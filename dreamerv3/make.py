@@ -204,6 +204,17 @@ def check(config: elements.Config) -> None:
     checkpoint.find(config.run.from_checkpoint)
 
 
+def check_memory(config: elements.Config) -> None:
+  """Raises UserError for a replay that this machine can never hold."""
+  if config.random_agent:
+    return
+  env = make_env(config, 0)
+  obs_space = {k: v for k, v in env.obs_space.items() if k[:4] != 'log/'}
+  total = psutil.virtual_memory().total + psutil.swap_memory().total
+  memory.check_replay(config, obs_space, env.act_space, total)
+  env.close()
+
+
 def platform(config: elements.Config) -> elements.Config:
   """Settles `jax.platform` and says which it is."""
   if config.random_agent:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import elements
 import numpy as np
 
+from dreamerv3.data.errors import UserError
 from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3
@@ -189,6 +190,34 @@ def print_estimate(need: Need, host: float, gpu: float) -> bool:
   for line in lines:
     print(line, file=sys.stderr, flush=True)
   return len(lines) == 1
+
+
+def check_replay(
+  config: elements.Config,
+  obs_space: Mapping[str, elements.Space],
+  act_space: Mapping[str, elements.Space],
+  total: float,
+) -> None:
+  """Refuses a run whose replay alone outgrows the machine.
+
+  Args:
+    config, obs_space, act_space: As of `estimate`.
+    total: Bytes of memory, swap included, whoever uses them now.
+
+  Raises:
+    UserError: with a size of the replay that leaves half of the memory free.
+  """
+  replay = replay_bytes(config, obs_space, act_space)
+  if replay + PROCESS <= total:
+    return
+  steps = min(config.run.steps, config.replay.size)
+  fits = steps * max(total - PROCESS, 0) / 2 / replay
+  raise UserError(
+    f'The replay of this run grows to {_gib(replay)} and the machine has '
+    f'{_gib(total)} of memory; lower --replay.size (now '
+    f'{config.replay.size:.0e}; {fits:.0e} fits) or --run.steps (now '
+    f'{config.run.steps:.0e}), or take a smaller preset.'
+  )
 
 
 def _gib(number: float) -> str:

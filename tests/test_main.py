@@ -49,6 +49,15 @@ def test_help_lists_scripts_presets_and_flags():
     assert word in done.stdout
 
 
+def test_without_arguments_nothing_is_trained(tmp_path):
+  done = call(env={**os.environ, 'HOME': str(tmp_path)})
+  assert done.returncode == 2
+  assert 'usage:' in done.stderr
+  assert '--configs crafter_small' in done.stderr
+  assert done.stderr.count('\n') < 15
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
   ('argv', 'message'),
   [
@@ -57,7 +66,15 @@ def test_help_lists_scripts_presets_and_flags():
     (['--script', 'eval_trajectoy'], 'nearest: eval_trajectory'),
     (['--batch_size', '0'], 'expected above 0'),
     (['--script', 'eval_only', '--logdir', '/nowhere'], 'no config.yaml'),
-    (['--logdir', '/proc/nowhere'], 'Cannot write to /proc/nowhere'),
+    (
+      ['--logdir', '/proc/nowhere', *QUICK.split()],
+      'Cannot write to /proc/nowhere',
+    ),
+    (
+      ['--configs', 'crafter', '--run.steps', '1e11', '--replay.size', '1e10',
+       '--logdir', '{tmp}'],
+      'lower --replay.size (now 1e+10; ',
+    ),
     (['--task', 'atari_pong', '--logdir', '{tmp}'], "environment 'atari'"),
     (
       ['--task', 'crafter_reward', '--env.crafter.egocentric_view', '4',
