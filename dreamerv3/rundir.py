@@ -27,12 +27,14 @@ from dreamerv3.data.errors import UserError
 # What inference takes over from the run it looks at.
 INHERITED = re.compile(r'agent\..*|env\..*|seed|task')
 
-# A change of these gives parameters, observations or actions another form.
-SHAPES = re.compile(
-  r'task|env\.\w+\.size|agent\.(policy_dist_\w+|(ret|val|adv)norm\.'
-  r'(impl|debias)|.*\.(typ|deter|hidden|stoch|classes|blocks|imglayers'
-  r'|obslayers|dynlayers|absolute|norm|depth|mults|layers|units|outer'
-  r'|kernel|strided|bspace|output|bins))'
+# Of these, what inference does not compute with: how the agent learns, how its
+# parameters were drawn, and what is logged. A resumed run may change them; all
+# else has to stay, since config.yaml keeps what inference goes by.
+LEARNING = re.compile(
+  r'agent\.(loss_scales\.\w+|opt\.\w+|ac_grads|imag_(last|length)'
+  r'|(imag|repl)_loss\.\w+|slowvalue\.\w+|(reward|repval)_grad|repval_loss'
+  r'|report|report_gradnorms|(ret|val|adv)norm\.(rate|limit|perclo|perchi)'
+  r'|.*\.(free_nats|outscale|winit))|env\.\w+\.(logs|use_logdir)'
 )
 
 # Where a run lives and what is done there are no settings of it.
@@ -143,7 +145,7 @@ def changes(
   """Settings that differ from a run's record.
 
   Returns:
-    Those that alter the form of parameters, observations or actions, and the
+    Those with which it would be another agent or another task, and the
     harmless ones.
   """
   differ = {
@@ -151,14 +153,21 @@ def changes(
     for k, v in config.flat.items()
     if k in saved and saved[k] != v and k not in PLACES
   }
-  grave = {k: v for k, v in differ.items() if _grave(k, *v)}
+  suite = config.task.partition('_')[0]
+  other = re.compile(rf'env\.(?!{suite}\.)')  # settings of other suites
+  grave = {
+    k: v for k, v in differ.items() if not other.match(k) and _grave(k, *v)
+  }
   return grave, {k: v for k, v in differ.items() if k not in grave}
 
 
 def _grave(key: str, then: Any, now: Any) -> bool:
-  if key == 'agent.opt.wd':  # weight decay is a stage of the optimizer
+  # Weight decay is a stage of the optimizer, latents are columns of the replay.
+  if key in ('agent.opt.wd', 'replay_context'):
     return bool(then > 0) != bool(now > 0)
-  return bool(SHAPES.fullmatch(key))
+  if key in ('replicas', 'random_agent'):
+    return True
+  return bool(INHERITED.fullmatch(key)) and not LEARNING.fullmatch(key)
 
 
 @contextlib.contextmanager
@@ -169,7 +178,7 @@ def training(config: elements.Config) -> Iterator[Changes]:
     The harmless changes against the run's config.yaml; empty for a new run.
 
   Raises:
-    UserError: not writable, in use, or changes that alter shapes.
+    UserError: not writable, in use, or changes that make it another run.
   """
   logdir = files.make_folder(config.logdir)
   lock = filelock.FileLock(logdir / '.lock')
@@ -195,8 +204,9 @@ def _enter(logdir: pathlib.Path, config: elements.Config) -> Changes:
       listed = '; '.join(f'{k}: {a} -> {b}' for k, (a, b) in grave.items())
       raise UserError(
         f'{logdir} holds a run of another form, so it cannot go on with these '
-        f'flags ({listed}). Give the flags of its config.yaml, or another '
-        '--logdir.'
+        f'flags ({listed}). Give the flags of its config.yaml, or begin '
+        f'another run with them: a new --logdir, with --run.from_checkpoint '
+        f'{logdir} if its parameters are to be taken over.'
       )
     return harmless
   if record.exists():  # died before its first checkpoint

@@ -89,10 +89,17 @@ def test_harmless_changes_go_on(tmp_path):
   before = begin(tmp_path)
   settled = settle(
     '--logdir', str(tmp_path), '--agent.opt.lr', '1e-3', '--run.steps', '7',
-    '--logger.fps', '3', '--script', 'train_eval',
+    '--logger.fps', '3', '--script', 'train_eval', '--agent.imag_length', '4',
+    '--agent.dyn.rssm.free_nats', '2', '--agent.retnorm.rate', '0.1',
+    '--agent.loss_scales.rep', '1', '--env.crafter.logs', 'True',
+    '--env.crafter.area', '9', '9',  # not its task
   )  # fmt: skip
   with rundir.training(settled) as changed:
-    assert set(changed) == {'agent.opt.lr', 'run.steps', 'logger.fps'}
+    assert set(changed) == {
+      'agent.opt.lr', 'run.steps', 'logger.fps', 'agent.imag_length',
+      'agent.dyn.rssm.free_nats', 'agent.retnorm.rate',
+      'agent.loss_scales.rep', 'env.crafter.logs', 'env.crafter.area',
+    }  # fmt: skip
     assert changed['agent.opt.lr'] == (4e-5, 1e-3)
   assert (tmp_path / 'config.yaml').read_bytes() == before
 
@@ -108,9 +115,22 @@ def test_harmless_changes_go_on(tmp_path):
     '--task dummy_cont',
     '--env.dummy.size 32 32',
     '--agent.retnorm.impl none',
+    # What inference reads in config.yaml, also where shapes stay the same.
+    '--seed 1',
+    '--env.dummy.length 8',
+    '--agent.dyn.rssm.act relu',
+    '--agent.policy.minstd 0.2',
+    '--agent.policy.unimix 0.1',
+    '--agent.enc.simple.symlog False',
+    '--agent.contdisc False',
+    '--agent.horizon 100',
+    # What a checkpoint holds.
+    '--replicas 2',
+    '--random_agent True',
+    '--replay_context 0',
   ],
 )
-def test_changes_of_shape_are_refused_with_the_list(tmp_path, argv):
+def test_changes_of_the_agent_or_task_are_refused_with_the_list(tmp_path, argv):
   before = begin(tmp_path)
   settled = settle('--logdir', str(tmp_path), *argv.split())
   key = argv.split()[0][2:]
@@ -119,7 +139,8 @@ def test_changes_of_shape_are_refused_with_the_list(tmp_path, argv):
     rundir.training(settled),
   ):
     pass
-  assert key in str(caught.value)
+  assert f'({key}: ' in str(caught.value)
+  assert f'--run.from_checkpoint {tmp_path}' in str(caught.value)
   assert (tmp_path / 'config.yaml').read_bytes() == before
 
 
