@@ -22,6 +22,9 @@ from typing import Any, Protocol
 
 PROTOCOL = 4
 
+# Files of one content by two names: `train_eval` calls it as published.
+OTHER_NAMES = {'replay': 'replay_train', 'replay_train': 'replay'}
+
 # Names that a pickle of arrays and plain containers needs; nothing that acts.
 ALLOWED = {
   *(
@@ -110,10 +113,12 @@ class Checkpoint:
     path = find(self.folder)
     data = {}
     for name in self.parts:
-      if not (path / f'{name}.pkl').exists():
+      names = name, OTHER_NAMES.get(name, name)
+      files = [x for x in names if (path / f'{x}.pkl').exists()]
+      if files:
+        data[name] = read(path / f'{files[0]}.pkl')
+      else:
         print(f'{path} has no {name}.pkl; {name} starts afresh.')
-        continue
-      data[name] = read(path / f'{name}.pkl')
     for name, value in data.items():
       try:
         self.parts[name].load(value)

@@ -33,7 +33,7 @@ class Parts:
     self.args = args_of(logdir, **kwargs)
     self.logdir = pathlib.Path(logdir)
     self.hook, self.length = hook, length
-    self.episodes = {}
+    self.episodes, self.replays = {}, []
 
   def agent(self):
     env = self.env(0)
@@ -45,8 +45,9 @@ class Parts:
     return Dummy('disc', size=(8, 8), length=self.length)
 
   def replay(self, folder, share=1.0):
-    self.kept = Replay(LENGTH + 1, int(1000 * share), folder, 32, online=True)
-    return self.kept
+    kept = Replay(LENGTH + 1, int(1000 * share), folder, 32, online=True)
+    self.replays.append(kept)
+    return kept
 
   def stream(self, replay, mode):
     source = streams.Replayed(replay, BATCH, mode)

@@ -197,6 +197,17 @@ def test_train_eval(tmp_path):
   assert all(set(x) == {'step', 'episode/score'} for x in scores)
 
 
+@pytest.mark.parametrize(
+  ('first', 'then'), [(train, train_eval), (train_eval, train)]
+)
+def test_a_resume_by_the_other_script_keeps_the_replay(tmp_path, first, then):
+  Parts(tmp_path).run(first)
+  run = Parts(tmp_path, steps=82.0)
+  run.run(then)
+  # 40 steps of each environment in sequences of 5, and those of this run.
+  assert len(run.replays[0]) == 2 * (40 - 4) + 2 * 5
+
+
 def test_eval_only(tmp_path):
   Parts(tmp_path).run()
   run = Parts(tmp_path, steps=50.0, from_checkpoint=str(tmp_path))
