@@ -135,6 +135,10 @@ class Stream(abc.ABC):
     """
     return self.__next__
 
+  def form(self) -> tuple[int, int] | None:
+    """Rows and steps of the batches to come, if that is known."""
+    return None
+
   def save(self) -> Any:
     """The position, as plain containers and arrays."""
     return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,26 +35,8 @@ class Replayed(base.Stream):
   def defer(self) -> Callable[[], base.Batch]:
     return self._replay.defer(self._batch, self._mode)
 
-
-class Map(base.Stream):
-  """fn(batch) of each batch."""
-
-  def __init__(self, source: base.Stream, fn: Callable) -> None:
-    self._source = source
-    self._fn = fn
-
-  def __next__(self) -> base.Batch:
-    return self.defer()()
-
-  def defer(self) -> Callable[[], base.Batch]:
-    build = self._source.defer()
-    return lambda: self._fn(build())
-
-  def save(self) -> Any:
-    return self._source.save()
-
-  def load(self, data: Any) -> None:
-    self._source.load(data)
+  def form(self) -> tuple[int, int]:
+    return self._batch, self._replay.length
 
 
 class Consec(base.Stream):
@@ -95,7 +77,7 @@ class Consec(base.Stream):
     return lambda: self._cut(whole(), index)
 
   def _cut(self, data: base.Batch, index: int) -> base.Batch:
-    rows, steps = next(iter(data.values())).shape[:2]
+    rows, steps = _form(data)
     if steps < self._prefix + self._consec * self._length:
       raise ValueError(
         f'Sequences have {steps} steps, expected at least {self._prefix} + '
@@ -107,6 +89,10 @@ class Consec(base.Stream):
     batch['consec'] = np.full((rows, stop - start), index, np.int32)
     return batch
 
+  def form(self) -> tuple[int, int] | None:
+    whole = self._source.form()
+    return whole and (whole[0], self._prefix + self._length)
+
   def save(self) -> dict[str, Any]:
     return {
       'source': self._source.save(),
@@ -117,7 +103,10 @@ class Consec(base.Stream):
   def load(self, data: dict[str, Any]) -> None:
     self._source.load(data['source'])
     self._index, whole = data['index'], data['whole']
-    self._whole = None if whole is None else _Once(lambda: whole)
+    if whole and fits(self._source, whole) and self._index < self._consec:
+      self._whole = _Once(lambda: whole)
+    else:
+      self._index, self._whole = 0, None
 
 
 class _Once:
@@ -144,7 +133,8 @@ class Prefetch(base.Stream):
     source: Where batches come from.
     transform: Applied in the thread, e.g. the copy to the device. It must
       not carry state: a batch that was built but not taken when the stream is
-      saved is transformed again after loading.
+      saved is transformed again after loading, or dropped if batches have
+      another form now.
     amount: Batches built ahead.
   """
 
@@ -191,47 +181,19 @@ class Prefetch(base.Stream):
     self._ahead.clear()
     self._source.load(data['source'])
     for batch in data['ahead']:
-      self._submit(functools.partial(dict, batch))
+      if fits(self._source, batch):
+        self._submit(functools.partial(dict, batch))
 
   def close(self) -> None:
     """End the thread once what it works on is done."""
     self._thread.shutdown()
 
 
-class Mixer(base.Stream):
-  """Takes each batch from one of several streams, by chance."""
+def fits(source: base.Stream, batch: base.Batch) -> bool:
+  """Whether a saved batch has the form of those that a stream gives now."""
+  return source.form() in (None, _form(batch))
 
-  def __init__(
-    self,
-    sources: Mapping[str, base.Stream],
-    weights: Mapping[str, float],
-    seed: int = 0,
-  ) -> None:
-    if set(sources) != set(weights) or min(weights.values()) < 0:
-      raise ValueError(
-        f'Weights {dict(weights)} of streams {sorted(sources)}: expected one '
-        'weight of 0 or more for each.'
-      )
-    self._sources = dict(sources)
-    self._rng = np.random.default_rng(seed)
-    total = sum(weights.values())
-    self._probs = [weights[k] / total for k in self._sources]
 
-  def __next__(self) -> base.Batch:
-    return self.defer()()
-
-  def defer(self) -> Callable[[], base.Batch]:
-    names = list(self._sources)
-    name = names[self._rng.choice(len(names), p=self._probs)]
-    return self._sources[name].defer()
-
-  def save(self) -> dict[str, Any]:
-    return {
-      'rng': self._rng.bit_generator.state,
-      'sources': {k: v.save() for k, v in self._sources.items()},
-    }
-
-  def load(self, data: dict[str, Any]) -> None:
-    self._rng.bit_generator.state = data['rng']
-    for name, source in self._sources.items():
-      source.load(data['sources'][name])
+def _form(batch: base.Batch) -> tuple[int, int]:
+  rows, steps = next(iter(batch.values())).shape[:2]
+  return rows, steps

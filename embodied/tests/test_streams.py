@@ -43,11 +43,6 @@ def double(batch):
   return {k: 2 * v for k, v in batch.items()}
 
 
-def test_map():
-  stream = streams.Map(Count(), double)
-  assert take(stream, 2) == [[0] * 9, [2] * 9]
-
-
 def test_consec_cuts_with_overlapping_context():
   stream = streams.Consec(Count(), length=3, consec=2, prefix=1)
   got = [next(stream) for _ in range(3)]
@@ -108,32 +103,10 @@ def test_prefetch_of_nothing_is_refused():
     streams.Prefetch(Count(), amount=0)
 
 
-def test_mixer_draws_by_weight():
-  sources = {'a': streams.Map(Count(), double), 'b': Count(fail_at=0)}
-  stream = streams.Mixer(sources, {'a': 1.0, 'b': 0.0})
-  assert take(stream, 3) == [[0] * 9, [2] * 9, [4] * 9]
-  sources = {k: streams.Map(Count(), lambda _, k=k: k) for k in 'ab'}
-  stream = streams.Mixer(sources, {'a': 3, 'b': 1})
-  share = np.mean([next(stream) == 'a' for _ in range(2000)])
-  assert 0.7 < share < 0.8
-
-
-def test_mixer_wants_a_weight_for_each():
-  with pytest.raises(ValueError, match='one weight'):
-    streams.Mixer({'a': Count()}, {'b': 1.0})
-
-
 STREAMS = {
-  'map': lambda: streams.Map(Count(), double),
   'consec': lambda: streams.Consec(Count(), 3, 2, 1),
   'prefetch': lambda: streams.Prefetch(Count(), double, amount=3),
-  'mixer': lambda: streams.Mixer({'a': Count(), 'b': Count(5)}, dict(a=1, b=1)),
-  'all': lambda: streams.Prefetch(
-    streams.Consec(
-      streams.Mixer({'a': Count(), 'b': Count(7)}, dict(a=1, b=2)), 3, 2, 1
-    ),
-    double,
-  ),
+  'all': lambda: streams.Prefetch(streams.Consec(Count(), 3, 2, 1), double),
 }
 
 
@@ -185,3 +158,28 @@ def test_a_run_with_prefetch_continues_exactly(tmp_path):
     for part, saved in zip((replay, stream), pickle.loads(state), strict=True):
       part.load(saved)
   assert seen == expected
+
+
+@pytest.mark.parametrize(
+  ('batch', 'length', 'consec', 'kept'),
+  [(2, 4, 2, True), (3, 4, 2, False), (2, 3, 2, False), (2, 8, 1, False)],
+)
+def test_batches_of_another_form_are_dropped(batch, length, consec, kept):
+  replay = Replay(9, chunksize=8)
+  for i in range(30):
+    replay.add(step_of(0, i))
+
+  def make(batch, length, consec):
+    source = streams.Replayed(replay, batch)
+    return streams.Prefetch(streams.Consec(source, length, consec, prefix=1))
+
+  old, new = make(2, 4, 2), make(batch, length, consec)
+  next(old)  # the second half of the sequences is ahead
+  replay.sample(1)
+  new.load(pickle.loads(pickle.dumps(old.save())))
+  got = [next(new) for _ in range(3)]
+  form = (batch, 1 + length)
+  assert [x['consec'].shape for x in got] == [form] * 3
+  assert got[0]['consec'][0, 0] == kept
+  for stream in (old, new):
+    stream.close()
