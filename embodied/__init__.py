@@ -11,7 +11,6 @@ from .core import Env as Env
 from .core import EnvError as EnvError
 from .core import Ratio as Ratio
 from .core import Replay as Replay
-from .core import StepClock as StepClock
 from .core import Stream as Stream
 from .core import memory_estimate as memory_estimate
 from .core import streams as streams

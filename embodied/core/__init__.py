@@ -10,7 +10,6 @@ from .base import Stream as Stream
 from .chunk import memory_estimate as memory_estimate
 from .clock import Clock as Clock
 from .clock import Ratio as Ratio
-from .clock import StepClock as StepClock
 from .driver import Driver as Driver
 from .env_process import EnvError as EnvError
 from .replay import Replay as Replay

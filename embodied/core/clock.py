@@ -1,4 +1,4 @@
-"""When something is due: by seconds, by steps, or as a ratio of steps.
+"""When something is due: by seconds, or as a ratio of steps.
 
 For the training loops. One meaning for all clocks: 0 is never, a negative
 interval is always, and the first call only starts the clock. State is saved,
@@ -44,32 +44,6 @@ class Clock:
   def load(self, data: dict[str, Any]) -> None:
     elapsed = data['elapsed']
     self._since = None if elapsed is None else self._now() - elapsed
-
-
-class StepClock:
-  """Due at the first step at or after each multiple of `every` steps.
-
-  The first call starts the clock; steps that were passed by are made up for
-  once, not once each.
-  """
-
-  def __init__(self, every: float) -> None:
-    self.every = every
-    self._count: int | None = None
-
-  def __call__(self, step: int) -> bool:
-    if self.every <= 0:
-      return self.every < 0
-    count = int(int(step) // self.every)
-    due = self._count is not None and count > self._count
-    self._count = count if self._count is None else max(count, self._count)
-    return due
-
-  def save(self) -> dict[str, Any]:
-    return {'count': self._count}
-
-  def load(self, data: dict[str, Any]) -> None:
-    self._count = data['count']
 
 
 class Ratio:

@@ -3,7 +3,7 @@
 For the factory that makes environments. Each wrapper changes one thing;
 `standard` applies what every environment needs before an agent acts in it.
 
-  env = wrappers.standard(MyEnv(), length=1000)
+  env = wrappers.standard(MyEnv())
 """
 
 from __future__ import annotations
@@ -40,24 +40,6 @@ class Wrapper(base.Env):
 
   def close(self) -> None:
     self.env.close()
-
-
-class TimeLimit(Wrapper):
-  """Ends episodes after `length` actions: is_last, but not is_terminal."""
-
-  def __init__(self, env: base.Env, length: int) -> None:
-    super().__init__(env)
-    if length < 1:
-      raise ValueError(f'Time limit {length}: expected at least 1 action.')
-    self._length = length
-    self._actions = 0
-
-  def step(self, action: base.Step) -> base.Step:
-    obs = self.env.step(action)
-    self._actions = 0 if obs['is_first'] else self._actions + 1
-    if self._actions >= self._length:
-      obs = {**obs, 'is_last': np.bool_(True)}
-    return obs
 
 
 class NormalizeAction(Wrapper):
@@ -218,15 +200,8 @@ def _limits(space: elements.Space) -> tuple:
   return low, high
 
 
-def standard(env: base.Env, length: int = 0) -> base.Env:
-  """What every environment gets, from the inside out.
-
-  Args:
-    env: an environment.
-    length: time limit [actions]; 0 for none.
-  """
-  if length:
-    env = TimeLimit(env, length)
+def standard(env: base.Env) -> base.Env:
+  """What every environment gets, from the inside out."""
   env = NormalizeAction(env)
   env = UnifyDtypes(env)
   env = CheckSpaces(env)

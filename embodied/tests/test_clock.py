@@ -2,7 +2,7 @@
 
 import pytest
 
-from embodied.core.clock import Clock, Ratio, StepClock
+from embodied.core.clock import Clock, Ratio
 
 
 class Time:
@@ -13,16 +13,13 @@ class Time:
     return self.value
 
 
-@pytest.mark.parametrize(
-  'clock', [Clock(0), lambda: StepClock(0)(7)], ids=['time', 'step']
-)
-def test_zero_is_never(clock):
+def test_zero_is_never():
+  clock = Clock(0)
   assert not any(clock() for _ in range(3))
 
 
 def test_negative_is_always():
   assert Clock(-1)()
-  assert StepClock(-1)(0)
   assert Ratio(-1)(0) == 1
 
 
@@ -56,28 +53,6 @@ def test_unstarted_clock_saves_as_unstarted():
   clock = Clock(10, Time(3))
   clock.load(Clock(10).save())
   assert not clock()
-
-
-def test_step_clock_is_due_once_per_multiple():
-  clock = StepClock(10)
-  due = [step for step in range(3, 45) if clock(step)]
-  assert due == [10, 20, 30, 40]
-
-
-def test_step_clock_does_not_catch_up_on_skipped_multiples():
-  clock = StepClock(10)
-  assert [clock(x) for x in (0, 35, 36, 39, 40)] == [
-    False, True, False, False, True,
-  ]  # fmt: skip
-
-
-def test_step_clock_continues():
-  clock = StepClock(10)
-  clock(18)
-  resumed = StepClock(10)
-  resumed.load(clock.save())
-  assert not resumed(19)
-  assert resumed(20)
 
 
 @pytest.mark.parametrize('ratio', [0.5, 1.0, 512 / 1024, 0.3, 3.0, 0.1])

@@ -90,27 +90,9 @@ def test_discrete_actions_pass_unchanged():
   assert env.act_space['action'].classes == 4
 
 
-def test_time_limit_ends_without_terminating():
-  env = wrappers.TimeLimit(CountEnv(length=100), 3)
-  lasts, terminals = [], []
-  reset = True
-  for _ in range(9):
-    obs = env.step({'action': np.int32(0), 'reset': reset})
-    reset = obs['is_last']
-    lasts.append(bool(obs['is_last']))
-    terminals.append(bool(obs['is_terminal']))
-  assert lasts == [False, False, False, True] * 2 + [False]
-  assert not any(terminals)
-
-
-def test_time_limit_below_one_is_refused():
-  with pytest.raises(ValueError, match='at least 1'):
-    wrappers.TimeLimit(CountEnv(), 0)
-
-
 def test_wrappers_pass_on_attributes_and_close():
   inner = CountEnv(length=7)
-  env = wrappers.TimeLimit(wrappers.UnifyDtypes(inner), 3)
+  env = wrappers.CheckSpaces(wrappers.UnifyDtypes(inner))
   assert env.length == 7
   env.close()
   assert inner.closed == 1
