@@ -32,6 +32,7 @@ from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.dreamer import Dreamer
+from dreamerv3.recording import steps_behind
 from dreamerv3.rollouts import Rollouts
 from dreamerv3.run_info import log_run_info
 from dreamerv3.taps import WIDTH, Probe
@@ -279,6 +280,8 @@ class Session:
     outputs = [path, table, *self.draw(dreams, kept, curves, found)]
     print('\n'.join(stats.table(curves, found)))
     extra = {
+      'checkpoint': self.source,
+      'checkpoint_step': steps_behind(pathlib.Path(self.source)),
       'inputs': [self.source, results['decoder_path']],
       'dreams': len(dreams),
       'verdict': stats.verdict(curves),

@@ -119,16 +119,17 @@ class Session:
       plan.check()
       began = time.perf_counter()
       rollouts, code = self.play(recorder, missing)
+      recorder.flush()
+      duration = time.perf_counter() - began
+      outputs = [*recorder.episodes(), self.folder / 'metadata.pkl']
       if code:
+        self.note(outputs, rollouts, duration, {'interrupted': True})
         done = plan.episodes - len(self.missing(recorder))
         print(
           f'Stopped with {done} of {plan.episodes} episodes in {self.folder}; '
           'run the same command again to go on.'
         )
         return code
-      recorder.flush()
-      duration = time.perf_counter() - began
-      outputs = [*recorder.episodes(), self.folder / 'metadata.pkl']
       if self.settings.all_episodes:
         outputs.append(recorder.join())
     if missing:
@@ -193,6 +194,17 @@ class Session:
     text = pathlib.Path(self.config.logdir) / f'eval_achievements{suffix}.out'
     with files.atomic(text, 'w') as file:
       file.write(summary.report())
+    self.note([*outputs, text], rollouts, duration, summary.to_dict())
+    print(f'Recorded {self.folder}')
+
+  def note(
+    self,
+    outputs: list[pathlib.Path],
+    rollouts: Rollouts,
+    duration: float,
+    more: Mapping[str, Any],
+  ) -> None:
+    """The entry of this command in the folder's run_info.json."""
     extra = {
       'checkpoint': self.metadata.extra['checkpoint'],
       'checkpoint_step': self.metadata.extra['checkpoint_step'],
@@ -200,11 +212,10 @@ class Session:
       'logdir': str(pathlib.Path(self.config.logdir).absolute()),
       'new_steps': rollouts.steps,
       'seconds': round(duration, 1),
-      **summary.to_dict(),
+      **more,
     }
     args, stage = self.config.flat, 'eval_trajectory'
-    log_run_info(self.folder, stage, args, [*outputs, text], extra)
-    print(f'Recorded {self.folder}')
+    log_run_info(self.folder, stage, args, outputs, extra)
 
 
 @dataclasses.dataclass

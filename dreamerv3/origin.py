@@ -1,7 +1,9 @@
 """Where does this file come from? Follows provenance back to the training run.
 
 Every program notes in its folder's run_info.json which command, on which code,
-made its files of what. This prints that chain, for whoever finds a figure.
+made its files of what. This prints that chain, for whoever finds a figure. A
+training run and a recording may be the work of several commands, since they
+go on when they are repeated: all up to the moment of use are listed.
 
   python dreamerv3/origin.py --file logdir/run/plots/heatmap.png
 """
@@ -13,6 +15,8 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import dataclasses
+import datetime
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,8 +28,14 @@ from dreamerv3.run_info import read_run_info
 LEVELS = 4  # folders above a file that may hold its entry
 READS = (
   'data', 'test_data', 'control', 'from_model', 'resume', 'decoder_model',
-  'logdir', 'compare', 'from_checkpoint',
+  'logdir', 'compare', 'from_checkpoint', 'from_pkl',
 )  # fmt: skip
+# Where a checkpoint was looked for, no matter once it is known which it was.
+PLACES = ('logdir', 'from_checkpoint')
+# Stages of which a repeated command goes on with what is there.
+GROWING = {
+  'train': 'training', 'train_eval': 'training', 'eval_trajectory': 'recording',
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +54,21 @@ class Step:
     role: the setting through which the next command read it; '' at first.
     depth: commands between it and the file asked for.
     entry: its entry of run_info.json.
+    again: it only went on with what the step before it had begun.
   """
 
   path: pathlib.Path
   role: str
   depth: int
   entry: dict[str, Any]
+  again: bool = False
 
   def lines(self) -> Iterator[str]:
     entry, pad = self.entry, '  ' * self.depth
     code = entry.get('git_sha', 'unknown')
     code += ', with uncommitted changes' if entry.get('git_dirty') else ''
-    yield f'{pad}{self.role + ": " if self.role else ""}{self.path}'
+    if not self.again:
+      yield f'{pad}{self.role + ": " if self.role else ""}{self.path}'
     yield f'{pad}  {entry["stage"]}, {entry["timestamp"]}, code {code}'
     yield f'{pad}  {entry["command"]}'
 
@@ -80,59 +93,125 @@ def trace(path: pathlib.Path) -> list[Step]:
   steps: list[Step] = []
   seen: set[tuple[str, ...]] = set()
 
-  def follow(path: pathlib.Path, role: str, depth: int) -> None:
-    entry = maker(path)
-    if entry is None:
-      return
-    identity = tuple(entry[k] for k in ('stage', 'timestamp', 'command'))
-    if identity in seen:
-      return
-    seen.add(identity)
-    steps.append(Step(path, role, depth, entry))
-    for name, source in inputs(entry):
-      follow(source, name, depth + 1)
+  def follow(source: 'Source', depth: int) -> None:
+    found = []
+    for entry in makers(source.path, source.before):
+      identity = tuple(entry[k] for k in ('stage', 'timestamp', 'command'))
+      if identity not in seen:
+        seen.add(identity)
+        found.append(entry)
+    for i, entry in enumerate(found):
+      steps.append(Step(source.path, source.role, depth, entry, i > 0))
+    for entry in found:
+      for source in inputs(entry):
+        follow(source, depth + 1)
 
-  follow(path, '', 0)
+  follow(Source(path), 0)
   return steps
 
 
-def maker(path: pathlib.Path) -> dict[str, Any] | None:
-  """The newest entry that lists a file, or a file in a folder, as its output.
+def makers(
+  path: pathlib.Path, before: datetime.datetime | None = None
+) -> list[dict[str, Any]]:
+  """Entries that list a file, or a file in a folder, as their output.
 
   A result folder that was moved as a whole is found by its relative paths.
+
+  Args:
+    path: need not be there any more.
+    before: of the command that read it; later ones cannot have made it.
+
+  Returns:
+    The newest; of a training run or a recording all, oldest first, without
+    those that had nothing left to record.
   """
   start = path if path.is_dir() else path.parent
   for folder in (start, *start.parents[:LEVELS]):
     inside = path.relative_to(folder).parts
-    for entry in reversed(read_run_info(folder)):
-      for output in map(pathlib.PurePath, entry['outputs']):
-        if _same(output, path, inside) or path in _parents(entry, output):
-          return entry
-  return None
+    found = [
+      x for x in read_run_info(folder)
+      if _lists(x, path, inside) and _extra(x).get('new_steps') != 0
+      and (before is None or _time(x) <= before)
+    ]  # fmt: skip
+    growing = [x for x in found if x['stage'] in GROWING]
+    if growing and (path == folder or growing[-1] is found[-1]):
+      kind = GROWING[growing[-1]['stage']]
+      return [x for x in growing if GROWING[x['stage']] == kind]
+    if found:
+      return found[-1:]
+  return []
 
 
-def inputs(entry: dict[str, Any]) -> Iterator[tuple[str, pathlib.Path]]:
-  """What a command read and what is still there, by the setting it came by."""
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """What a command read.
+
+  Attributes:
+    path: of it.
+    role: the setting it came by; '' if nobody read it.
+    before: it was made before this time.
+  """
+
+  path: pathlib.Path
+  role: str = ''
+  before: datetime.datetime | None = None
+
+
+def inputs(entry: dict[str, Any]) -> Iterator[Source]:
+  """What a command read and what is still there; a checkpoint in any case."""
+  time, extra = _time(entry), _extra(entry)
+  checkpoint = extra.get('checkpoint')
+  if checkpoint:
+    path = pathlib.Path(entry['cwd'], checkpoint)
+    step = extra.get('checkpoint_step')
+    role = 'checkpoint' + ('' if step is None else f' of step {step}')
+    yield Source(path, role, _saved(path, time))
   for name, value in entry['args'].items():
-    if name.rpartition('.')[2] not in READS:
+    last = name.rpartition('.')[2]
+    if last not in READS or (checkpoint and last in PLACES):
       continue
     for source in value if isinstance(value, list) else [value]:
       path = pathlib.Path(entry['cwd'], source or '').absolute()
       if source and path.exists():
-        yield name, path
+        yield Source(path, name, time)
 
 
-def _same(
-  output: pathlib.PurePath, path: pathlib.Path, inside: tuple[str, ...]
+def _extra(entry: dict[str, Any]) -> dict[str, Any]:
+  return entry.get('extra', {})
+
+
+def _time(entry: dict[str, Any]) -> datetime.datetime:
+  return datetime.datetime.fromisoformat(entry['timestamp'])
+
+
+def _saved(
+  checkpoint: pathlib.Path, otherwise: datetime.datetime
+) -> datetime.datetime:
+  """When a checkpoint was saved, as its name says."""
+  found = re.fullmatch(r'(\d{8}T\d{6})F\d{6}', checkpoint.name)
+  if not found:
+    return otherwise
+  named = datetime.datetime.strptime(found[1], '%Y%m%dT%H%M%S')
+  # Names lack the time zone; take that of the machine that read it.
+  return min(named.replace(tzinfo=otherwise.tzinfo), otherwise)
+
+
+def _lists(
+  entry: dict[str, Any], path: pathlib.Path, inside: tuple[str, ...]
 ) -> bool:
-  moved = bool(inside) and output.parts[-len(inside) :] == inside
-  return moved or output == path
+  """Whether a file, its folder, or something in it is among the outputs."""
+  for output in map(pathlib.PurePath, entry['outputs']):
+    whole = pathlib.PurePath(entry['cwd'], output)
+    if whole == path or path in whole.parents or whole in path.parents:
+      return True
+    if any(_ends(output, inside[:k]) for k in range(1, len(inside) + 1)):
+      return True
+  return False
 
 
-def _parents(
-  entry: dict[str, Any], output: pathlib.PurePath
-) -> Sequence[pathlib.PurePath]:
-  return pathlib.PurePath(entry['cwd'], output).parents
+def _ends(output: pathlib.PurePath, inside: tuple[str, ...]) -> bool:
+  """Whether an output lies at `inside` of a folder that was moved."""
+  return output.parts[-len(inside) :] == inside
 
 
 if __name__ == '__main__':

@@ -73,7 +73,7 @@ def describe(
     extra={
       'layer_shapes': {x.name: list(x.shape) for x in probe.layers},
       'checkpoint': None if source is None else str(source.absolute()),
-      'checkpoint_step': _step(source),
+      'checkpoint_step': steps_behind(source),
       'fingerprint': fingerprint,
     },
   )
@@ -97,7 +97,7 @@ def columns_of(probe: taps.Probe, image: tuple[int, ...]) -> dict[str, Column]:
   return columns
 
 
-def _step(source: pathlib.Path | None) -> int | None:
+def steps_behind(source: pathlib.Path | None) -> int | None:
   """Environment steps behind a checkpoint, if it says."""
   if source is None or not (source / 'step.pkl').exists():
     return None

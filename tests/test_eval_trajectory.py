@@ -17,6 +17,7 @@ from dreamerv3 import rundir, taps
 from dreamerv3.data import unpickle
 from dreamerv3.data.reader import Trajectories
 from dreamerv3.data.recorder import VALUES
+from dreamerv3.run_info import read_run_info
 from tests.recorded_runs import command, fails, load, make_run, record
 
 EPISODES = 2
@@ -172,6 +173,9 @@ def test_a_stopped_recording_goes_on(recorded, tmp_path, number):
   if number == signal.SIGTERM:
     assert process.returncode == 75
     assert 'run the same command again' in out
+    (entry,) = read_run_info(tmp_path / 'r')
+    assert entry['extra']['interrupted']
+    assert entry['extra']['new_steps'] > 0
   there = len(list((tmp_path / 'r').glob('episode_*.pkl')))
   assert 1 <= there < EPISODES
   again = record(folder.parent, *flags)

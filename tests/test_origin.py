@@ -1,5 +1,7 @@
 """From any file back to the training run, along the provenance."""
 
+import json
+
 import pytest
 
 from dreamerv3 import origin
@@ -62,6 +64,75 @@ def test_the_newest_command_counts(run):
   path = run / 'decoder' / 'map.png'
   log_run_info(run / 'decoder', 'again', outputs=[path])
   assert origin.trace(path)[0].entry['stage'] == 'again'
+
+
+def entry(stage, time, outputs, args=(), **extra):
+  return {
+    'stage': stage, 'timestamp': f'2026-01-02T{time}+01:00', 'cwd': '/',
+    'command': f'{stage} at {time}', 'args': dict(args), 'extra': extra,
+    'outputs': [str(x) for x in outputs],
+  }  # fmt: skip
+
+
+@pytest.fixture
+def continued(tmp_path):
+  """A run and a recording of several commands each, then a decoder.
+
+  The recording was made from the checkpoint of 10:30, which is gone.
+  """
+  run = tmp_path / 'run'
+  recorded = run / 'trajectories' / 'episode_001.pkl'
+  table = run / 'decoder' / 'summary.csv'
+  there = {'checkpoint_step': 900, 'checkpoint': str(run / CHECKPOINT)}
+  data = {'data': str(recorded.parent)}
+  logdir = {'logdir': str(run), 'run.from_checkpoint': ''}
+  entries = {
+    run: [
+      entry('train', time, [run / 'config.yaml', run / 'ckpt'], logdir)
+      for time in ('10:00:00', '10:20:00', '10:40:00')
+    ],
+    recorded.parent: [
+      entry('eval_trajectory', time, [recorded], logdir, **there, new_steps=n)
+      for time, n in (('11:00:00', 50), ('11:10:00', 70), ('11:50:00', 0))
+    ] + [entry('eval_trajectory', '13:00:00', [recorded], logdir, **there)],
+    table.parent: [entry('decode_position', '12:00:00', [table], data)],
+  }  # fmt: skip
+  for folder, found in entries.items():
+    folder.mkdir(parents=True)
+    (folder / 'run_info.json').write_text(json.dumps(found))
+  for path in (run / 'config.yaml', recorded, table):
+    path.touch()
+  return run
+
+
+CHECKPOINT = 'ckpt/20260102T103000F000001'
+
+
+def test_what_came_after_a_file_was_read_did_not_make_it(continued):
+  steps = origin.trace(continued / 'decoder' / 'summary.csv')
+  assert [x.entry['command'] for x in steps] == [
+    'decode_position at 12:00:00',
+    'eval_trajectory at 11:00:00', 'eval_trajectory at 11:10:00',
+    'train at 10:00:00', 'train at 10:20:00',
+  ]  # fmt: skip
+  assert [x.depth for x in steps] == [0, 1, 1, 2, 2]
+
+
+def test_the_checkpoint_is_named_with_its_step(continued, capsys):
+  origin.main(['--file', str(continued / 'decoder' / 'summary.csv')])
+  lines = capsys.readouterr().out.splitlines()
+  named = [x.strip() for x in lines if 'checkpoint of' in x]
+  assert named == [f'checkpoint of step 900: {continued / CHECKPOINT}']
+
+
+def test_a_saved_result_that_was_viewed_is_followed(continued):
+  made = {'from_pkl': str(continued / 'decoder' / 'summary.csv')}
+  figure = continued / 'figures' / 'a.png'
+  figure.parent.mkdir()
+  figure.touch()
+  log_run_info(figure.parent, 'tuning_curve', made, outputs=[figure])
+  stages = [x.entry['stage'] for x in origin.trace(figure)]
+  assert stages[:2] == ['tuning_curve', 'decode_position']
 
 
 def test_what_is_printed(run, capsys):
