@@ -27,7 +27,7 @@ from dreamerv3.analysis.decode_result import DecodeResult, summary, table
 from dreamerv3.analysis.decode_store import Checkpoint
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
-from dreamerv3.analysis.together import other_episodes
+from dreamerv3.analysis.together import other_episodes, placed
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -104,6 +104,9 @@ class Settings:
   min_bbox: float = flag(
     0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
   )
+  spawn_relative: bool = flag(
+    False, help='Positions relative to the spawn, for episodes of many worlds.'
+  )
   area: tuple[int, int] | None = flag(
     None, low=1, help='W H [tiles], for recordings without metadata.'
   )
@@ -167,7 +170,7 @@ def _check(args: Settings) -> None:
 
 def _open(path: str, args: Settings) -> Trajectories:
   data = Trajectories.open(path, args.area, args.max_episodes)
-  data = data.keep(args.min_bbox)
+  data = placed(data.keep(args.min_bbox), args.spawn_relative)
   for line in data.lacks:
     print(f'{path}: {line}')
   return data
@@ -324,6 +327,7 @@ def _save(
     'protocol': dict(
       cv=args.cv, holdout_frac=args.holdout_frac, seed=args.seed,
       test_data=args.test_data, from_model=args.from_model,
+      spawn_relative=args.spawn_relative,
     ),
     'control': {k: v.to_dict() for k, v in control.items()},
   }  # fmt: skip

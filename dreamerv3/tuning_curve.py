@@ -19,7 +19,7 @@ from typing import Any
 
 from dreamerv3.analysis import cell_types, census, nulls
 from dreamerv3.analysis.cell_types import Thresholds
-from dreamerv3.analysis.together import other_episodes
+from dreamerv3.analysis.together import other_episodes, placed
 from dreamerv3.analysis.tuning_file import Results
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
@@ -79,6 +79,9 @@ class Settings:
   )
   HD_thresh: float | None = flag(
     None, help='Head-direction information that is some [bits] (0.5).'
+  )
+  spawn_relative: bool = flag(
+    False, help='Positions relative to the spawn, for episodes of many worlds.'
   )
   area: tuple[int, int] | None = flag(
     None, help='World size W H [tiles], for recordings without metadata.'
@@ -141,6 +144,7 @@ def analyse(args: Settings) -> Results:
 def open_data(path: str, args: Settings) -> Trajectories:
   """Opens a recording and says what it lacks."""
   data = Trajectories.open(path, args.area).keep(args.min_bbox)
+  data = placed(data, args.spawn_relative)
   for line in lacks(data, args):
     print(f'{path}: {line}', file=sys.stderr)
   return data
@@ -202,7 +206,7 @@ def describe(
 
 _MEASURED = (
   'n_shuffles', 'null', 'min_visits', 'min_bbox', 'sigma', 'max_neurons',
-  'no_hd', 'seed',
+  'no_hd', 'seed', 'spawn_relative',
 )  # fmt: skip
 
 

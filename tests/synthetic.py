@@ -1,12 +1,13 @@
 """Synthetic recordings with a known truth, for tests and benchmarks."""
 
 import pathlib
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from dreamerv3.data import files
+from dreamerv3.data import files, unpickle
 from dreamerv3.data.metadata import Metadata
 
 MATERIALS = ('none', 'water', 'grass', 'stone', 'path', 'sand', 'tree')
@@ -125,4 +126,14 @@ def record(
     materials=MATERIALS, layers=shapes,
   )  # fmt: skip
   files.save_pickle(folder / 'metadata.pkl', metadata.to_dict())
+  return folder
+
+
+def copy(
+  recording: pathlib.Path, folder: pathlib.Path, **changes: Any
+) -> pathlib.Path:
+  """A copy of a recording whose metadata say something else."""
+  shutil.copytree(recording, folder)
+  about = unpickle.load(folder / 'metadata.pkl')
+  files.save_pickle(folder / 'metadata.pkl', {**about, **changes})
   return folder

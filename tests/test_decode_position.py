@@ -155,6 +155,18 @@ def test_test_data_trains_on_all_of_data(recording, tmp_path):
   assert deter['errors'][deter['visited']].max() == 0
 
 
+def test_many_worlds_are_decoded_relative_to_the_spawn(recording, tmp_path):
+  many = synthetic.copy(
+    recording, tmp_path / 'd', fixed_seed=False, world_map=None
+  )
+  flags = ['--data', many, '--save', tmp_path / 'r', '--repr', 'deter', *QUICK]
+  assert '--spawn_relative' in run(*flags, fails=True)
+  run(*flags, '--spawn_relative')
+  results = unpickle.load(tmp_path / 'r' / 'decode_results.pkl')
+  assert results['grid'] == (23, 19)
+  assert results['protocol']['spawn_relative']
+
+
 def test_the_older_protocol_says_that_it_leaks(recording, tmp_path):
   done = subprocess.run(
     [*SCRIPT, '--data', str(recording), '--save', str(tmp_path), '--repr',

@@ -240,6 +240,19 @@ def test_mistakes_are_one_line(args, text, recording, tmp_path):
   assert not list(save.glob('*.pkl')) if save.exists() else True
 
 
+def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
+  many = synthetic.copy(
+    recording, tmp_path / 'd', fixed_seed=False, world_map=None
+  )
+  flags = ('--no_plots', '--layers', 'pol.*')
+  with pytest.raises(UserError, match='give --spawn_relative'):
+    run(many, tmp_path / 'r', *flags)
+  content = run(many, tmp_path / 'r', '--spawn_relative', *flags)
+  assert content['metadata']['area'] == (23, 19)
+  occupancy = content['layers']['pol/mlp/linear0']['occupancy']
+  assert occupancy[8:15, 6:13].sum() > occupancy.sum() / 3  # about (11, 9)
+
+
 def test_another_network_or_world_is_refused(recording, tmp_path):
   small = synthetic.record(
     tmp_path / 'small', {'dyn/deter': lambda p, f, r: synthetic.noise(p, f, r)},

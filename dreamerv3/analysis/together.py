@@ -1,15 +1,18 @@
-"""May two recordings be used together?
+"""May episodes be used together, within a recording and across two?
 
+  data = placed(Trajectories.open(path), spawn_relative=False)
   same_world('--data', train.metadata.world, '--test_data', test.metadata.world)
   other_episodes('--data', train.source(), '--test_data', test.source())
 
-For every program that applies to one recording what it learnt on another.
+For every program that reads positions, since they mean something in one world
+alone.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from dreamerv3.data.errors import UserError
+from dreamerv3.data.reader import Trajectories
 
 UNKNOWN = (
   'Warning: it is not known which agent and seed made both recordings; if they '
@@ -18,15 +21,44 @@ UNKNOWN = (
 NAMED = 5  # episodes in a message
 
 
+def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
+  """The recording with positions that mean the same in all its episodes.
+
+  Raises:
+    UserError: the episodes are in different worlds, and positions are not to
+      be taken relative to each one's spawn.
+  """
+  if spawn_relative:
+    return data.relative_to_spawn()
+  if not data.metadata.fixed_seed and len(data) > 1:
+    raise UserError(
+      f'{data.path} holds episodes of many worlds, where a position means '
+      'something else each time; give --spawn_relative for positions relative '
+      'to the spawn, or record in one world.'
+    )
+  return data
+
+
 def same_world(
   first: str, known: Mapping[str, Any], second: str, here: Mapping[str, Any]
 ) -> None:
-  """UserError if both world seeds are known and differ.
+  """UserError if a position is known to mean something else in each.
 
   Args:
     first, second: what the two are called.
     known, here: their worlds, see `Metadata.world`; empty where unknown.
   """
+  relative = [bool(x.get('spawn_relative')) for x in (known, here)]
+  if relative[0] != relative[1]:
+    one, other = (first, second) if relative[0] else (second, first)
+    raise UserError(
+      f'{one} has positions relative to the spawn and {other} has not; use '
+      '--spawn_relative for both or for none.'
+    )
+  if not relative[0]:
+    for name, world in ((first, known), (second, here)):
+      if not world.get('fixed_seed', True):
+        raise UserError(f'{name} is of many worlds; use --spawn_relative.')
   seeds = [x.get('world_seed') for x in (known, here)]
   if None in seeds or seeds[0] == seeds[1]:
     return

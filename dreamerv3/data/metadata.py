@@ -81,7 +81,9 @@ class Metadata:
   def world(self) -> dict[str, Any]:
     """What names the world: seeds, and whether all episodes are in it."""
     keys = ('task', 'seed', 'env_seed', 'world_seed', 'fixed_seed')
-    return {x: getattr(self, x) for x in keys}
+    known = {x: getattr(self, x) for x in keys}
+    relative = bool(self.extra.get('spawn_relative', False))
+    return {**known, 'spawn_relative': relative}
 
   @property
   def source(self) -> dict[str, Any]:

@@ -109,8 +109,8 @@ class Trajectories:
   def relative_to_spawn(self) -> 'Trajectories':
     """Positions relative to each episode's first, for worlds that differ.
 
-    The grid grows to (2W - 1, 2H - 1) with the spawn at its centre, and the
-    map is dropped: no single one holds.
+    The grid grows to (2W - 1, 2H - 1) with the spawn at its centre, (W - 1,
+    H - 1). Map and seeds of the world are dropped: no single one holds.
     """
     w, h = self.metadata.area
     centre = np.array([w - 1, h - 1])
@@ -119,8 +119,10 @@ class Trajectories:
       for x in self.episodes
     )
     metadata = dataclasses.replace(
-      self.metadata, area=(2 * w - 1, 2 * h - 1), world_map=None
-    )
+      self.metadata, area=(2 * w - 1, 2 * h - 1), world_map=None,
+      world_seed=None, env_seed=None,
+      extra={**self.metadata.extra, 'spawn_relative': True},
+    )  # fmt: skip
     return dataclasses.replace(self, metadata=metadata, episodes=episodes)
 
   def layers(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ import pytest
 from dreamerv3.analysis import census, decode, decode_plan
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions
-from dreamerv3.analysis.together import other_episodes, same_world
+from dreamerv3.analysis.together import other_episodes, placed, same_world
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
 from tests import synthetic
@@ -55,6 +55,24 @@ def test_recordings_of_two_worlds_meet_nowhere(data):
     census.check_same(data, other, ['dyn/deter'])
   with pytest.raises(UserError, match=says):
     decode.evaluate(other, fitted(data), 'dyn/deter')
+
+
+def test_episodes_of_many_worlds_need_positions_relative_to_the_spawn(data):
+  many = described(data, fixed_seed=False)
+  with pytest.raises(UserError, match='many worlds.* --spawn_relative'):
+    placed(many, False)
+  one = dataclasses.replace(many, episodes=many.episodes[:1])
+  assert placed(one, False) is one
+  assert placed(data, False) is data
+  relative = placed(many, True)
+  assert {tuple(x.pos[0]) for x in relative.episodes} == {(11, 9)}
+  other = placed(described(data, fixed_seed=False, world_seed=9), True)
+  worlds = relative.metadata.world, other.metadata.world
+  same_world('a', worlds[0], 'b', worlds[1])
+  with pytest.raises(UserError, match='^b has positions relative .* a has not'):
+    same_world('a', data.metadata.world, 'b', worlds[1])
+  with pytest.raises(UserError, match='b is of many worlds'):
+    same_world('a', data.metadata.world, 'b', many.metadata.world)
 
 
 def test_episodes_are_the_same_by_agent_seed_and_number(capsys):
