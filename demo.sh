@@ -7,7 +7,8 @@
 # stopped; what is complete is only checked.
 set -euo pipefail
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SELF=${BASH_SOURCE[0]}
+ROOT=$(cd "$(dirname "$SELF")" && pwd)
 export ROOT
 export SIZE=${SIZE:-size1m} STEPS=${STEPS:-2500}
 export LOGDIR=${LOGDIR:-logdir/demo}
@@ -23,8 +24,8 @@ fi
 # At most 512 units of each layer are tuned; 0 would take all.
 export NUM_EPISODES=${NUM_EPISODES:-30} MAX_NEURONS=${MAX_NEURONS:-512}
 export DREAM_EPISODES=4 MAX_EPISODES=5
-
-bash "$ROOT/run_Loop.sh"
 # shellcheck source=slurm/common.sh
 source "$ROOT/slurm/common.sh"
-run "$PYTHON" dreamerv3/summarize.py --logdir "$LOGDIR"
+
+bash "$ROOT/run_Loop.sh"
+run "$PYTHON" "${HERE}dreamerv3/summarize.py" --logdir "$LOGDIR"

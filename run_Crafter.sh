@@ -52,7 +52,7 @@ read -ra area <<<"$AREA"
 [ -z "$AREA" ] || flags+=(--env.crafter.area "${area[@]}")
 read -ra extra <<<"$EXTRA"
 
-run_requeue "$PYTHON" dreamerv3/main.py \
+run_requeue "$PYTHON" "${HERE}dreamerv3/main.py" \
   --configs "$CONFIG" "$SIZE" \
   --logdir "$LOGDIR" \
   --seed "$SEED" \

@@ -15,7 +15,7 @@
 set -euo pipefail
 
 # Settings
-LOGDIR=${LOGDIR:?set LOGDIR to the folder of a training run}
+LOGDIR=${LOGDIR:-}                    # folder of the training run
 DATA=${DATA:-$LOGDIR/trajectories}
 SAVE=${SAVE:-$LOGDIR/decoder_results}
 CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
@@ -36,10 +36,10 @@ source "$ROOT/slurm/common.sh"
 submit_self gpu
 flags=()
 [ "$SAVE_MODEL" != 1 ] || flags+=(--save_model)
-[ ! -d "$CONTROL" ] || flags+=(--control "$CONTROL")
+add_control
 read -ra extra <<<"$EXTRA"
 
-run "$PYTHON" dreamerv3/decode_position.py \
+run "$PYTHON" "${HERE}dreamerv3/decode_position.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --repr "$REPR" \

@@ -15,7 +15,7 @@
 set -euo pipefail
 
 # Settings
-LOGDIR=${LOGDIR:?set LOGDIR to the folder of a training run}
+LOGDIR=${LOGDIR:-}                    # folder of the training run
 DATA=${DATA:-$LOGDIR/trajectories}
 TEST_DATA=${TEST_DATA:-}              # other recording to test on
 SAVE=${SAVE:-$LOGDIR/layer_decoder_results}
@@ -38,7 +38,7 @@ source "$ROOT/slurm/common.sh"
 
 submit_self gpu
 flags=()
-[ ! -d "$CONTROL" ] || flags+=(--control "$CONTROL")
+add_control
 [ -z "$TEST_DATA" ] || flags+=(--test_data "$TEST_DATA")
 checkpoint=$SAVE/layer_decode_checkpoint.pkl
 if [ -n "$FROM_MODEL" ]; then
@@ -53,7 +53,7 @@ read -ra layers <<<"$LAYERS"
 [ -z "$LAYERS" ] || flags+=(--layers "${layers[@]}")
 read -ra extra <<<"$EXTRA"
 
-run "$PYTHON" dreamerv3/decode_position.py \
+run "$PYTHON" "${HERE}dreamerv3/decode_position.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --mode layers \

@@ -51,6 +51,8 @@ if [ "$CHAIN" = 1 ]; then
   exit 0
 fi
 submit_self gpu
+# For a dry run: what the recording would leave for the stages behind it.
+export CONTROL_COMES=${RECORD_CONTROL:-1}
 
 stage() {
   echo "== $1 =="
@@ -59,7 +61,7 @@ stage() {
 
 dream() {
   echo '== dreams =='
-  run "$PYTHON" dreamerv3/main.py \
+  run "$PYTHON" "${HERE}dreamerv3/main.py" \
     --logdir "$LOGDIR" \
     --script dream_decode \
     --dream_decode.decoder_model "$LOGDIR/decoder_results/classifier_deter.pkl" \

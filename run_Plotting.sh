@@ -14,7 +14,7 @@
 set -euo pipefail
 
 # Settings
-LOGDIR=${LOGDIR:?set LOGDIR to the folder of a training run}
+LOGDIR=${LOGDIR:-}                    # folder of the training run
 DATA=${DATA:-$LOGDIR/trajectories}
 SAVE=${SAVE:-$LOGDIR/plots}
 PLOT=${PLOT:-all}                     # see plot_trajectories.py --help
@@ -42,7 +42,7 @@ flags=()
 [ -z "$EGOCENTRIC_VIEW" ] || flags+=(--egocentric_view "$EGOCENTRIC_VIEW")
 read -ra extra <<<"$EXTRA"
 
-run "$PYTHON" dreamerv3/plot_trajectories.py \
+run "$PYTHON" "${HERE}dreamerv3/plot_trajectories.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --plot "$PLOT" \
@@ -53,7 +53,7 @@ run "$PYTHON" dreamerv3/plot_trajectories.py \
   --max_episodes "$MAX_EPISODES" \
   "${flags[@]}" "${extra[@]}"
 if [ "$TRAINING" = 1 ]; then
-  run "$PYTHON" dreamerv3/plot_training.py \
+  run "$PYTHON" "${HERE}dreamerv3/plot_training.py" \
     --logdir "$LOGDIR" \
     --save "$SAVE" \
     --smooth "$SMOOTH"

@@ -14,7 +14,7 @@
 set -euo pipefail
 
 # Settings. The agent's and the environment's come from the run itself.
-LOGDIR=${LOGDIR:?set LOGDIR to the folder of a training run}
+LOGDIR=${LOGDIR:-}                    # folder of the training run
 NUM_EPISODES=${NUM_EPISODES:-100}
 ENVS=${ENVS:-16}                      # environments per policy call
 SEED=${SEED:-}                        # empty: the training run's
@@ -37,7 +37,7 @@ flags=()
 read -ra extra <<<"$EXTRA"
 
 record() {
-  run "$PYTHON" dreamerv3/main.py \
+  run "$PYTHON" "${HERE}dreamerv3/main.py" \
     --logdir "$LOGDIR" \
     --script eval_trajectory \
     --eval_trajectory.num_episodes "$NUM_EPISODES" \

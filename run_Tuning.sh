@@ -14,7 +14,7 @@
 set -euo pipefail
 
 # Settings
-LOGDIR=${LOGDIR:?set LOGDIR to the folder of a training run}
+LOGDIR=${LOGDIR:-}                    # folder of the training run
 DATA=${DATA:-$LOGDIR/trajectories}
 TEST_DATA=${TEST_DATA:-}
 SAVE=${SAVE:-$LOGDIR/tuning_results}
@@ -37,13 +37,13 @@ source "$ROOT/slurm/common.sh"
 
 submit_self cpu
 flags=()
-[ ! -d "$CONTROL" ] || flags+=(--control "$CONTROL")
+add_control
 [ -z "$TEST_DATA" ] || flags+=(--test_data "$TEST_DATA")
 read -ra layers <<<"$LAYERS"
 [ -z "$LAYERS" ] || flags+=(--layers "${layers[@]}")
 read -ra extra <<<"$EXTRA"
 
-run "$PYTHON" dreamerv3/tuning_curve.py \
+run "$PYTHON" "${HERE}dreamerv3/tuning_curve.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --max_neurons "$MAX_NEURONS" \

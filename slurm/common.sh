@@ -1,20 +1,38 @@
 # shellcheck shell=bash
-# What all run_*.sh share; sourced, never run. Needs ROOT.
+# What all run_*.sh share; sourced, never run. Needs ROOT, SELF and LOGDIR.
 #
 #   DRY_RUN=1   print the commands, run nothing
 #   SUBMIT=1    hand the script to sbatch, with the partition of site.env
 #   PYTHON=...  another interpreter than .venv/bin/python
+#
+# Relative paths are those of the caller's directory, as in the commands that
+# are printed.
 
-cd "$ROOT" || exit
-mkdir -p logdir
+# One line and exit code 2: a mistake of the user's.
+fail() {
+  echo "$(basename "$SELF"): error: $1" >&2
+  exit 2
+}
 
-# A cluster's partitions and account, in one place; see site.env.example.
-if [ -f site.env ]; then
-  # shellcheck disable=SC1091
-  source site.env
+if [ $# -gt 0 ]; then
+  settings=$(sed -nE 's/^(export )?([A-Z0-9_]+)=\$\{\2:.*/\2/p' "$SELF" |
+    grep -vx ROOT | paste -sd ' ')
+  fail "got '$1'; settings are variables before the command, as in LOGDIR=logdir/my_run bash $(basename "$SELF"): $settings"
+fi
+if [ -z "$LOGDIR" ]; then
+  fail "LOGDIR is missing; give the folder of a training run: LOGDIR=logdir/my_run bash $(basename "$SELF")"
 fi
 
-PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+# A cluster's partitions and account, in one place; see site.env.example.
+if [ -f "$ROOT/site.env" ]; then
+  # shellcheck disable=SC1091
+  source "$ROOT/site.env"
+fi
+
+# Where our programs are, short when called from the repository itself.
+HERE=$ROOT/
+[ "$PWD" != "$ROOT" ] || HERE=
+PYTHON=${PYTHON:-$([ -x "$ROOT/.venv/bin/python" ] && echo "${HERE}.venv/bin/python" || echo python3)}
 DRY_RUN=${DRY_RUN:-0}
 export MPLBACKEND=${MPLBACKEND:-Agg}
 # Lines of a log file appear as they are printed.
@@ -40,9 +58,14 @@ site_options() {
 submit() {
   local kind=$1 script=$2
   shift 2
+  if [ "$DRY_RUN" != 1 ]; then
+    command -v sbatch >/dev/null ||
+      fail 'there is no sbatch here; SUBMIT and CHAIN need SLURM.'
+    mkdir -p logdir # for the output that the #SBATCH lines name
+  fi
   local options
   mapfile -t options < <(site_options "$kind")
-  local command=(env SUBMIT=0 sbatch --parsable --chdir="$ROOT"
+  local command=(env SUBMIT=0 ROOT="$ROOT" sbatch --parsable --chdir="$PWD"
     "${options[@]}" "$@" "$script")
   if [ "$DRY_RUN" = 1 ]; then
     printf '%q ' "${command[@]}" >&2
@@ -62,11 +85,26 @@ submit_self() {
   fi
 }
 
+# Appends the control to `flags`: one that is there or, in a dry run of the
+# whole pipeline, one that would be by then.
+add_control() {
+  if [ -d "$CONTROL" ] || [ "$DRY_RUN${CONTROL_COMES:-0}" = 11 ]; then
+    flags+=(--control "$CONTROL")
+  fi
+}
+
+check_python() {
+  local code='import importlib.util as x, sys; sys.exit(not x.find_spec("elements"))'
+  "$PYTHON" -c "$code" 2>/dev/null ||
+    fail "$PYTHON lacks the packages of this repository; run make venv in $ROOT, or activate an environment that has them."
+}
+
 # Prints a command so that it can be pasted, then runs it.
 run() {
   printf '%q ' "$@"
   echo
   if [ "$DRY_RUN" != 1 ]; then
+    check_python
     "$@"
   fi
 }
@@ -95,6 +133,7 @@ run_requeue() {
   if [ "$DRY_RUN" = 1 ]; then
     return
   fi
+  check_python
   "$@" &
   local child=$! code=0
   trap 'kill -USR1 "$child" 2>/dev/null || true' USR1
