@@ -14,7 +14,7 @@
 #SBATCH --gres=gpu:1
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --signal=B:USR1@180
+#SBATCH --signal=B:USR1@600
 set -euo pipefail
 
 # Settings. With sbatch --array=0-4 each task trains its own seed.

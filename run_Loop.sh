@@ -14,7 +14,7 @@
 #SBATCH --gres=gpu:1
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --signal=B:USR1@180
+#SBATCH --signal=B:USR1@600
 set -euo pipefail
 
 # Settings; those of the other run_*.sh work here too.

@@ -25,6 +25,7 @@ from dreamerv3.data import settings
 from dreamerv3.data.errors import UserError
 from dreamerv3.run_info import end_run_info, log_run_info
 from embodied.run.checkpoint import CheckpointError
+from embodied.run.signals import Signals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +141,10 @@ def resolve(
       )
     defaults = elements.Config(blocks['defaults']).flat
     found = rundir.Inheritance.of(rundir.read_saved(record), defaults)
+    asked = config.presets(blocks, flags).flat
     settled = config.stack(blocks, flags, found.values).update(logdir=logdir)
     notes = found.notes(record, settled)
+    notes += found.vain({k: v for k, v in asked.items() if v != defaults[k]})
   settled = place_replica(settled, flags)
   checks.check(settled)
   return settled, notes
@@ -165,25 +168,33 @@ def place_replica(
 
 def launch(script: Script, settled: elements.Config) -> int:
   """Runs a script with its factories; returns the exit code."""
+  with contextlib.ExitStack() as stack:
+    if script.trains:
+      stack.enter_context(Signals(begun=False))
+    return _launch(script, settled, stack)
+
+
+def _launch(
+  script: Script, settled: elements.Config, stack: contextlib.ExitStack
+) -> int:
   # Not at the top: --help and wrong flags should not wait for JAX.
   make = importlib.import_module('dreamerv3.make')
   make.check(settled)  # before anything is written
   settled = make.platform(settled)
   if script.trains:
     make.check_memory(settled)
-  with contextlib.ExitStack() as stack:
-    if script.trains:
-      changed = stack.enter_context(rundir.training(settled))
-      for key, (then, now) in changed.items():
-        print(f'Changed since this run began: {key} {then} -> {now}')
-      log_run_info(
-        settled.logdir, settled.script, settled.flat,
-        outputs=_outputs(settled), extra={'changed': changed},
-      )  # fmt: skip
-      stack.callback(end_run_info, settled.logdir)
-    factories = [make.factory(name, settled) for name in script.needs]
-    last = settled if script.gives == 'config' else make.run_args(settled)
-    return script.resolve()(*factories, last) or 0
+  if script.trains:
+    changed = stack.enter_context(rundir.training(settled))
+    for key, (then, now) in changed.items():
+      print(f'Changed since this run began: {key} {then} -> {now}')
+    log_run_info(
+      settled.logdir, settled.script, settled.flat,
+      outputs=_outputs(settled), extra={'changed': changed},
+    )  # fmt: skip
+    stack.callback(end_run_info, settled.logdir)
+  factories = [make.factory(name, settled) for name in script.needs]
+  last = settled if script.gives == 'config' else make.run_args(settled)
+  return script.resolve()(*factories, last) or 0
 
 
 def _outputs(settled: elements.Config) -> list[str]:

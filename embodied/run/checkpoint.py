@@ -15,12 +15,14 @@ import datetime
 import os
 import pathlib
 import pickle
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 PROTOCOL = 4
+NAME = re.compile(r'\d{8}T\d{6}F\d{6}')  # of our folders; others stay
 
 # Files of one content by two names: `train_eval` calls it as published.
 OTHER_NAMES = {'replay': 'replay_train', 'replay_train': 'replay'}
@@ -66,6 +68,8 @@ class Checkpoint:
     parts: What to save, by file name. If `save` of a part returns a function,
       this is called in the writing thread and its result is what is saved.
     keep: Which checkpoints stay besides the newest, see `Keep`.
+    spare: Keep the checkpoint before the newest, too: the processes of one
+      run may not have got equally far when they are killed.
     before_done: Called in the writing thread before `done` is set, e.g. to
       flush logs that this checkpoint must not be ahead of.
   """
@@ -76,11 +80,14 @@ class Checkpoint:
     parts: Mapping[str, Saveable],
     keep: Sequence[float] = (0,),
     before_done: Callable[[], None] = lambda: None,
+    spare: bool = False,
   ):
     self.folder = pathlib.Path(folder)
     self.parts = dict(parts)
     self.keep = Keep(keep)
     self.before_done = before_done
+    self.spare = spare
+    self.last: pathlib.Path | None = None  # written or loaded before
     self.worker = concurrent.futures.ThreadPoolExecutor(1, 'checkpoint')
     self.job: concurrent.futures.Future | None = None
 
@@ -108,9 +115,13 @@ class Checkpoint:
 
   def load_latest(self) -> pathlib.Path | None:
     """Restores all parts from the newest checkpoint, if there is one."""
-    if not (self.folder / 'latest').exists():
-      return None
-    path = find(self.folder)
+    path = latest(self.folder)
+    if path:
+      self.load(path)
+    return path
+
+  def load(self, path: pathlib.Path) -> None:
+    """Restores all parts from a checkpoint of this folder."""
     data = {}
     for name in self.parts:
       names = name, OTHER_NAMES.get(name, name)
@@ -124,8 +135,10 @@ class Checkpoint:
         self.parts[name].load(value)
       except ValueError as e:
         raise CheckpointError(f'{path / name}.pkl: {e}') from e
-    self.keep.load([step_of(x) for x in complete(self.folder)])
-    return path
+    # Later ones, if any, belong to a future that is given up.
+    earlier = [x for x in complete(self.folder) if x.name <= path.name]
+    self.keep.load([step_of(x) for x in earlier])
+    self.last = path
 
   def close(self) -> None:
     try:
@@ -157,12 +170,14 @@ class Checkpoint:
         'command again',
         str(path),
       ) from e
-    self._clean(path)
+    self._clean({path, self.last} if self.spare else {path})
+    self.last = path
 
-  def _clean(self, newest: pathlib.Path) -> None:
+  def _clean(self, needed: set[pathlib.Path | None]) -> None:
     """Removes what neither the schedule nor a resume needs."""
     for old in sorted(self.folder.iterdir()):
-      if old.is_dir() and old != newest and not self._wanted(old):
+      ours = NAME.fullmatch(old.name) and old.is_dir()
+      if ours and old not in needed and not self._wanted(old):
         # Without `done` first: a kill in between leaves no false checkpoint.
         (old / 'done').unlink(missing_ok=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -210,7 +225,13 @@ class Keep:
 
 def complete(folder: pathlib.Path) -> list[pathlib.Path]:
   """Complete checkpoints under a folder, oldest first."""
-  return sorted(x.parent for x in folder.glob('*/done'))
+  found = (x.parent for x in folder.glob('*/done'))
+  return sorted(x for x in found if NAME.fullmatch(x.name))
+
+
+def latest(folder: pathlib.Path) -> pathlib.Path | None:
+  """The checkpoint that a run goes on from, None in a new one."""
+  return find(folder) if (folder / 'latest').exists() else None
 
 
 def step_of(path: pathlib.Path) -> int:

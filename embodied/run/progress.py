@@ -33,9 +33,12 @@ class Progress:
         dynamic_ncols=True, smoothing=0.05,
       )  # fmt: skip
 
-  def update(self, step: int, updates: int = 0) -> None:
-    """Tells the environment steps and the train steps done since the start."""
-    self.updates = updates
+  def learn(self) -> None:
+    """Counts a train step of this start."""
+    self.updates += 1
+
+  def update(self, step: int) -> None:
+    """Tells the environment steps of the whole run."""
     now = time.monotonic()
     if self.bar is not None:
       self.bar.set_postfix_str(self._state(now), refresh=False)

@@ -1,13 +1,17 @@
 """May the run go on? Turns signals of the cluster and the user into a wish.
 
 SLURM sends SIGUSR1 or SIGTERM before the time limit. The loop then saves and
-exits with code 75 (EX_TEMPFAIL), upon which the job scripts requeue.
+exits with code 75 (EX_TEMPFAIL), upon which the job scripts requeue. Before the
+loop there is nothing to save, and a start can take minutes: it ends at once.
 
-  with Signals() as signals:
+  with Signals(begun=False) as signals:
+    ...  # the start
+    signals.begun = True
     while not signals.code: ...
   sys.exit(signals.code)
 """
 
+import os
 import signal
 import sys
 import types
@@ -27,13 +31,19 @@ class Signals:
 
   Args:
     doing: What the loop does upon a signal, for the line that is printed.
+    begun: Whether there is something to finish; until then a signal leaves
+      by SystemExit with its code.
 
   Attributes:
     code: Exit code asked for, 0 while the run may go on.
+    begun: As above; set by the loop.
   """
 
-  def __init__(self, doing: str = 'saving a checkpoint') -> None:
+  def __init__(
+    self, doing: str = 'saving a checkpoint', begun: bool = True
+  ) -> None:
     self.doing = doing
+    self.begun = begun
     self.code = 0
     self.before: dict[signal.Signals, object] = {}
 
@@ -51,8 +61,13 @@ class Signals:
     if self.code:
       # SLURM follows its warning with SIGTERM; a save may need that time.
       if number == signal.SIGINT:
-        raise KeyboardInterrupt
+        # Not by an exception, which would wait for the save all the same; a
+        # kill at any time leaves the last checkpoint whole.
+        os._exit(INTERRUPTED)
       return
     self.code = CODES[signal.Signals(number)]
     name = signal.Signals(number).name
-    print(f'{name}: {self.doing}, then leaving.', file=sys.stderr, flush=True)
+    doing = f'{self.doing}, then leaving' if self.begun else 'leaving the start'
+    print(f'{name}: {doing}.', file=sys.stderr, flush=True)
+    if not self.begun:
+      raise SystemExit(self.code)

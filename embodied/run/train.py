@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from .signals import Signals
 from .trainer import Trainer
 
 
@@ -16,8 +17,9 @@ def train(
   args: Any,
 ) -> int:
   """Trains; returns the exit code of the process, see `Trainer.run`."""
-  replay = make_replay(pathlib.Path(args.logdir) / 'replay')
-  trainer = Trainer(
-    make_agent(), {'replay': replay}, make_env, make_stream, make_logger, args
-  )
-  return trainer.run()
+  with Signals(begun=False) as signals:
+    replay = make_replay(pathlib.Path(args.logdir) / 'replay')
+    trainer = Trainer(
+      make_agent(), {'replay': replay}, make_env, make_stream, make_logger, args
+    )
+    return trainer.run(signals)

@@ -11,6 +11,7 @@ from typing import Any
 from embodied.core.driver import Driver
 
 from . import metrics
+from .signals import Signals
 from .trainer import Trainer
 
 
@@ -24,18 +25,19 @@ def train_eval(
 ) -> int:
   """Trains and evaluates; returns the exit code, see `Trainer.run`."""
   logdir = pathlib.Path(args.logdir)
-  replays = {
-    'replay_train': make_replay(logdir / 'replay'),
-    'replay_eval': make_replay(logdir / 'eval_replay', share=0.1),
-  }
-  trainer = Trainer(
-    make_agent(), replays, make_env, make_stream, make_logger, args
-  )
-  # Indices after those of the training environments: other seeds.
-  indices = range(args.envs, args.envs + args.eval_envs)
-  makes = [functools.partial(make_env, i) for i in indices]
-  with Driver(makes, parallel=not args.debug) as driver:
-    return trainer.run(_evaluation(trainer, driver, args))
+  with Signals(begun=False) as signals:
+    replays = {
+      'replay_train': make_replay(logdir / 'replay'),
+      'replay_eval': make_replay(logdir / 'eval_replay', share=0.1),
+    }
+    trainer = Trainer(
+      make_agent(), replays, make_env, make_stream, make_logger, args
+    )
+    # Indices after those of the training environments: other seeds.
+    indices = range(args.envs, args.envs + args.eval_envs)
+    makes = [functools.partial(make_env, i) for i in indices]
+    with Driver(makes, parallel=not args.debug) as driver:
+      return trainer.run(signals, _evaluation(trainer, driver, args))
 
 
 def _evaluation(trainer: Trainer, driver: Driver, args: Any) -> Any:

@@ -1,7 +1,7 @@
 """The loop that train and train_eval share: act, learn, report, log, save.
 
 trainer = Trainer(agent, replay, make_env, make_stream, make_logger, args)
-code = trainer.run()  # 0, or 75 when a signal asked for a requeue
+code = trainer.run(signals)  # 0, or 75 when a signal asked for a requeue
 """
 
 import functools
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import elements
-import numpy as np
 
 from embodied.core import clock
 from embodied.core.driver import Driver
 
-from . import checkpoint, metrics
+from . import checkpoint, metrics, resume
+from .parts import Late, Parts
 from .progress import Progress
 from .signals import Signals
 from .usage import Usage
@@ -54,7 +54,6 @@ class Trainer:
     self.replay, *others = replays.values()
     self.folder = pathlib.Path(args.logdir) / 'ckpt'
     self.step = elements.Counter()
-    self.updates = elements.Counter()
     self.batch_steps = args.batch_size * args.batch_length
     self.ratio = clock.Ratio(args.train_ratio / self.batch_steps)
     self.due = {
@@ -84,8 +83,9 @@ class Trainer:
       self.streams['eval'] = agent.stream(make_stream(other, 'report'))
       self.carries['eval'] = agent.init_report(args.batch_size)
     self.checkpoint = checkpoint.Checkpoint(
-      self.folder, self._parts(), args.ckpt_keep, before_done=self._flush
-    )
+      self.folder, self._parts(), args.ckpt_keep, before_done=self._flush,
+      spare=args.replicas > 1,
+    )  # fmt: skip
     self.resumed = self._resume()
     self.logger = make_logger(
       self.step, int(self.step) if self.resumed else None
@@ -97,8 +97,8 @@ class Trainer:
     state |= {f'mean_{k}': v for k, v in self.means.items()}
     state |= {f'rate_{k}': v for k, v in self.rates.items()}
     state |= {f'stream_{k}': v for k, v in self.streams.items()}
-    state |= {'updates': self.updates, 'ratio': self.ratio}
-    state |= {'episodes': self.episodes, 'late': self.late}
+    state |= {'ratio': self.ratio, 'episodes': self.episodes}
+    state['late'] = self.late
     if hasattr(self.agent, 'save_acting'):
       state['acting'] = elements.Saveable(
         save=self.agent.save_acting, load=self.agent.load_acting
@@ -111,8 +111,12 @@ class Trainer:
     }
 
   def _resume(self) -> bool:
-    found = self.checkpoint.load_latest()
+    if self.args.replicas > 1:
+      found = resume.common(self.folder, self.agent.agree)
+    else:
+      found = checkpoint.latest(self.folder)
     if found:
+      self.checkpoint.load(found)
       print(f'Continuing at step {int(self.step)} from {found}')
     elif self.args.from_checkpoint:
       checkpoint.load_agent(
@@ -161,7 +165,7 @@ class Trainer:
       )
       if not outs and not mets:
         outs, mets = self.late.take()
-      self.updates.increment()
+      self.progress.learn()
       self.rates['train'].step(self.batch_steps)
       if 'replay' in outs:
         self.replay.update(outs['replay'])
@@ -171,10 +175,13 @@ class Trainer:
   # The loop
   # -------------------------------------------------------------------------
 
-  def run(self, evaluate: Callable[[], None] = lambda: None) -> int:
+  def run(
+    self, signals: Signals, evaluate: Callable[[], None] = lambda: None
+  ) -> int:
     """Trains until the steps are done, the time is up or a signal comes.
 
     Args:
+      signals: In force already; from here on they wait for a checkpoint.
       evaluate: Called at report time, before the report.
 
     Returns:
@@ -183,31 +190,31 @@ class Trainer:
     policy = functools.partial(self.agent.policy, mode='train')
     self.progress = Progress(self.args.steps, int(self.step))
     self.began = time.monotonic()
+    signals.begun = True
     try:
       if not self.resumed:
         self.save()
       if not self._unfinished():
         print(f'Nothing to do: {int(self.step)} steps are done.')
         return 0
-      with Signals() as signals:
-        code = 0
-        while self._unfinished() and not code:
-          with elements.timer.section('driver'):
-            self.driver(policy, steps=10)
-          self._tell_progress()
-          report, save, late, code = self._agree(
-            self.due['report'](), self._save_due(), self._late(), signals.code
-          )
-          if report and len(self.replay):
-            evaluate()
-            self.report()
-          if self.due['log']():
-            self.log()
-          if save:
-            self.save()
-          if late:
-            break
-        self._finish()
+      code = 0
+      while self._unfinished() and not code:
+        with elements.timer.section('driver'):
+          self.driver(policy, steps=10)
+        self._tell_progress()
+        report, save, late, code = self._agree(
+          self.due['report'](), self._save_due(), self._late(), signals.code
+        )
+        if report and len(self.replay):
+          evaluate()
+          self.report()
+        if self.due['log']():
+          self.log()
+        if save:
+          self.save()
+        if late:
+          break
+      self._finish(code)
       return code
     finally:
       self.progress.close()
@@ -236,8 +243,15 @@ class Trainer:
       return False
     return self.checkpoint.keep.due(int(self.step)) or self.due['save']()
 
-  def _finish(self) -> None:
-    """Nothing of the run is lost at its end, whatever the clocks say."""
+  def _finish(self, code: int) -> None:
+    """Nothing of the run is lost at its end, whatever the clocks say.
+
+    Upon a signal, a save that is under way is enough: a second one might not
+    be done when the cluster loses its patience, and then both were in vain.
+    """
+    if code and any(self._agree(self.checkpoint.busy())):
+      self.checkpoint.wait()
+      return
     if self.logged != int(self.step):
       self.log()
     if self.saved != int(self.step):
@@ -248,7 +262,7 @@ class Trainer:
     for score in self.episodes.scores:
       self.progress.episode(score)
     self.episodes.scores.clear()
-    self.progress.update(int(self.step), int(self.updates))
+    self.progress.update(int(self.step))
 
   def report(self, name: str = 'report') -> None:
     """Metrics and videos on replayed batches, without learning.
@@ -295,53 +309,3 @@ class Trainer:
         self.logger.close()
       finally:
         self.driver.close()
-
-
-class Late:
-  """Results of an update that an agent keeps until the next one.
-
-  A save takes them from the agent, so that they are not lost, and they are
-  used when the next update would have brought them: saving changes nothing.
-  """
-
-  def __init__(self) -> None:
-    self.outs: dict[str, Any] = {}
-    self.mets: dict[str, Any] = {}
-
-  def put(self, agent: Any) -> None:
-    if hasattr(agent, 'flush'):
-      outs, mets = agent.flush()
-      if outs or mets:
-        self.outs, self.mets = outs, mets
-
-  def take(self) -> tuple[dict[str, Any], dict[str, Any]]:
-    outs, mets = self.outs, self.mets
-    self.outs, self.mets = {}, {}
-    return outs, mets
-
-  def save(self) -> dict[str, Any]:
-    mets = {k: float(v) for k, v in self.mets.items() if np.ndim(v) == 0}
-    return {'outs': self.outs, 'mets': mets}
-
-  def load(self, data: dict[str, Any]) -> None:
-    self.outs, self.mets = data['outs'], data['mets']
-
-
-class Parts:
-  """Several saveables as one, for the file run.pkl."""
-
-  def __init__(self, parts: dict[str, Any], step: Any):
-    self.parts = parts
-    self.step = step
-
-  def save(self) -> dict[str, Any]:
-    return {k: v.save() for k, v in self.parts.items()}
-
-  def load(self, data: dict[str, Any]) -> None:
-    for name, part in self.parts.items():
-      if name not in data:
-        continue
-      if isinstance(part, clock.Ratio):
-        part.load(data[name], step=int(self.step))
-      else:
-        part.load(data[name])

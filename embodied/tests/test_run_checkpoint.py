@@ -1,16 +1,18 @@
 """Checkpoint folders: whole or absent, found by any of their names."""
 
+import concurrent.futures
 import os
 import pathlib
 import pickle
 import resource
+import shutil
 import signal
 import threading
 
 import numpy as np
 import pytest
 
-from embodied.run import checkpoint
+from embodied.run import checkpoint, resume
 from embodied.run.checkpoint import Checkpoint, CheckpointError, Keep
 
 
@@ -247,3 +249,83 @@ def test_failures_in_the_background_come_back(tmp_path):
   with pytest.raises(ZeroDivisionError):
     it.wait()
   assert not (pathlib.Path(tmp_path) / 'latest').exists()
+
+
+def test_folders_of_others_stay(tmp_path):
+  path = save(tmp_path, 1)
+  mine = tmp_path / 'best'
+  shutil.copytree(path, mine)
+  (tmp_path / 'notes').mkdir()
+  save(tmp_path, 2)
+  assert not path.exists()
+  assert (mine / 'done').exists()
+  assert (tmp_path / 'notes').exists()
+  assert mine not in checkpoint.complete(tmp_path)
+
+
+def test_a_spare_is_the_one_before(tmp_path):
+  paths = []
+  for step in (1, 2, 3):
+    it = make(tmp_path, spare=True)
+    it.load_latest()
+    it.parts['step'].value = step
+    paths.append(it.save(step))
+    it.close()
+  assert [x.exists() for x in paths] == [False, True, True]
+
+
+def together(folders):
+  """resume.common in as many threads as processes."""
+  barrier = threading.Barrier(len(folders))
+  wishes: dict = {}
+
+  def find(index):
+    def agree(mine):
+      wishes[index] = mine
+      barrier.wait(10)
+      most = [max(x) for x in zip(*wishes.values(), strict=True)]
+      barrier.wait(10)
+      return most
+
+    return resume.common(folders[index], agree)
+
+  with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
+    return [x and checkpoint.step_of(x) for x in pool.map(find, range(2))]
+
+
+@pytest.mark.parametrize(
+  ('steps', 'expected'),
+  [
+    (((1, 2), (1, 2)), 2),
+    (((1, 2), (1,)), 1),
+    (((1, 2, 3), (1, 2)), 2),
+    (((0,), ()), None),
+    (((), ()), None),
+  ],
+)
+def test_processes_continue_from_the_same_step(tmp_path, steps, expected):
+  folders = [tmp_path / 'a', tmp_path / 'b']
+  for folder, mine in zip(folders, steps, strict=True):
+    for step in mine:
+      save(folder, step, keep=(-1,))
+  assert together(folders) == [expected] * 2
+
+
+@pytest.mark.parametrize('steps', [((1, 2), ()), ((1, 2), (3, 4))])
+def test_nothing_in_common_is_refused(tmp_path, steps):
+  folders = [tmp_path / 'a', tmp_path / 'b']
+  for folder, mine in zip(folders, steps, strict=True):
+    for step in mine:
+      save(folder, step, keep=(-1,))
+  with pytest.raises(CheckpointError, match='no checkpoint in common'):
+    together(folders)
+
+
+def test_a_future_that_is_given_up_goes_at_the_next_save(tmp_path):
+  paths = [save(tmp_path, x, keep=(10,)) for x in (10, 20)]
+  it = make(tmp_path, keep=(10,))
+  it.load(paths[0])
+  assert it.keep.steps == {10}
+  third = it.save(15)
+  it.close()
+  assert checkpoint.complete(tmp_path) == [paths[0], third]

@@ -17,12 +17,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 SCRIPT = """
-import sys, time
+import sys, threading, time
 sys.path.insert(0, {root!r})
+from embodied.run import checkpoint
 from embodied.tests.learner_runs import Parts
 slow = lambda agent: time.sleep(0.02)
 run = Parts(sys.argv[1], hook=slow, steps=float(sys.argv[2]),
-            save_every=-1, log_every=-1, length=9)
+            save_every=float(sys.argv[3]), log_every=-1, length=9)
+{more}
 print('ready', flush=True)
 code = run.run()
 print('params', run.made.params['net/kernel'].tolist())
@@ -30,10 +32,10 @@ sys.exit(code)
 """
 
 
-def start(logdir, steps, **kwargs):
-  command = [sys.executable, '-c', SCRIPT.format(root=str(ROOT))]
+def start(logdir, steps, save_every=-1, more='', **kwargs):
+  command = [sys.executable, '-c', SCRIPT.format(root=str(ROOT), more=more)]
   return subprocess.Popen(
-    [*command, str(logdir), str(steps)], text=True,
+    [*command, str(logdir), str(steps), str(save_every)], text=True,
     stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs,
   )  # fmt: skip
 
@@ -55,20 +57,89 @@ def progressed(logdir, steps):
   return check
 
 
-@pytest.mark.parametrize(
+def logged_steps(logdir):
+  path = logdir / 'metrics.jsonl'
+  return [x['step'] for x in read_lines(path)] if path.exists() else [0]
+
+
+SIGNALS = pytest.mark.parametrize(
   ('number', 'code'),
   [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)],
 )
+
+
+@SIGNALS
 def test_signals_save_and_ask_for_a_requeue(tmp_path, number, code):
-  process = start(tmp_path, 1e6)
-  wait_for(progressed(tmp_path, 60))
+  process = start(tmp_path, 1e6, save_every=0)
+  wait_for(lambda: logged_steps(tmp_path)[-1] >= 60)
   process.send_signal(number)
   out, err = process.communicate(timeout=60)
   assert process.returncode == code, err
   assert 'saving a checkpoint, then leaving' in err
   steps = checkpoint.step_of(checkpoint.find(tmp_path))
-  last = read_lines(tmp_path / 'metrics.jsonl')[-1]
-  assert last['step'] == steps  # nothing is lost, nothing is ahead
+  # Nothing is lost, nothing is ahead.
+  assert logged_steps(tmp_path)[-1] == steps
+
+
+# Each save waits for a file, which says how many saves have begun.
+STUCK = """
+sync, saves = checkpoint._sync, []
+def stuck(path):
+  saves.append(path)
+  print('saving', flush=True)
+  while len(saves) > 3 and not (run.logdir / 'go').exists():
+    time.sleep(0.02)
+  sync(path)
+checkpoint._sync = stuck
+"""
+
+
+def test_a_save_under_way_is_enough(tmp_path):
+  process = start(tmp_path, 1e6, more=STUCK)
+  wait_for(lambda: logged_steps(tmp_path)[-1] >= 60)
+  process.send_signal(signal.SIGUSR1)
+  time.sleep(0.5)
+  assert process.poll() is None  # it waits for the save
+  ahead = logged_steps(tmp_path)[-1]
+  (tmp_path / 'go').touch()
+  _, err = process.communicate(timeout=60)
+  assert process.returncode == 75, err
+  assert 0 < checkpoint.step_of(checkpoint.find(tmp_path)) < ahead
+
+
+def test_a_second_interrupt_does_not_wait_for_the_save(tmp_path):
+  process = start(tmp_path, 1e6, more=STUCK)
+  wait_for(lambda: logged_steps(tmp_path)[-1] >= 60)
+  process.send_signal(signal.SIGINT)
+  time.sleep(0.5)
+  assert process.poll() is None
+  process.send_signal(signal.SIGINT)
+  process.communicate(timeout=10)
+  assert process.returncode == 130
+  assert checkpoint.step_of(checkpoint.find(tmp_path)) == 0
+
+
+# The start takes for ever: an environment that does not come up.
+STARTING = """
+make = run.env
+def env(index, episode=0):
+  if run.replays and run.episodes:
+    print('starting', flush=True)
+    time.sleep(60)
+  return make(index, episode)
+run.env = env
+"""
+
+
+@SIGNALS
+def test_a_signal_ends_the_start_at_once(tmp_path, number, code):
+  process = start(tmp_path, 1e6, more=STARTING)
+  assert process.stdout.readline() == 'ready\n'
+  assert process.stdout.readline() == 'starting\n'
+  process.send_signal(number)
+  _, err = process.communicate(timeout=30)
+  assert process.returncode == code, err
+  assert err == f'{number.name}: leaving the start.\n'
 
 
 def test_kill_9_and_rerun_lose_little_and_double_nothing(tmp_path):

@@ -124,18 +124,23 @@ def test_progress_in_a_file_is_a_line_now_and_then():
   file = Terminal(False)
   shown = progress.Progress(1000, initial=100, every=0.0, file=file)
   shown.episode(2.0)
-  shown.update(200, updates=50)
+  for _ in range(50):  # of this start, whatever the run has learned before
+    shown.learn()
+  shown.began -= 10
+  shown.update(200)
   shown.close()
   assert file.text.startswith('200/1000 steps (20.0%), score 2.00, ')
   assert file.text.count('\n') == 1
-  assert 'steps/s' in file.text
+  assert '5.00 updates/s' in file.text
+  assert '10.0 steps/s' in file.text
   assert 'left' in file.text
 
 
 def test_progress_on_a_terminal_is_a_bar():
   file = Terminal(True)
   shown = progress.Progress(1000, initial=100, file=file)
-  shown.update(500, updates=3)
+  shown.learn()
+  shown.update(500)
   shown.print('a line')
   shown.close()
   assert '500/1000' in file.text

@@ -1,0 +1,63 @@
+"""Pieces of a run's state that travel in the file run.pkl.
+
+For the trainer:
+
+  parts = Parts({'due': clock, 'late': Late()}, step)
+  parts.load(parts.save())
+"""
+
+from typing import Any
+
+import numpy as np
+
+from embodied.core import clock
+
+
+class Late:
+  """Results of an update that an agent keeps until the next one.
+
+  A save takes them from the agent, so that they are not lost, and they are
+  used when the next update would have brought them: saving changes nothing.
+  """
+
+  def __init__(self) -> None:
+    self.outs: dict[str, Any] = {}
+    self.mets: dict[str, Any] = {}
+
+  def put(self, agent: Any) -> None:
+    if hasattr(agent, 'flush'):
+      outs, mets = agent.flush()
+      if outs or mets:
+        self.outs, self.mets = outs, mets
+
+  def take(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    outs, mets = self.outs, self.mets
+    self.outs, self.mets = {}, {}
+    return outs, mets
+
+  def save(self) -> dict[str, Any]:
+    mets = {k: float(v) for k, v in self.mets.items() if np.ndim(v) == 0}
+    return {'outs': self.outs, 'mets': mets}
+
+  def load(self, data: dict[str, Any]) -> None:
+    self.outs, self.mets = data['outs'], data['mets']
+
+
+class Parts:
+  """Several saveables as one, for the file run.pkl."""
+
+  def __init__(self, parts: dict[str, Any], step: Any):
+    self.parts = parts
+    self.step = step
+
+  def save(self) -> dict[str, Any]:
+    return {k: v.save() for k, v in self.parts.items()}
+
+  def load(self, data: dict[str, Any]) -> None:
+    for name, part in self.parts.items():
+      if name not in data:
+        continue
+      if isinstance(part, clock.Ratio):
+        part.load(data[name], step=int(self.step))
+      else:
+        part.load(data[name])
