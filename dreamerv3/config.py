@@ -76,6 +76,14 @@ def stack(
   Raises:
     UserError: unknown preset or flag, or a value of another type.
   """
+  config = presets(blocks, flags)
+  if inherited:
+    config = config.update(inherited)
+  return apply_flags(config, flags)
+
+
+def presets(blocks: Blocks, flags: Mapping[str, list[str]]) -> elements.Config:
+  """The defaults under the presets that `configs` names, left to right."""
   config = elements.Config(blocks['defaults'])
   for name in split(flags.get('configs', [])):
     if name not in blocks or name == 'defaults':
@@ -88,9 +96,7 @@ def stack(
       config = config.update(blocks[name])
     except (KeyError, TypeError) as e:
       raise UserError(f"Preset '{name}' does not apply: {e.args[0]}") from e
-  if inherited:
-    config = config.update(inherited)
-  return apply_flags(config, flags)
+  return config
 
 
 def apply_flags(

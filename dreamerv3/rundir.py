@@ -115,6 +115,21 @@ class Inheritance:
       lines.append(f'Ignored, unknown here: {", ".join(groups)}')
     return lines
 
+  def vain(self, asked: Mapping[str, Any]) -> list[str]:
+    """A line for presets that the run's own settings outweigh.
+
+    Args:
+      asked: Flat settings that the presets change.
+    """
+    lost = {
+      k: f'{asked[k]} (here {v})'
+      for k, v in self.values.items()
+      if k in asked and asked[k] != v
+    }
+    if not lost:
+      return []
+    return [f'In vain, as the run has its own, of --configs: {pairs(lost, 4)}']
+
 
 def fits(value: Any, old: Any) -> bool:
   """Whether a value from a file has the type of a setting."""

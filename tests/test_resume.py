@@ -191,10 +191,15 @@ def test_inference_precedence(tmp_path):
   assert settled.env.dummy.length == 3
   assert settled.batch_size == 16  # not inherited
   assert 'Flags override: env.dummy.length=3' in '\n'.join(notes)
-  other, _ = resolve(
-    '--logdir', str(tmp_path), '--script', 'eval_only', '--seed', '42'
-  )
+  (vain,) = (x for x in notes if '--configs' in x)
+  assert 'agent.dyn.rssm.deter=512 (here 8)' in vain
+  other, notes = resolve(
+    '--logdir', str(tmp_path), '--script', 'eval_only', '--seed', '42',
+    '--configs', 'debug',
+  )  # fmt: skip
   assert other.seed == 42
+  (vain,) = (x for x in notes if '--configs' in x)
+  assert vain.endswith(': agent.value.units=8 (here 9)')
   assert (tmp_path / 'config.yaml').read_bytes() == before
 
 
