@@ -332,6 +332,8 @@ def _setup(config: elements.Config) -> str:
     'cache', 'coordinator_address',
   )  # fmt: skip
   options = {k: config.jax[k] for k in names}
+  used = (*config.jax.train_devices, *config.jax.policy_devices)
+  options['devices'] = 1 + max(used)
   return setup.setup(
     **options, replica=config.replica, replicas=config.replicas
   )

@@ -30,6 +30,7 @@ def setup(
   coordinator_address: str = '',
   replica: int = 0,
   replicas: int = 1,
+  devices: int = 1,
 ) -> str:
   """Configure JAX and return the platform in use, 'cpu' or 'gpu'.
 
@@ -46,6 +47,7 @@ def setup(
     coordinator_address: host:port of replica 0; '' on several replicas asks
       the cluster (SLURM, Open MPI or Kubernetes, by jax.distributed).
     replica, replicas: index of this process, and their number.
+    devices: how many GPUs each of several processes takes.
   """
   if platform not in ('auto', 'cpu', 'cuda'):
     raise ValueError(f'jax.platform {platform!r}: expected auto, cpu or cuda')
@@ -59,7 +61,7 @@ def setup(
   jax.config.update('jax_debug_nans', debug)
   compiled.enable(cache)
   if replicas > 1:
-    distribute(coordinator_address, replica, replicas)
+    distribute(coordinator_address, replica, replicas, devices)
   backend = _backend(platform)
   if backend == 'cpu':
     keep_memory()
@@ -96,7 +98,9 @@ def _backend(platform: str) -> str:
     ) from error
 
 
-def distribute(address: str, replica: int, replicas: int) -> None:
+def distribute(
+  address: str, replica: int, replicas: int, devices: int = 1
+) -> None:
   """Join the other processes of this run, once per process.
 
   Under SLURM the address, the number of processes and this one's index are
@@ -104,10 +108,11 @@ def distribute(address: str, replica: int, replicas: int) -> None:
   """
   if jax.distributed.is_initialized():
     return
+  ids = local_devices(devices)
   if address:
-    jax.distributed.initialize(address, replicas, replica)
+    jax.distributed.initialize(address, replicas, replica, ids)
   else:
-    jax.distributed.initialize()
+    jax.distributed.initialize(local_device_ids=ids)
   if jax.process_count() != replicas:
     raise ValueError(
       f'replicas {replicas}: {jax.process_count()} processes have joined'
@@ -115,6 +120,21 @@ def distribute(address: str, replica: int, replicas: int) -> None:
   # Now, while they are together: connecting has a short limit, and later one
   # process may wait minutes for the compilation of another.
   multihost_utils.sync_global_devices('joined')
+
+
+def local_devices(devices: int) -> list[int] | None:
+  """Which of the visible GPUs are this process's, None to leave it to JAX.
+
+  JAX by itself takes the one with the number of the task on its node, also
+  where SLURM shows each task its own GPUs alone, and where tasks have several.
+  """
+  if 'JAX_LOCAL_DEVICE_IDS' in os.environ:
+    return None
+  task = int(os.environ.get('SLURM_LOCALID', 0))
+  visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+  bound = visible is not None and visible.count(',') + 1 < devices * (task + 1)
+  first = 0 if bound else devices * task
+  return list(range(first, first + devices))
 
 
 def dtype_of(name: str, backend: str) -> jnp.dtype:
