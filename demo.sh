@@ -23,7 +23,7 @@ if ! command -v nvidia-smi > /dev/null; then
 fi
 # At most 512 units of each layer are tuned; 0 would take all.
 export NUM_EPISODES=${NUM_EPISODES:-30} MAX_NEURONS=${MAX_NEURONS:-512}
-export DREAM_EPISODES=4 MAX_EPISODES=5
+export DREAM_EPISODES=5 MAX_EPISODES=5
 # shellcheck source=slurm/common.sh
 source "$ROOT/slurm/common.sh"
 

@@ -25,7 +25,7 @@ export LOGDIR=${LOGDIR:-logdir/${CONFIG}_${SIZE}}
 export STEPS=${STEPS:-}
 export NUM_EPISODES=${NUM_EPISODES:-100}
 export DREAM_BATCHES=${DREAM_BATCHES:-5}
-export DREAM_EPISODES=${DREAM_EPISODES:-3}
+export DREAM_EPISODES=${DREAM_EPISODES:-5}
 export PLATFORM=${PLATFORM:-auto}
 CHAIN=${CHAIN:-0}                     # 1: one job per stage, each waiting for
                                       # the one before, GPU only where needed

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.analysis import bootstrap
 from dreamerv3.analysis.occupancy import balanced_error
 from dreamerv3.data.grid import Grid
 
@@ -79,11 +80,10 @@ def summary(
 ) -> dict[str, Any]:
   """One row of the table: errors [tiles], accuracy, interval, chance levels.
 
-  The interval holds 95 % of the mean errors of episodes drawn with
-  replacement; NaN with fewer than two episodes.
+  The 95 % interval of the mean is a bootstrap over episodes, NaN for few.
   """
   errors = result.errors
-  low, high = interval(errors, result.episode, n_boot, seed)
+  low, high = bootstrap.interval(errors, result.episode, n_boot, seed)
   return {
     'layer': result.layer,
     'units': result.units,
@@ -102,22 +102,6 @@ def summary(
   }
 
 
-def interval(
-  errors: np.ndarray, episode: np.ndarray, n_boot: int, seed: int
-) -> tuple[float, float]:
-  """Bootstrap over episodes: 95 % interval of the mean error."""
-  _, place = np.unique(episode, return_inverse=True)
-  count = place.max() + 1
-  if count < 2 or not n_boot:
-    return float('nan'), float('nan')
-  sums = np.bincount(place, weights=errors)
-  sizes = np.bincount(place)
-  drawn = np.random.default_rng(seed).integers(count, size=(n_boot, count))
-  means = sums[drawn].sum(1) / sizes[drawn].sum(1)
-  low, high = np.percentile(means, (2.5, 97.5))
-  return float(low), float(high)
-
-
 COLUMNS = {
   'mean': 'mean', 'low': 'low', 'high': 'high', 'median': 'median',
   'balanced': 'by tile', 'accuracy': 'exact', 'best_constant': 'constant',
@@ -132,9 +116,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   shown = [
     k for k in COLUMNS if any(x.get(k, np.nan) == x.get(k) for x in rows)
   ]
+  what = '95 % interval over episodes' if 'low' in shown else bootstrap.NONE
   lines = [
-    'Held-out error |dx| + |dy| [tiles], 95 % interval over episodes; chance: '
-    'constant, prior, shuffled.',
+    f'Held-out error |dx| + |dy| [tiles], {what}; chance: constant, prior, '
+    'shuffled.',
     f'{"layer":<{wide}}{"units":>7}'
     + ''.join(f'{COLUMNS[k]:>11}' for k in shown),
   ]

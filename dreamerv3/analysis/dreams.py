@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.analysis import baselines
-from dreamerv3.analysis.decode_result import interval
+from dreamerv3.analysis.bootstrap import interval
 from dreamerv3.data.grid import Grid, manhattan
 
 KINDS = ('replay', 'policy', 'observed')
@@ -84,7 +84,7 @@ class Curves:
       `constant` and `prior` (chance of the decoder's training occupancy),
       `shuffled` (replayed dreams of other starts); `divergence` of replayed
       dreams from the observed states, both decoded.
-    low, high: {kind: (H + 1,)} bootstrap over episodes, 95 %; NaN for one.
+    low, high: {kind: (H + 1,)} bootstrap over episodes, 95 %; NaN for few.
   """
 
   count: np.ndarray

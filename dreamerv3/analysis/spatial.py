@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 from scipy import stats
 
+from dreamerv3.analysis import bootstrap
 from dreamerv3.data.samples import Samples
 
 # Units whose sums are held in memory at a time.
@@ -19,8 +20,6 @@ BLOCK = 512
 # Null pairings that are computed at a time.
 PAIRINGS = 100
 AXES = ('x', 'y')
-# A bootstrap over fewer episodes gives intervals that are far too narrow.
-ENOUGH = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,7 @@ class SpatialUnits:
       False.
     axis: (D,) 0 or 1, the stronger axis in the ranking episodes.
     low, high: (D,) 95 % interval of r on that axis, by bootstrap over
-      episodes; NaN for fewer than ENOUGH of them.
+      episodes; NaN for few of them.
     p: (D,) share of null pairings whose max(|r_x|, |r_y|) is at least as
       large; q: the same by Benjamini and Hochberg. NaN without a null.
     null: (D,) 95th percentile of the null; NaN without one.
@@ -95,6 +94,8 @@ class SpatialUnits:
         f'{row["low"]:7.2f} .. {row["high"]:5.2f} {row["p"]:7.3f} '
         f'{row["q"]:7.3f}'
       )
+    if np.isnan(self.low).all():
+      lines.append(bootstrap.NONE.capitalize())
     return '\n'.join(lines)
 
 
@@ -181,16 +182,17 @@ def _bootstrap(
 ) -> tuple[np.ndarray, np.ndarray]:
   """95 % interval of r on the axis of each unit, over episodes."""
   episodes, units = sums.shape[:2]
-  if episodes < ENOUGH:
+  if episodes < bootstrap.ENOUGH:
     return np.full(units, np.nan), np.full(units, np.nan)
   share = np.full(episodes, 1 / episodes)
   weights = rng.multinomial(episodes, share, n_boot).astype(np.float64)
   low, high = np.empty(units), np.empty(units)
+  levels = bootstrap.levels(episodes)
   for start in range(0, units, BLOCK):
     part = slice(start, start + BLOCK)
     drawn = np.tensordot(weights, sums[:, part], 1)
     r = np.take_along_axis(_r(drawn), axis[None, part, None], 2)[..., 0]
-    low[part], high[part] = np.percentile(r, (2.5, 97.5), axis=0)
+    low[part], high[part] = np.percentile(r, levels, axis=0)
   return low, high
 
 

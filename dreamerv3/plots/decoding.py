@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis import occupancy
+from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decode_result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
@@ -112,13 +113,15 @@ def layer_comparison(
   for box, result in zip(boxes['boxes'], results, strict=True):
     box.set(facecolor=style.layer_color(result.layer), alpha=0.75)
   means = [x['mean'] for x in rows]
+  known = any(x['low'] == x['low'] for x in rows)
   below = [max(x['mean'] - x['low'], 0) if x['low'] == x['low'] else 0
            for x in rows]  # fmt: skip
   above = [max(x['high'] - x['mean'], 0) if x['high'] == x['high'] else 0
            for x in rows]  # fmt: skip
   ax.errorbar(
     means, y, xerr=[below, above], fmt='D', ms=4, color='white', mec='black',
-    ecolor='black', capsize=2, lw=1, label='mean, 95 % over episodes',
+    ecolor='black', capsize=2, lw=1,
+    label='mean, 95 % over episodes' if known else f'mean, {NONE}',
   )  # fmt: skip
   _chance_marks(ax, rows, y)
   if control:
@@ -304,7 +307,7 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
 
 
 def _title(row: Mapping[str, Any]) -> str:
-  spread = ''
+  spread = f' ({NONE})'
   if row['low'] == row['low']:
     spread = f' [{row["low"]:.2f}, {row["high"]:.2f}]'
   return (

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
+from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.dreams import Coherence, Curves, DreamSet, verdict
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
@@ -133,9 +134,12 @@ def compare(
   _curves(axes[0, 0], curves)
   _jumps(axes[0, 1], found)
   episodes = len(np.unique(dreams.episode))
+  bands = f', {NONE}'
+  if any(np.isfinite(x).any() for x in curves.low.values()):
+    bands = ', bands: 95 % over episodes'
   fig.suptitle(
     f'{verdict(curves)}\n{len(dreams)} dreams from {episodes} fresh '
-    f'{"episode" if episodes == 1 else "episodes"}'
+    f'{"episode" if episodes == 1 else "episodes"}{bands}'
   )
   return fig
 

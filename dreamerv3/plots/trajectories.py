@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.spatial import AXES, SpatialUnits
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.grid import Grid
@@ -107,6 +108,8 @@ def spatial(units: SpatialUnits, best: int = 10) -> Figure:
   _strongest(right, units, units.order()[:best])
   episodes, steps = units.counts
   what = f'r from {episodes} held-out episodes, {steps} timesteps'
+  if np.isnan(units.low).all():
+    what += f', {NONE}'
   if not units.held_out:
     what = f'r from the only episode, {steps} timesteps: nothing held out'
   figure.suptitle(what, fontsize=9)

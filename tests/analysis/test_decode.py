@@ -143,15 +143,6 @@ def test_results_survive_the_disk(data):
   np.testing.assert_array_equal(again.errors, result.errors)
 
 
-def test_interval_by_episodes_is_wider_than_by_timesteps(rng):
-  episode = np.repeat(np.arange(10), 100)
-  errors = rng.normal(size=10)[episode] + 5 + 0.1 * rng.normal(size=1000)
-  low, high = decode_result.interval(errors, episode, 500, 0)
-  assert high - low > 5 * errors.std() / 1000**0.5
-  assert low < errors.mean() < high
-  assert np.isnan(decode_result.interval(errors[:9], episode[:9], 10, 0)).all()
-
-
 def test_copies_of_a_layer_are_found_by_their_numbers(tmp_path):
   same = {'enc/cnn0': synthetic.noise, 'enc/tokens': synthetic.noise}
   other = Trajectories.open(synthetic.record(tmp_path / 'a', same, 2, 20))
