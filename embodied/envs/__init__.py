@@ -1,0 +1,3 @@
+from . import compile_cache
+
+compile_cache.settle()
