@@ -19,6 +19,7 @@ from dreamerv3.data.errors import UserError
 from embodied.core import base, logging, streams
 from embodied.core.random_agent import RandomAgent
 from embodied.core.replay import Replay
+from embodied.core.wandb_log import WandB
 from embodied.core.wrappers import standard
 from embodied.envs import registry
 from embodied.run import checkpoint
@@ -181,7 +182,7 @@ def make_logger(
 
 def _wandb(config: elements.Config) -> logging.Output:
   name = pathlib.Path(config.logdir).name
-  return logging.WandB(
+  return WandB(
     project='dreamerv3', name=name, id=name, group=config.method,
     config=config.flat, resume='allow',
   )  # fmt: skip

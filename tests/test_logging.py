@@ -15,6 +15,7 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from embodied.core import logging
+from embodied.core.wandb_log import WandB
 
 
 def lines(path):
@@ -140,6 +141,23 @@ def test_tensorboard_takes_every_kind(tmp_path):
   assert found[-1].image.encoded_image_string[:3] == b'GIF'
 
 
+def test_tensorboard_takes_videos_at_a_growing_distance(tmp_path):
+  output = logging.TensorBoard(tmp_path)
+  video = np.zeros((1, 4, 4, 3), np.uint8)
+  for step in range(0, 2000, 10):
+    output([(step, x, video) for x in 'ab'] + [(step, 'n', np.asarray(1.0))])
+  output.close()
+  (file,) = tmp_path.iterdir()
+  events = [x for x in read_events(file.read_bytes()) if x.summary.value]
+  steps: dict = {'a': [], 'b': [], 'n': []}
+  for event in events:
+    steps[event.summary.value[0].tag].append(event.step)
+  assert len(steps['n']) == 200
+  assert steps['a'] == steps['b']
+  assert steps['a'][:3] == [0, 10, 20]
+  assert 50 < len(steps['a']) < 70
+
+
 def read_events(data):
   events = []
   while data:
@@ -150,38 +168,44 @@ def read_events(data):
 
 
 class FakeWandB(types.ModuleType):
-  class Error(Exception):
-    pass
-
   def __init__(self, fails):
     super().__init__('wandb')
     self.fails, self.logged = fails, []
 
+  def _try(self, what):
+    if self.fails == what:
+      raise AssertionError(f'{what} is gone')
+
   def init(self, **kwargs):
-    if self.fails == 'init':
-      raise self.Error('no key')
+    self._try('init')
 
   def log(self, values, step):
-    if self.fails == 'log':
-      raise BrokenPipeError('gone')
+    self._try('log')
     self.logged.append((step, values))
 
+  def Video(self, frames, format):
+    self._try('convert')
+    return frames.shape
+
   def finish(self):
-    pass
+    self._try('finish')
 
 
-@pytest.mark.parametrize('fails', ['init', 'log', 'import', ''])
+@pytest.mark.parametrize(
+  'fails', ['init', 'log', 'import', 'convert', 'finish', '']
+)
 def test_wandb_is_never_fatal(fails, monkeypatch, capsys):
   fake = FakeWandB(fails)
   monkeypatch.setitem(sys.modules, 'wandb', None if fails == 'import' else fake)
-  output = logging.WandB(project='p')
+  output = WandB(project='p')
+  video = np.zeros((2, 4, 5, 3), np.uint8)
   for step in (1, 2):
-    output([(step, 'a', np.asarray(1.0))])
+    output([(step, 'a', np.asarray(1.0)), (step, 'v', video)])
   output.close()
   err = capsys.readouterr().err
-  if fails:
-    assert err.count('going on without it') == 1
-    assert not fake.logged
+  assert err.count('going on without it') == bool(fails)
+  values = {'a': 1.0, 'v': (2, 3, 4, 5)}
+  if fails in ('', 'finish'):
+    assert fake.logged == [(1, values), (2, values)]
   else:
-    assert err == ''
-    assert fake.logged == [(1, {'a': 1.0}), (2, {'a': 1.0})]
+    assert not fake.logged

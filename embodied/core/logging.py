@@ -1,4 +1,4 @@
-"""Where do the numbers of a run go? JSON lines, TensorBoard, W&B, terminal.
+"""Where do the numbers of a run go? JSON lines, TensorBoard, GIFs, terminal.
 
 For the run loops. Values are collected by `add` and handed to a thread by
 `write`, so that the loop never waits for a disk or a network.
@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -133,7 +132,9 @@ class TensorBoard:
   """Event files for `tensorboard --logdir LOGDIR`.
 
   Written in the thread of the logger: the writer of tensorboardX has a thread
-  of its own that loses errors, a full disk for one.
+  of its own that loses errors, a full disk for one. Event files cannot be
+  thinned out later, so videos of a name come at a growing distance: the next
+  one when the steps have grown by 5 %.
 
   Args:
     folder: Of the event files.
@@ -150,6 +151,7 @@ class TensorBoard:
     from tensorboardX.proto import event_pb2, summary_pb2
 
     self.fps = fps
+    self.filmed: dict[str, int] = {}  # step of the last video by name
     self.summary, self.protos, self.events = summary, summary_pb2, event_pb2
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     name = f'.{os.getpid()}.{purge_step or 0}'
@@ -160,6 +162,10 @@ class TensorBoard:
 
   def __call__(self, records: list[Record]) -> None:
     for step, name, value in records:
+      if not isinstance(value, str) and value.ndim == 4:
+        if step < 1.05 * self.filmed.get(name, -1):
+          continue
+        self.filmed[name] = step
       found = self._summary(name, value)
       if found is not None:
         self._write(step, summary=found)
@@ -250,60 +256,6 @@ class Terminal:
       self.print(f'[step {step}] {text}')
 
 
-class WandB:
-  """Weights & Biases; whatever goes wrong there ends its log, not the run."""
-
-  def __init__(self, **kwargs: Any):
-    self.wandb: Any = None
-    self.errors: tuple[type[BaseException], ...] = (
-      OSError, RuntimeError, ValueError, TypeError,
-    )  # fmt: skip
-    try:
-      import wandb
-    except ImportError:
-      _warn('wandb is not installed (pip install wandb)')
-      return
-    self.errors = (*self.errors, wandb.Error)
-    try:
-      wandb.init(**kwargs)
-    except self.errors as e:
-      _warn(f'wandb did not start: {e}')
-      return
-    self.wandb = wandb
-
-  def __call__(self, records: list[Record]) -> None:
-    if self.wandb is None:
-      return
-    steps: dict[int, dict[str, Any]] = {}
-    for step, name, value in records:
-      steps.setdefault(step, {})[name] = self._convert(value)
-    try:
-      for step, values in steps.items():
-        self.wandb.log(values, step=step)
-    except self.errors as e:
-      self.wandb = None
-      _warn(f'wandb failed: {e}')
-
-  def _convert(self, value: Any) -> Any:
-    if isinstance(value, str):
-      return value
-    if value.ndim == 0:
-      return float(value)
-    if value.ndim == 1:
-      return self.wandb.Histogram(value)
-    if value.ndim < 4:
-      return self.wandb.Image(to_uint8(value))
-    frames = np.transpose(to_uint8(value), (0, 3, 1, 2))
-    return self.wandb.Video(frames, format='gif')
-
-  def close(self) -> None:
-    if self.wandb is not None:
-      try:
-        self.wandb.finish()
-      except self.errors as e:
-        _warn(f'wandb did not finish: {e}')
-
-
 def is_scalar(value: Any) -> bool:
   return not isinstance(value, str) and value.ndim == 0
 
@@ -327,7 +279,3 @@ def encode_gif(video: np.ndarray, fps: int) -> bytes:
     duration=round(1000 / fps), loop=0,
   )  # fmt: skip
   return buffer.getvalue()
-
-
-def _warn(text: str) -> None:
-  print(f'{text}; going on without it.', file=sys.stderr, flush=True)
