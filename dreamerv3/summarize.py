@@ -16,11 +16,18 @@ import csv
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.data import settings
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.settings import flag
 from dreamerv3.run_info import read_run_info
 
+# Columns of chance levels, as sentences call them.
+CHANCE = {
+  'best_constant': 'best constant guess',
+  'prior': 'guess from the occupancy',
+  'shuffled': "decoder of another episode's path",
+}
 FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 
@@ -61,7 +68,8 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   head = ('layer', 'units', 'error', '95 %', 'constant', 'prior', 'shuffled')
   yield _line(head) + f'{"untrained":>11}{"its constant":>14}'
   for row in rows:
-    interval = f'{float(row["low"]):.1f}-{float(row["high"]):.1f}'
+    low, high = float(row['low']), float(row['high'])
+    interval = f'{low:.1f}-{high:.1f}' if low == low else '-'
     cells = (
       row['layer'], row['units'], _round(row['mean']), interval,
       _round(row['best_constant']), _round(row['prior']),
@@ -75,20 +83,33 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
 
 
 def meaning(row: dict[str, str]) -> str:
-  """A layer's error in words, against chance and control.
+  """A layer's error in words, against the hardest chance level and control.
 
-  Both errors count as shares of that of the best constant guess: the untrained
+  Errors count as shares of that of the best constant guess: the untrained
   agent walks other paths, which can be easier or harder to guess.
   """
   constant = float(row['best_constant'])
+  if not constant:
+    return f'{row["layer"]}: the agent hardly moved, a constant guess is right.'
   low, share, high = (float(row[k]) / constant for k in ('low', 'mean', 'high'))
+  known = low == low
+  spread = f'95 %: {low:.0%} to {high:.0%}' if known else NONE
   text = (
     f'{row["layer"]}: {share:.0%} of the error of the best constant guess '
-    f'(95 %: {low:.0%} to {high:.0%}), {_against(low, high, 1)} chance'
+    f'({spread})'
   )
-  if row['control'] != 'nan':
-    other = float(row['control']) / float(row['control_constant'])
-    text += f'; untrained {other:.0%}, {_against(low, high, other)} that'
+  levels = {x: float(row[x]) / constant for x in CHANCE}
+  name = min(levels, key=lambda x: (levels[x] != levels[x], levels[x]))
+  least = f'{CHANCE[name]} {levels[name]:.0%}'
+  text += f'; hardest chance level: {least}'
+  if known:
+    text += f', {_against(low, high, levels[name])} that'
+  other_constant = float(row['control_constant'])
+  if other_constant > 0:
+    other = float(row['control']) / other_constant
+    text += f'; untrained {other:.0%}'
+    if known:
+      text += f', {_against(low, high, other)} that'
   return text + '.'
 
 

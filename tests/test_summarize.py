@@ -53,13 +53,37 @@ def test_nothing_to_show(tmp_path):
     summarize.main(['--logdir', str(tmp_path / 'none')])
 
 
-def test_the_error_in_words():
+def words(**changes):
   row = dict(
     layer='dyn/deter', low='2.0', mean='2.4', high='3.0', best_constant='1.5',
-    control='4', control_constant='2.5',
+    prior='2', shuffled='1.8', control='4', control_constant='2.5',
   )  # fmt: skip
-  assert summarize.meaning(row) == (
+  return summarize.meaning({**row, **changes})
+
+
+def test_the_error_in_words():
+  assert words() == (
     'dyn/deter: 160% of the error of the best constant guess '
-    '(95 %: 133% to 200%), worse than chance; '
-    'untrained 160%, not told apart from that.'
+    '(95 %: 133% to 200%); hardest chance level: best constant guess 100%, '
+    'worse than that; untrained 160%, not told apart from that.'
   )
+
+
+def test_what_loses_to_another_episodes_path_does_not_beat_chance():
+  text = words(best_constant='10', prior='12', shuffled='2.2')
+  assert "hardest chance level: decoder of another episode's path 22%" in text
+  assert 'better than that; untrained' not in text
+  text = words(best_constant='10', prior='12', shuffled='nan')
+  assert 'best constant guess 100%, better than that; untrained' in text
+
+
+def test_few_episodes_are_not_compared():
+  text = words(low='nan', high='nan', control='nan', control_constant='nan')
+  assert text == (
+    'dyn/deter: 160% of the error of the best constant guess (no interval '
+    'below 5 episodes); hardest chance level: best constant guess 100%.'
+  )
+
+
+def test_an_agent_that_never_moves():
+  assert 'hardly moved' in words(best_constant='0', mean='0')

@@ -6,7 +6,7 @@ The episode is the unit of independence: whole ones are drawn with replacement.
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 # Below this many episodes no bootstrap is worth drawing.
 ENOUGH = 5
@@ -21,8 +21,8 @@ def levels(episodes: int, level: float = 0.95) -> tuple[float, float]:
   percentile interval corrects both, 100 Phi(-+ sqrt(n / (n - 1)) t_(n-1))
   (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
   """
-  t = stats.t.ppf((1 + level) / 2, episodes - 1)
-  high = 100 * stats.norm.cdf(np.sqrt(episodes / (episodes - 1)) * t)
+  t = special.stdtrit(episodes - 1, (1 + level) / 2)
+  high = 100 * float(special.ndtr(np.sqrt(episodes / (episodes - 1)) * t))
   return 100 - high, high
 
 
