@@ -120,15 +120,15 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = settings.parse(Settings, argv)
   _check(args)
   data = _open(args.data, args)
-  save = files.make_folder(
-    args.save or pathlib.Path(args.data).expanduser().parent / 'decoder_results'
-  )
+  folder = pathlib.Path(args.data).expanduser().parent / 'decoder_results'
   outputs: list[pathlib.Path] = []
+  # The folder is made once nothing is left to refuse, and before long work.
   if args.from_model:
     results = _evaluate(data, args)
+    save = files.make_folder(args.save or folder)
   else:
     plan = _plan(data, args)
-    data = plan.data
+    data, save = plan.data, files.make_folder(args.save or folder)
     results = _decode(plan, args, save, outputs)
   control = _control(args, [x.layer for x in results])
   rows = [_row(x, control, args) for x in results]

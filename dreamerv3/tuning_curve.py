@@ -125,7 +125,6 @@ def analyse(args: Settings) -> Results:
   options = {x.name for x in dataclasses.fields(census.Options)}
   chosen = {k: v for k, v in vars(args).items() if k in options}
   measure = census.Options(**chosen)
-  files.make_folder(args.save)  # Known to be writable before the work.
   data = open_data(args.data, args)
   test = open_data(args.test_data, args) if args.test_data else None
   control = open_data(args.control, args) if args.control else None
@@ -134,6 +133,7 @@ def analyse(args: Settings) -> Results:
   names = layers.select(args.layers, data.layers())
   if control is not None:
     census.check_same(data, control, names)
+  files.make_folder(args.save)  # Known to be writable before the work.
   tables = census.run(data, measure, names, test)
   compared = census.run(control, measure, names) if control else {}
   return Results(
