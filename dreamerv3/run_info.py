@@ -25,12 +25,18 @@ from typing import Any
 import filelock
 
 from dreamerv3.data import files
+from dreamerv3.data.errors import reading
 
 PACKAGES = (
   'jax', 'jaxlib', 'elements', 'ninjax', 'optax', 'crafter', 'numpy', 'scipy',
   'scikit-learn', 'pynapple', 'torch', 'matplotlib',
 )  # fmt: skip
 
+# What readers need of an entry.
+_FORM: dict[str, type] = {
+  'stage': str, 'timestamp': str, 'command': str, 'cwd': str, 'args': dict,
+  'outputs': list, 'extra': dict,
+}  # fmt: skip
 _STARTED = time.time()
 _written: dict[str, Any] = {}  # the entry that this process has made last
 
@@ -90,9 +96,23 @@ def _lived() -> float:
 
 
 def read_run_info(save_dir: str | os.PathLike) -> list[dict[str, Any]]:
-  """All entries of a folder, oldest first; empty when there are none."""
+  """All entries of a folder, oldest first; empty when there are none.
+
+  Raises:
+    UserError: the file holds something else.
+  """
   path = pathlib.Path(save_dir) / 'run_info.json'
-  return json.loads(path.read_text()) if path.exists() else []
+  if not path.exists():
+    return []
+  with reading(path, 'provenance of this project; move it away'):
+    entries = json.loads(path.read_text())
+    for entry in entries:
+      for key, kind in _FORM.items():
+        if not isinstance(entry.setdefault(key, kind()), kind):
+          raise TypeError(f'{key} is {entry[key]!r}')
+      datetime.datetime.fromisoformat(entry['timestamp'])
+      entry['outputs'] = [os.fspath(x) for x in entry['outputs']]
+    return entries
 
 
 def git_state() -> dict[str, Any]:

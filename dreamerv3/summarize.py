@@ -17,8 +17,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.dreams import LABELS, steps_of
 from dreamerv3.data import settings
-from dreamerv3.data.errors import UserError
+from dreamerv3.data.errors import UserError, reading
 from dreamerv3.data.settings import flag
 from dreamerv3.run_info import read_run_info
 
@@ -50,14 +51,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def summary(logdir: pathlib.Path) -> Iterator[str]:
-  """The lines of the summary."""
-  for path in sorted(logdir.rglob('summary.csv')):
-    yield from decoding(path)
-  for path in sorted(logdir.rglob('units.csv')):
-    yield from cell_types(path)
-  for path in sorted(logdir.rglob('dream_summary.csv')):
-    yield from dreams(path)
-  yield from figures(logdir)
+  """The lines of the summary; of a file that is another, why it is left out."""
+  shown = (
+    ('*summary.csv', decoding), ('units.csv', cell_types),
+    ('dream_curves.csv', dreams), ('run_info.json', figures),
+  )  # fmt: skip
+  for name, show in shown:
+    for path in sorted(logdir.rglob(name)):
+      try:
+        with reading(path, f'{path.name} of this project'):
+          yield from list(show(path))
+      except UserError as e:
+        yield f'Left out: {e}'
 
 
 def decoding(path: pathlib.Path) -> Iterator[str]:
@@ -133,28 +138,31 @@ def cell_types(path: pathlib.Path) -> Iterator[str]:
 
 
 def dreams(path: pathlib.Path) -> Iterator[str]:
-  yield ''
-  yield f'Dreams ({path})'
+  """Distance from the real path at some steps, and the verdict."""
   rows = _rows(path)
-  widths = {
-    k: max(len(k), *(len(_round(x[k])) for x in rows)) + 2 for k in rows[0]
-  }
-  yield ''.join(f'{k:>{n}}' for k, n in widths.items())
-  for row in rows:
-    yield ''.join(f'{_round(row[k]):>{n}}' for k, n in widths.items())
+  steps = steps_of(len(rows) - 1)
+  yield ''
+  yield f'Dreams, mean error [tiles] ({path})'
+  yield _line(('', *(f'step {x}' for x in steps)))
+  for name, label in LABELS.items():
+    if name in rows[0]:
+      yield _line((label, *(_round(rows[x][name]) for x in steps)))
+  for entry in reversed(read_run_info(path.parent)):
+    if 'verdict' in entry['extra']:
+      yield str(entry['extra']['verdict'])
+      return
 
 
-def figures(logdir: pathlib.Path) -> Iterator[str]:
+def figures(path: pathlib.Path) -> Iterator[str]:
   """Every picture that provenance lists and that is still there."""
   found: dict[str, list[str]] = {}
-  for info in sorted(logdir.rglob('run_info.json')):
-    for entry in read_run_info(info.parent):
-      for output in map(pathlib.Path, entry['outputs']):
-        path = output if output.exists() else info.parent / output.name
-        if path.suffix in FIGURES and path.exists():
-          names = found.setdefault(f'{entry["stage"]}: {path.parent}', [])
-          if path.name not in names:
-            names.append(path.name)
+  for entry in read_run_info(path.parent):
+    for output in map(pathlib.Path, entry['outputs']):
+      picture = output if output.exists() else path.parent / output.name
+      if picture.suffix in FIGURES and picture.exists():
+        names = found.setdefault(f'{entry["stage"]}: {picture.parent}', [])
+        if picture.name not in names:
+          names.append(picture.name)
   for title, names in found.items():
     yield ''
     yield f'Figures of {title}'
@@ -187,7 +195,7 @@ def _round(text: str) -> str:
 
 def _line(cells: Sequence[str]) -> str:
   first, *others = cells
-  return f'{first:<18}' + ''.join(f'{x:>10}' for x in others)
+  return f'{first:<20}' + ''.join(f'{x:>10}' for x in others)
 
 
 if __name__ == '__main__':

@@ -55,6 +55,16 @@ def test_entries_are_appended(tmp_path):
   assert [x['stage'] for x in read_run_info(tmp_path)] == ['s0', 's1', 's2']
 
 
+def test_an_entry_of_another_form_is_refused(tmp_path):
+  path = tmp_path / 'run_info.json'
+  path.write_text('[{"timestamp": "2026-01-01T00:00:00+00:00"}]')
+  assert read_run_info(tmp_path)[0]['outputs'] == []
+  for bad in ('x', '3', '[3]', '[{"timestamp": "now"}]', '[{"args": []}]'):
+    path.write_text(bad)
+    with pytest.raises(UserError, match=r'run_info\.json is damaged or no'):
+      read_run_info(tmp_path)
+
+
 @pytest.mark.parametrize('bad', ['', '[{"stage": "a"', '{"a": 1}', 'x'])
 def test_corrupt_file_is_kept_aside(tmp_path, bad, capsys):
   (tmp_path / 'run_info.json').write_text(bad)

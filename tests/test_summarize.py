@@ -46,6 +46,43 @@ def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
   assert '  kept.png' in capsys.readouterr().out
 
 
+def test_dreams_are_shown_with_their_verdict(run, capsys):
+  folder = run / 'dream_results'
+  curves = [
+    {'step': h, 'dreams': 9, 'replay': h / 2, 'still': h, 'constant': 6}
+    for h in range(8)
+  ]
+  files.save_csv(files.make_folder(folder) / 'dream_curves.csv', curves)
+  log_run_info(folder, 'dream_decode', extra={'verdict': 'They are good.'})
+  summarize.main(['--logdir', str(run)])
+  lines = capsys.readouterr().out.splitlines()
+  row = next(x for x in lines if x.startswith('dream, real actions'))
+  assert row.split()[-3:] == ['0.5', '2.5', '3.5']  # steps 1, 5 and 7
+  assert 'They are good.' in lines
+
+
+@pytest.mark.parametrize(
+  ('name', 'text'),
+  [
+    ('other/summary.csv', 'a,b\n1,2\n'),
+    ('other/summary.csv', ''),
+    ('other/units.csv', 'a,b\n1,2\n'),
+    ('other/dream_curves.csv', 'step,replay\n0\n'),
+    ('other/run_info.json', '{"stage"'),
+    ('other/run_info.json', '[{"outputs": 3}]'),
+    ('other/run_info.json', '[{"stage": "a"}]'),
+    ('other/run_info.json', '[1]'),
+  ],
+)
+def test_foreign_files_are_named_and_left_out(run, capsys, name, text):
+  files.make_folder(run / 'other')
+  (run / name).write_text(text)
+  summarize.main(['--logdir', str(run)])
+  out = capsys.readouterr().out
+  assert f'Left out: {run / name}' in out
+  assert 'deter: 42% of' in out
+
+
 def test_nothing_to_show(tmp_path):
   with pytest.raises(UserError, match='no results yet'):
     summarize.main(['--logdir', str(tmp_path)])
