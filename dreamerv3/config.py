@@ -182,10 +182,11 @@ def _cast_one(key: str, old: Any, value: str) -> Any:
       return int(value) if re.fullmatch(r'[+-]?\d+', value) else int(number)
     return type(old)(value)
   except (KeyError, ValueError, OverflowError):
-    hint = ' (True or False)' if kind == 'bool' else ''
-    raise UserError(
-      f"--{key} takes {kind}{hint}, got '{value}' (now {old})."
-    ) from None
+    hint = f'now {old}'
+    if kind == 'bool':
+      kind, word = 'True or False', value.capitalize()
+      hint = f'write {word}' if word in ('True', 'False') else hint
+    raise UserError(f"--{key} takes {kind}, got '{value}' ({hint}).") from None
 
 
 def fill_logdir(config: elements.Config) -> elements.Config:

@@ -156,11 +156,22 @@ def test_layers_of_other_networks_are_refused(folder):
     Trajectories.open(folder).layers()
 
 
+def put_below(path, *names):
+  for name in names:
+    (path / name).mkdir(parents=True)
+    (path / name / 'episode_001.pkl').touch()
+
+
 @pytest.mark.parametrize(
   ('make', 'match'),
   [
     (lambda p: None, 'does not exist'),
-    (lambda p: p.mkdir(), 'has no episodes'),
+    (lambda p: p.mkdir(), 'has no episodes; record some first'),
+    (
+      lambda p: put_below(p, 'trajectories', 'a'),
+      r'take .*x/trajectories\.',
+    ),
+    (lambda p: put_below(p, 'more'), r'take .*x/more\.'),
     (lambda p: p.write_bytes(b''), 'truncated'),
   ],
 )

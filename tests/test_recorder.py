@@ -1,5 +1,6 @@
 """Recordings: whole or not there, continued, never mixed, flat in memory."""
 
+import dataclasses
 import errno
 import pathlib
 import pickle
@@ -209,6 +210,21 @@ def test_another_recording_is_refused_with_the_difference(folder):
   assert 'extra None there, True now' in str(error.value)
   assert 'weights' not in str(error.value)
   assert before == {x.name: x.read_bytes() for x in folder.iterdir()}
+
+
+def test_a_recording_of_an_earlier_checkpoint_says_so(tmp_path):
+  def at(step, **changes):
+    known = metadata(**changes)
+    extra = {**known.extra, 'checkpoint_step': step}
+    return dataclasses.replace(known, extra=extra)
+
+  with Recorder(tmp_path, at(900), COLUMNS):
+    pass
+  with pytest.raises(UserError, match='at step 900 .* run is at step 1308 now'):
+    Recorder(tmp_path, at(1308, weights='new'), COLUMNS)
+  for other in (at(900, weights='new'), at(1308, weights='new', seed=3)):
+    with pytest.raises(UserError, match='weights abc there, new now'):
+      Recorder(tmp_path, other, COLUMNS)
 
 
 @pytest.mark.parametrize('content', [{'area': (3, 3)}, [1]])

@@ -120,6 +120,14 @@ def test_missing_file(tmp_path):
     unpickle.load(tmp_path / 'none.pkl')
 
 
+def test_a_folder_lists_the_files_in_it(tmp_path):
+  with pytest.raises(UserError, match=r'is a folder; expected a file\.'):
+    unpickle.load(tmp_path)
+  (tmp_path / 'classifier_deter.pkl').touch()
+  with pytest.raises(UserError, match=r'in it, one of classifier_deter\.pkl\.'):
+    unpickle.load(tmp_path)
+
+
 def test_lazy_array_of_a_file_cut_later(tmp_path, rng):
   path = tmp_path / 'x.pkl'
   path.write_bytes(pickle.dumps(rng.normal(size=20_000), protocol=4))

@@ -68,7 +68,7 @@ class Trajectories:
     if max_episodes:
       episodes = episodes[:max_episodes]
     if not episodes:
-      raise UserError(f'{path} has no episodes; record some first.')
+      raise UserError(f'{path} has no episodes; {_elsewhere(path)}.')
     metadata, lacks = _open_metadata(path, area)
     _check_episodes(metadata, episodes)
     lacks += _lacks(episodes)
@@ -202,6 +202,15 @@ _ALIASES = {
   'stoch': ('dyn/stoch',),
   'combined': ('dyn/deter', 'dyn/stoch'),
 }
+
+
+def _elsewhere(path: pathlib.Path) -> str:
+  """What to do about a folder without episodes, e.g. the one above them."""
+  found = sorted(x.parent for x in path.glob('*/episode_*.pkl'))
+  if not found:
+    return 'record some first'
+  likely = path / 'trajectories'
+  return f'take {likely if likely in found else found[0]}'
 
 
 def _number(episode: Episode) -> tuple[int, str]:

@@ -283,6 +283,13 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
     for k in sorted({*old, *new})
     if old.get(k) != new.get(k)
   ]
+  if differ and {**old, 'weights': ''} == {**new, 'weights': ''}:
+    steps = there.get('checkpoint_step'), here.extra.get('checkpoint_step')
+    if None not in steps and steps[0] != steps[1]:
+      raise UserError(
+        f'{folder} was recorded at step {steps[0]} of training and the run is '
+        f'at step {steps[1]} now; give another --eval_trajectory.save_path.'
+      )
   if differ:
     more = f' and {len(differ) - 6} more' if len(differ) > 6 else ''
     raise UserError(

@@ -204,6 +204,12 @@ class _errors:
         'plain container. Such a file could run code and was not opened; '
         'use files of this project.'
       ) from error
+    if isinstance(error, IsADirectoryError):
+      names = sorted(x.name for x in pathlib.Path(self.path).glob('*.pkl'))
+      raise UserError(
+        f'{self.path} is a folder; expected a file'
+        + (f' in it, one of {", ".join(names)}.' if names else '.')
+      ) from error
     if isinstance(error, OSError):
       raise UserError(
         f'Cannot read {self.path} ({error.strerror}); check the path.'
