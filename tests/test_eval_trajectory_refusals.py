@@ -78,3 +78,14 @@ def test_expected_length_comes_from_the_log(tmp_path):
   (tmp_path / 'metrics.jsonl').write_text(text)
   length, _ = expected_length(tmp_path)
   assert length == np.mean(range(200, 300))
+
+
+@pytest.mark.parametrize(
+  ('ended', 'length'), [([60] * 5, 250), ([400] * 5, 400), ([60] * 20, 60)]
+)
+def test_the_first_deaths_are_no_expected_length(tmp_path, ended, length):
+  lines = [json.dumps({'episode/length': x}) for x in ended]
+  (tmp_path / 'metrics.jsonl').write_text('\n'.join(lines))
+  found, why = expected_length(tmp_path)
+  assert found == length
+  assert ('only 5 ended' in why) == (length == 250)

@@ -20,6 +20,9 @@ from dreamerv3.data.metadata import Metadata
 # Expected length of an episode if the run has not logged any [steps].
 LENGTH = 250
 
+# Fewer episodes that have ended are mostly early deaths.
+ENOUGH = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -107,7 +110,10 @@ def expected_length(logdir: str | os.PathLike) -> tuple[float, str]:
           continue
   if not found:
     return LENGTH, 'a guess'
-  return float(np.mean(found[-100:])), 'as at the end of its training'
+  mean = float(np.mean(found[-100:]))
+  if len(found) < ENOUGH and mean < LENGTH:
+    return LENGTH, f'a guess, as only {len(found)} ended in training'
+  return mean, 'as at the end of its training'
 
 
 def size(number: float) -> str:
