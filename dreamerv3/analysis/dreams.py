@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.analysis import baselines
-from dreamerv3.analysis.bootstrap import interval
+from dreamerv3.analysis.bootstrap import NONE, interval
 from dreamerv3.data.grid import Grid, manhattan
 
 KINDS = ('replay', 'policy', 'observed')
@@ -201,9 +201,10 @@ def coherences(
 def reach(curves: Curves) -> int:
   """Last step up to which replayed dreams are nearer than chance; 0 if none.
 
-  Steps that no episode reaches end it.
+  Nearer is the upper end of the interval over episodes. Steps without an
+  interval, which few episodes reach, end it.
   """
-  better = (curves.mean['replay'] < curves.chance)[1:]
+  better = (curves.high['replay'] < curves.chance)[1:]
   return int(np.cumprod(better).sum())
 
 
@@ -216,12 +217,26 @@ def verdict(curves: Curves) -> str:
       f'The decoder itself is hardly better than chance here ({floor:.1f} and '
       f'{chance:.1f} tiles): dreams cannot be judged.'
     )
+  if not np.isfinite(curves.high['replay'][1:]).any():
+    return f'Dreams are not compared with chance: {NONE}.'
   steps, horizon = reach(curves), len(curves.count) - 1
+  still = _against_still(curves)
   if steps == horizon:
-    return f'Replayed dreams beat chance on all {horizon} steps.'
+    return f'Replayed dreams beat chance on all {horizon} steps{still}'
   if not steps:
-    return 'Replayed dreams are no better than chance from the first step.'
-  return f'Replayed dreams beat chance up to step {steps} of {horizon}.'
+    return f'Replayed dreams do not even beat chance on step 1{still}'
+  return f'Replayed dreams beat chance up to step {steps} of {horizon}{still}'
+
+
+def _against_still(curves: Curves) -> str:
+  """The end of the sentence: the guess that is hardest over a few steps."""
+  nearer = (curves.high['replay'] < curves.mean['still'])[1:]
+  if not nearer.any():
+    return ', and a guess that stays at the start on none.'
+  return (
+    f', and a guess that stays at the start on {nearer.sum()} of '
+    f'{len(nearer)}, first on step {nearer.argmax() + 1}.'
+  )
 
 
 def steps_of(horizon: int) -> list[int]:

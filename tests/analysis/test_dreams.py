@@ -173,14 +173,13 @@ def test_same_seed_same_numbers(rng):
   assert (a.mean['shuffled'] != c.mean['shuffled']).any()
 
 
-def curves_of(replay, observed, chance):
+def curves_of(replay, observed, chance, still=(0, 2, 2, 2), wide=0.5):
   steps = len(replay)
   mean = {'replay': replay, 'observed': observed, 'constant': chance,
-          'prior': chance}  # fmt: skip
-  return stats.Curves(
-    np.ones(steps, int), {k: np.array(v, float) for k, v in mean.items()},
-    {}, {},
-  )  # fmt: skip
+          'prior': chance, 'still': still}  # fmt: skip
+  mean = {k: np.array(v, float) for k, v in mean.items()}
+  ends = [{'replay': mean['replay'] + x} for x in (-wide, wide)]
+  return stats.Curves(np.ones(steps, int), mean, *ends)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +187,8 @@ def curves_of(replay, observed, chance):
   [
     ([1, 1, 2, 3], [1] * 4, 3, 'beat chance on all 3 steps'),
     ([1, 1, 5, 1], [1] * 4, 1, 'up to step 1 of 3'),
-    ([1, 5, 1, 1], [1] * 4, 0, 'no better than chance from the first step'),
+    ([1, 5, 1, 1], [1] * 4, 0, 'do not even beat chance on step 1'),
+    ([1, 1, 3.6, 1], [1] * 4, 1, 'up to step 1 of 3'),  # the upper end counts
     ([1, 1, 1, 1], [4] * 4, 3, 'cannot be judged'),
     ([1, 1, 1, 1], [3.7] * 4, 3, 'cannot be judged'),
     ([1, 1, 1, 1], [3.5] * 4, 3, 'on all 3 steps'),
@@ -198,6 +198,25 @@ def test_verdict(replay, observed, reach, text):
   curves = curves_of(replay, observed, [4] * 4)
   assert stats.reach(curves) == reach
   assert text in stats.verdict(curves)
+
+
+@pytest.mark.parametrize(
+  ('still', 'text'),
+  [
+    ([0, 1, 2, 3], 'stays at the start on 2 of 3, first on step 2.'),
+    ([0, 1, 1, 1], 'stays at the start on none.'),
+  ],
+)
+def test_verdict_names_the_hardest_guess(still, text):
+  curves = curves_of([1] * 4, [1] * 4, [4] * 4, still)
+  assert stats.verdict(curves).startswith('Replayed dreams beat chance on all')
+  assert stats.verdict(curves).endswith(text)
+
+
+def test_few_episodes_are_not_judged():
+  curves = curves_of([1] * 4, [1] * 4, [4] * 4, wide=np.nan)
+  assert stats.reach(curves) == 0
+  assert 'no interval below 5 episodes' in stats.verdict(curves)
 
 
 def test_table_has_a_row_for_each_path_and_its_steps():
