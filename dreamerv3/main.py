@@ -129,22 +129,9 @@ def resolve(
     raise UserError(
       f"Unknown --script '{settled.script}'{near}; known: {', '.join(SCRIPTS)}."
     )
-  notes = []
+  notes: list[str] = []
   if not SCRIPTS[settled.script].trains:
-    logdir = settled.logdir
-    record = rundir.record_of(settled)
-    if record is None:
-      raise UserError(
-        f'There is no config.yaml in {logdir}, which --script '
-        f'{settled.script} takes its settings from; give the --logdir of a '
-        'run, or --run.from_checkpoint.'
-      )
-    defaults = elements.Config(blocks['defaults']).flat
-    found = rundir.Inheritance.of(rundir.read_saved(record), defaults)
-    asked = config.presets(blocks, flags).flat
-    settled = config.stack(blocks, flags, found.values).update(logdir=logdir)
-    notes = found.notes(record, settled)
-    notes += found.vain({k: v for k, v in asked.items() if v != defaults[k]})
+    settled, notes = rundir.inherit(settled, blocks, flags)
   settled = place_replica(settled, flags)
   checks.check(settled)
   return settled, notes

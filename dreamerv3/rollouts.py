@@ -37,7 +37,7 @@ class Take(Protocol):
 
 
 @dataclasses.dataclass
-class Player:
+class Seat:
   """An environment and the episode that it plays."""
 
   env: base.Env
@@ -52,7 +52,7 @@ class Player:
 class Sent:
   """A policy call whose results are on their way."""
 
-  obs: list[tuple[int, Player, base.Step]]
+  obs: list[tuple[int, Seat, base.Step]]
   act: dict[str, jax.Array]
   rows: dict[str, jax.Array]
 
@@ -62,12 +62,17 @@ class Lane:
   """The rows of one policy call."""
 
   carry: Dict
-  players: list[Player | None]
+  players: list[Seat | None]
   sent: Sent | None = None
 
   @property
   def idle(self) -> bool:
     return self.sent is None and not any(self.players)
+
+
+def seeds_of(seed: int, number: int) -> np.ndarray:
+  """Seeds uint32 (2,) of the chance in episode `number`."""
+  return np.random.SeedSequence([seed, number]).generate_state(2)
 
 
 class Rollouts:
@@ -96,7 +101,7 @@ class Rollouts:
     self.spaces = dict(probe.model.spaces)
     self.free = list(envs)
     count = -(-len(envs) // probe.width)
-    empty: list[Player | None] = [None] * probe.width
+    empty: list[Seat | None] = [None] * probe.width
     self.lanes = [Lane(probe.init(), empty.copy()) for _ in range(count)]
     self.steps = 0
     self.times = dict.fromkeys(('env', 'policy', 'transfer', 'take'), 0.0)
@@ -135,8 +140,8 @@ class Rollouts:
         continue
       env = self.free.pop()
       env.set_episode(number)  # type: ignore[attr-defined]
-      seeds = np.random.SeedSequence([self.seed, number]).generate_state(2)
-      lane.players[row] = Player(env, number, begin(number), seeds)
+      seeds = seeds_of(self.seed, number)
+      lane.players[row] = Seat(env, number, begin(number), seeds)
     for number in rest:
       heapq.heappush(waiting, number)
 
@@ -156,7 +161,7 @@ class Rollouts:
     if sent is not None:
       self._receive(sent, act)
 
-  def _play(self, player: Player, act: base.Step) -> None:
+  def _play(self, player: Seat, act: base.Step) -> None:
     if not player.obs:
       space = player.env.act_space
       act = {k: np.zeros(v.shape, v.dtype) for k, v in space.items()}

@@ -21,6 +21,7 @@ import filelock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from dreamerv3 import config as settings
 from dreamerv3.data import files
 from dreamerv3.data.errors import UserError
 
@@ -129,6 +130,34 @@ class Inheritance:
     if not lost:
       return []
     return [f'In vain, as the run has its own, of --configs: {pairs(lost, 4)}']
+
+
+def inherit(
+  config: elements.Config, blocks: settings.Blocks, flags: settings.Flags
+) -> tuple[elements.Config, list[str]]:
+  """The settings with which to look at a run, and lines for the user.
+
+  Args:
+    config: of presets and flags alone; says where the run is.
+    blocks, flags: it was made of.
+
+  Raises:
+    UserError: no run there.
+  """
+  record = record_of(config)
+  if record is None:
+    raise UserError(
+      f'There is no config.yaml in {config.logdir}, which --script '
+      f'{config.script} takes its settings from; give the --logdir of a '
+      'run, or --run.from_checkpoint.'
+    )
+  defaults = elements.Config(blocks['defaults']).flat
+  found = Inheritance.of(read_saved(record), defaults)
+  settled = settings.stack(blocks, flags, found.values)
+  asked = settings.presets(blocks, flags).flat
+  vain = found.vain({k: v for k, v in asked.items() if v != defaults[k]})
+  notes = [*found.notes(record, settled), *vain]
+  return settled.update(logdir=config.logdir), notes
 
 
 def fits(value: Any, old: Any) -> bool:

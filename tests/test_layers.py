@@ -27,7 +27,7 @@ AGENT_FILES = (
 )  # fmt: skip
 SETUP_FILES = (
     'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',
-    'recording', 'inference',
+    'recording', 'inference', 'player',
 )  # fmt: skip
 AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
 ANALYSIS_SCRIPTS = (
