@@ -60,7 +60,9 @@ class Decoder(nj.Module):
     if self.images:
       size = self.spaces[self.images[0]].shape[:2]
       rows = conv.rows_at_once((len(deter), *size), self.depths[0])
-      x = internal.in_pieces(self._image, rows, deter, stoch)
+      x = internal.tap(f'{self.path}/space', self._start(deter, stoch))
+      convs = self._convs(x.shape[1:], x.dtype)
+      x = internal.in_pieces(lambda x: self._image(x, convs), rows, x)
       x = x.reshape((*lead, *x.shape[1:]))
       depths = [self.spaces[k].shape[-1] for k in self.images]
       ends = [sum(depths[: i + 1]) for i in range(len(depths) - 1)]
@@ -80,20 +82,33 @@ class Decoder(nj.Module):
       outscale=self.outscale, winit=self.winit,
     )(x)  # fmt: skip
 
-  def _image(self, deter: jax.Array, stoch: jax.Array) -> jax.Array:
-    """(N, D), (N, S) to images (N, H, W, C) in [0, 1]."""
-    act = activation(self.act)
-    x = internal.tap(f'{self.path}/space', self._start(deter, stoch))
-    for i in reversed(range(len(self.depths) - 1)):
-      x = self._up(f'conv{i}', x, self.depths[i], 1.0)
-      x = act(self.sub(f'conv{i}norm', Norm, self.norm)(x))
-      internal.tap(f'{self.path}/conv{i}', x)
+  def _convs(
+    self, shape: tuple[int, ...], dtype: jnp.dtype
+  ) -> dict[str, conv.Form]:
+    """The convolutions in their order, from the first map (h, w, C)."""
     channels = sum(self.spaces[k].shape[-1] for k in self.images)
-    if self.outer:
-      kw = dict(winit=self.winit, outscale=self.outscale)
-      x = self.sub('imgout', Conv2D, channels, self.kernel, **kw)(x)
-    else:
-      x = self._up('imgout', x, channels, self.outscale)
+    stages = [
+      (f'conv{i}', self.depths[i], 1.0, False)
+      for i in reversed(range(len(self.depths) - 1))
+    ]
+    stages.append(('imgout', channels, self.outscale, self.outer))
+    convs = {}
+    for name, units, outscale, full in stages:
+      form = 'plain' if full else 'transposed' if self.strided else 'upsampled'
+      kw = dict(winit=self.winit, outscale=outscale)
+      layer = self.sub(name, Conv2D, units, self.kernel, **kw)
+      convs[name] = layer.form(form, shape, dtype)
+      shape = (2 * shape[0], 2 * shape[1], units)
+    return convs
+
+  def _image(self, x: jax.Array, convs: dict[str, conv.Form]) -> jax.Array:
+    """First maps (N, h, w, C) to images (N, H, W, C) in [0, 1]."""
+    for name, run in convs.items():
+      x = run(x)
+      if name != 'imgout':
+        x = self.sub(f'{name}norm', Norm, self.norm)(x)
+        x = activation(self.act)(x)
+        internal.tap(f'{self.path}/{name}', x)
     return jax.nn.sigmoid(x)
 
   def _start(self, deter: jax.Array, stoch: jax.Array) -> jax.Array:
@@ -114,10 +129,3 @@ class Decoder(nj.Module):
     x1 = act(self.sub('sp1norm', Norm, self.norm)(x1))
     x1 = self.sub('sp2', Linear, shape, **kw)(x1)
     return act(self.sub('spnorm', Norm, self.norm)(x0 + x1))
-
-  def _up(
-    self, name: str, x: jax.Array, units: int, outscale: float
-  ) -> jax.Array:
-    kw = dict(winit=self.winit, outscale=outscale)
-    layer = self.sub(name, Conv2D, units, self.kernel, **kw)
-    return layer.transposed(x) if self.strided else layer.upsampled(x)

@@ -107,20 +107,28 @@ class Encoder(nj.Module):
   def _images(self, obs: Dict, dtype: jnp.dtype) -> jax.Array:
     x = jnp.concatenate([obs[k] for k in self.images], -1)
     rows = conv.rows_at_once(x.shape[:3], self.depth * self.mults[0])
-    return internal.in_pieces(lambda x: self._image(x, dtype), rows, x)
+    convs = self._convs(x.shape[1:], dtype)
+    return internal.in_pieces(lambda x: self._image(x, convs, dtype), rows, x)
 
-  def _image(self, x: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    x = x.astype(dtype) / 255 - 0.5
+  def _convs(self, shape: tuple[int, ...], dtype: jnp.dtype) -> list[conv.Form]:
+    """The convolution of each stage for images (H, W, C)."""
+    convs = []
     for i, mult in enumerate(self.mults):
+      full = self.outer and i == 0
+      name = 'plain' if full else 'strided' if self.strided else 'pooled'
       make = (self.depth * mult, self.kernel)
       layer = self.sub(f'cnn{i}', Conv2D, *make, winit=self.winit)
-      if self.outer and i == 0:
-        x = layer(x)
-      elif self.strided:
-        x = layer.strided(x)
-      else:
-        x = layer.pooled(x)
-      x = self.sub(f'cnn{i}norm', Norm, self.norm)(x)
+      convs.append(layer.form(name, shape, dtype))
+      half = 1 if full else 2
+      shape = (shape[0] // half, shape[1] // half, self.depth * mult)
+    return convs
+
+  def _image(
+    self, x: jax.Array, convs: list[conv.Form], dtype: jnp.dtype
+  ) -> jax.Array:
+    x = x.astype(dtype) / 255 - 0.5
+    for i, run in enumerate(convs):
+      x = self.sub(f'cnn{i}norm', Norm, self.norm)(run(x))
       x = activation(self.act)(x)
       internal.tap(f'{self.path}/cnn{i}', x)
     return x.reshape((x.shape[0], -1))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import ninjax as nj
+from jax.ad_checkpoint import checkpoint_name
 
 from . import shards
 
@@ -108,11 +110,16 @@ def _once(body: Callable, carry: Any, xs: Any) -> Any:
   return carry, jax.tree.map(lambda x: jnp.stack([x] * length), y)
 
 
-def in_pieces(fun: Callable, rows: int, *args: jax.Array) -> jax.Array:
-  """fun(*args) for `rows` rows at a time, keeping no value in between.
+def kept(x: jax.Array) -> jax.Array:
+  """Mark a value that `in_pieces` keeps for the derivative."""
+  return checkpoint_name(x, 'kept')
 
-  The derivative computes each piece once more. A piece whose maps fit into the
-  cache is worth that on a CPU, and saves the memory of all other pieces.
+
+def in_pieces(fun: Callable, rows: int, *args: jax.Array) -> jax.Array:
+  """fun(*args) for `rows` rows at a time, keeping what is marked as `kept`.
+
+  The derivative computes the other values of a piece once more. While they
+  fit into the cache that is cheaper on a CPU than to keep them.
 
   Args:
     fun: of arrays (N, ...), row by row the same; reads parameters.
@@ -122,8 +129,9 @@ def in_pieces(fun: Callable, rows: int, *args: jax.Array) -> jax.Array:
   if pieces == 1 or nj.creating() or _FOUND.get() is not None:
     return fun(*args)
   cut = [x.reshape((pieces, rows, *x.shape[1:])) for x in args]
+  policy = jax.checkpoint_policies.save_only_these_names('kept')
 
-  @jax.checkpoint
+  @functools.partial(jax.checkpoint, policy=policy)
   def one(xs: list[jax.Array]) -> jax.Array:
     return fun(*xs)
 

@@ -9,7 +9,7 @@ import ninjax as nj
 import numpy as np
 import pytest
 
-from embodied.jax import conv, init, internal, linear, outs, utils
+from embodied.jax import conv, conv_cpu, init, internal, linear, outs, utils
 from embodied.jax.normalize import Normalizer
 from embodied.jax.opt import Optimizer, slow_copy, slow_update
 
@@ -29,84 +29,80 @@ def plain(x, kernel):
   )
 
 
+def assert_same(fun, reference, x, kernel):
+  """Equal values, and equal derivatives of a weighted sum."""
+  want = reference(x, kernel)
+  np.testing.assert_allclose(fun(x, kernel), want, atol=1e-4)
+  weight = array(np.random.default_rng(1), *want.shape)
+
+  def slope(fun):
+    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
+
+  for got, want in zip(slope(fun), slope(reference), strict=True):
+    np.testing.assert_allclose(got, want, atol=2e-3)
+
+
 @pytest.mark.parametrize('size', [1, 3, 5, 7])
 @pytest.mark.parametrize('block', [2, 4])
 def test_blocked_convolution_is_the_plain_one(rng, size, block):
+  def blocked(x, kernel):
+    return conv_cpu.blocked_conv(kernel, block)(x)
+
   x, kernel = array(rng, 2, 8, 16, 3), array(rng, size, size, 3, 5)
-  weight = array(rng, 2, 8, 16, 5)
-
-  def loss(fun):
-    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
-
-  def blocked(x, k):
-    return conv.blocked_conv(x, k, block)
-
-  np.testing.assert_allclose(blocked(x, kernel), plain(x, kernel), atol=1e-4)
-  for got, want in zip(loss(blocked), loss(plain), strict=True):
-    np.testing.assert_allclose(got, want, atol=1e-3)
+  assert_same(blocked, plain, x, kernel)
 
 
 @pytest.mark.parametrize('size', [1, 3, 5, 7])
-@pytest.mark.parametrize(('images', 'outs'), [(5, 5), (6, 40)])
-def test_derivatives_of_the_cpu_form_are_the_plain_ones(
-  rng, size, images, outs
-):
-  x, kernel = array(rng, images, 8, 16, 3), array(rng, size, size, 3, outs)
-  weight = array(rng, images, 8, 16, outs)
-
-  def loss(fun):
-    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
-
-  for got, want in zip(loss(conv.cpu_conv), loss(plain), strict=True):
-    np.testing.assert_allclose(got, want, atol=2e-3)
+@pytest.mark.parametrize(
+  ('images', 'inputs', 'outs'), [(5, 3, 5), (6, 3, 40), (4, 24, 8)]
+)
+def test_convolution_on_a_cpu_is_the_plain_one(rng, size, images, inputs, outs):
+  x = array(rng, images, 8, 16, inputs)
+  kernel = array(rng, size, size, inputs, outs)
+  assert_same(lambda x, k: conv_cpu.conv(k, 16)(x), plain, x, kernel)
 
 
 def test_kernel_gradient_sums_over_parts_of_the_batch(rng, monkeypatch):
   x, grad = array(rng, 6, 8, 4, 3), array(rng, 6, 8, 4, 5)
-  whole = conv.kernel_gradient(x, grad, 5)
-  monkeypatch.setattr(conv, 'images_at_once', lambda *a: 2)
-  parts = conv.kernel_gradient(x, grad, 5)
+  whole = conv_cpu.kernel_gradient(x, grad, (5, 3))
+  monkeypatch.setattr(conv_cpu, 'at_once', lambda *a: 2)
+  parts = conv_cpu.kernel_gradient(x, grad, (5, 3))
   np.testing.assert_allclose(parts, whole, atol=1e-4)
 
 
 @pytest.mark.parametrize('size', [1, 3, 5, 7])
 def test_pooled_convolution_is_convolution_then_pool(rng, size):
   x, kernel = array(rng, 2, 8, 12, 3), array(rng, size, size, 3, 5)
-  weight = array(rng, 2, 4, 6, 5)
 
   def apart(x, kernel):
     return conv.max_pool(plain(x, kernel))
 
-  def loss(fun):
-    return jax.grad(lambda *a: (fun(*a) * weight).sum(), (0, 1))(x, kernel)
-
-  got, want = conv.pooled_conv(x, kernel), apart(x, kernel)
-  np.testing.assert_allclose(got, want, atol=1e-4)
-  for got, want in zip(loss(conv.pooled_conv), loss(apart), strict=True):
-    np.testing.assert_allclose(got, want, atol=1e-3)
+  assert_same(lambda x, k: conv_cpu.pooled_conv(k)(x), apart, x, kernel)
 
 
 def test_equal_maxima_share_the_gradient():
   x = jnp.asarray([[1, 5, 1, 5, 0, 2, 1, 5]], jnp.float32)  # 2 channels
-  grad = jax.grad(lambda x: conv.max_of_four(x).sum())(x)
+  grad = jax.grad(lambda x: conv_cpu.max_of_four(x).sum())(x)
   third = 1 / 3
   want = [[third, third, third, third, 0, 0, third, third]]
   np.testing.assert_allclose(grad, want, rtol=1e-6)
 
 
 def test_images_at_once_divide_the_batch():
-  assert conv.images_at_once(1024, 2**18) == 4
-  assert conv.images_at_once(1024, 2**30) == 1
-  assert conv.images_at_once(7, 2**18) == 1
-  assert conv.images_at_once(6, 1) == 6
+  assert conv_cpu.at_once(1024, 2**18) == 4
+  assert conv_cpu.at_once(1024, 2**30) == 1
+  assert conv_cpu.at_once(7, 2**18) == 1
+  assert conv_cpu.at_once(6, 1) == 6
 
 
 @pytest.mark.parametrize('size', [1, 3, 5, 7])
 def test_upsampling_by_phases_is_repeat_then_convolve(rng, size):
   x, kernel = array(rng, 2, 4, 6, 3), array(rng, size, size, 3, 5)
-  big = x.repeat(2, 1).repeat(2, 2)
-  got = conv.upsample_conv(x, kernel)
-  np.testing.assert_allclose(got, plain(big, kernel), atol=1e-4)
+
+  def doubled(x, kernel):
+    return plain(x.repeat(2, 1).repeat(2, 2), kernel)
+
+  assert_same(lambda x, k: conv.upsampled(k, 6)(x), doubled, x, kernel)
 
 
 def test_max_pool_shares_the_gradient_between_equals(rng):
