@@ -103,15 +103,26 @@ class Model(Networks):
     """One update: all losses, one optimizer step, slow critic.
 
     Returns:
-      state, carry, outs (the latents to write back to the replay), metrics.
+      state, carry, outs (what to write back to the replay), metrics.
     """
     start, obs, prevact, stepid = self.context(carry, data)
     state, aux, metrics = self.update(state, start, obs, prevact, key)
-    outs = {'stepid': stepid} if stepid is not None else {}
-    outs |= {f'dyn/{k}': aux.feat[k] for k in ('deter', 'stoch')}
     last = {k: data[k][:, -1] for k in self.act_space}
     carry = dict(dyn=aux.last, prevact=last)
-    return state, carry, {'replay': outs}, metrics
+    return state, carry, self.outs(aux, stepid), metrics
+
+  def outs(self, aux: Aux, stepid: jax.Array | None) -> Dict:
+    """For the replay: latents to start from, priorities, each (B, T, ...)."""
+    found = {}
+    if self.config.replay_context:
+      found = {f'dyn/{k}': aux.feat[k] for k in ('deter', 'stoch')}
+    if self.priority:
+      found['priority'] = sum(
+        aux.terms[k] * v for k, v in self.priority.items()
+      )
+    if not found or stepid is None:
+      return {}
+    return {'replay': {'stepid': stepid, **found}}
 
   def update(
     self,
@@ -195,12 +206,15 @@ class Model(Networks):
     """
     key1, key2 = internal.split(key, 2)
     dyn, feat, terms, metrics = self.world_loss(start, obs, prevact, key1)
-    last = self.config.imag_last or obs['is_last'].shape[1]
+    steps = obs['is_last'].shape[1]
+    last = min(self.config.imag_last or steps, steps)
     terms2, ret, norms, mets = imagination.imag_loss(self, feat, last, key2)
     terms.update(terms2)
     metrics.update(mets)
     if self.config.repval_loss:
-      terms['repval'] = imagination.replay_loss(self, feat, obs, ret, last)
+      terms['repval'], norms = imagination.replay_loss(
+        self, feat, obs, ret, last, norms
+      )
     scales = {**self.config.loss_scales}
     scales.update({k: scales['rec'] for k in self.spaces})
     means = {k: v.mean() for k, v in terms.items()}

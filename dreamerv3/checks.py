@@ -63,7 +63,7 @@ RULES: tuple[Rule, ...] = (
   (r'eval_trajectory\.dtype', *_among('float16', 'float32')),
   (r'agent\.opt\.schedule', *_among('const', 'linear', 'cosine')),
   (r'agent\..*\.norm', *_among('rms', 'layer', 'none')),
-  (r'replay\.priosignal', *_among('model')),
+  (r'jax\.enable_policy', lambda x: x, 'True, since every script acts'),
   (r'logger\.outputs', lambda x: set(x) <= set(OUTPUTS), ', '.join(OUTPUTS)),
   (
     r'logger\.filter|run\.from_checkpoint_regex|eval_trajectory\.layers',

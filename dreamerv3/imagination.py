@@ -42,15 +42,16 @@ def imag_loss(
     k: feat[k][:, -last:].reshape((-1, *feat[k].shape[2:]))
     for k in ('deter', 'stoch')
   }
-  call = dream if config.ac_grads else frozen_dream
-  x, act = call(model, start, H, key)  # (H + 1, N, F), (H, N, ...)
-  x = x if config.ac_grads else sg(x)
+  x, act = frozen_dream(model, start, H, key)  # (H + 1, N, F), (H, N, ...)
+  x = sg(x)
+  if config.ac_grads:  # of the real states; imagined ones never learn from it
+    x = jnp.concatenate([model.tensor(start)[None], x[1:]], 0)
   disc = 1.0 if config.contdisc else 1 - 1 / config.horizon
 
   def read(x: jax.Array) -> tuple:
     return model.rew(x).pred(), model.con(x).prob(), model.slowval(x).pred()
 
-  rew, con, slow = (v.T for v in internal.frozen(read, x))
+  rew, con, slow = (v.T for v in internal.frozen(read, sg(x)))
   value, policy = model.val(x), model.pol(x[:-1])
   voffset, vscale = model.valnorm.stats(_norms())
   val = value.pred().T * vscale + voffset
@@ -85,12 +86,16 @@ def imag_loss(
 
 
 def replay_loss(
-  model: Model, feat: Dict, obs: Dict, ret: jax.Array, last: int
-) -> jax.Array:
+  model: Model, feat: Dict, obs: Dict, ret: jax.Array, last: int, norms: Dict
+) -> tuple[jax.Array, Dict]:
   """The critic on replayed states, bootstrapped from imagined returns.
 
+  Args:
+    ret: imagined returns (B, last, H).
+    norms: statistics after the imagined returns; valnorm sees these ones too.
+
   Returns:
-    (B, last - 1).
+    Loss (B, last - 1), new statistics.
   """
   config = model.config
   x = model.tensor({k: v[:, -last:] for k, v in feat.items()})
@@ -98,7 +103,6 @@ def replay_loss(
   ends, term, rew = (
     obs[k][:, -last:] for k in ('is_last', 'is_terminal', 'reward')
   )
-  voffset, vscale = model.valnorm.stats(_norms())
   value = model.val(x)
   slow = internal.frozen(lambda x: model.slowval(x).pred(), sg(x))
   boot = sg(ret[:, :, 0])
@@ -106,10 +110,12 @@ def replay_loss(
   target = losses.lambda_return(
     ends, term, rew, boot, disc, config.repl_loss.lam
   )
+  norms = {**norms, **model.valnorm.update(norms, target)}
+  voffset, vscale = model.valnorm.stats(norms)
   target = (target - voffset) / vscale
   target = jnp.concatenate([target, jnp.zeros_like(target[:, :1])], 1)
   cost = losses.critic_loss(value, target, slow, config.repl_loss.slowreg)
-  return (~ends[:, :-1]).astype(jnp.float32) * cost[:, :-1]
+  return (~ends[:, :-1]).astype(jnp.float32) * cost[:, :-1], norms
 
 
 def dream(

@@ -77,6 +77,8 @@ def make_agent(config: elements.Config) -> base.Agent:
   from dreamerv3.agent import Agent
 
   common = {k: config[k] for k in AGENT}
+  if config.replay.fracs.priority:
+    common['priosignal'] = config.replay.priosignal
   try:
     agent = Agent(
       obs_space, act_space, elements.Config(**config.agent, **common)

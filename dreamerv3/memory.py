@@ -90,6 +90,8 @@ def _dtype(config: elements.Config, on_gpu: bool) -> str:
 
 def _latents(config: elements.Config) -> dict[str, elements.Space]:
   """What the agent stores beside observations and actions."""
+  if not config.replay_context:
+    return {}
   rssm = config.agent.dyn.rssm
   return {
     'dyn/deter': elements.Space(np.float32, (rssm.deter,)),

@@ -45,6 +45,7 @@ class Networks:
     self.config, self.dtype = config, dtype
     self.obs_space, self.act_space = obs_space, act_space
     self.spaces = inputs(obs_space)
+    self.priority = _priority(config, self.spaces)
     parts = (('dyn', 'rssm'), ('enc', 'simple'), ('dec', 'simple'))
     for part, typ in parts:
       if config[part].typ != typ:
@@ -139,3 +140,19 @@ class Networks:
 def _head(config: elements.Config, name: str) -> Any:
   options = {k: v for k, v in config.items() if k != 'output'}
   return Head(config.output, **options, name=name)
+
+
+def _priority(config: elements.Config, spaces: Dict) -> dict[str, float]:
+  """The losses, with their weights, whose sum is the priority of a step."""
+  names = ('rew', 'con', 'dyn', 'rep')
+  terms = {k: config.loss_scales.rec for k in spaces}
+  terms |= {k: config.loss_scales[k] for k in names}
+  signal = config.get('priosignal', '')
+  if signal in ('', 'model'):
+    return terms if signal else {}
+  if signal not in terms:
+    raise ValueError(
+      f'replay.priosignal {signal!r}: expected model or a loss of the world '
+      f'model, {", ".join(terms)}'
+    )
+  return {signal: 1.0}

@@ -90,10 +90,13 @@ class Prioritized(Selector):
     self._finite = SumTree(1024)
     self._infinite = SumTree(1024)
 
-  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
-    return np.array([self._choose_one(rng) for _ in range(amount)], np.int64)
+  def choose(
+    self, rng: np.random.Generator, amount: int, spend: bool = True
+  ) -> np.ndarray:
+    found = [self._choose_one(rng, spend) for _ in range(amount)]
+    return np.array(found, np.int64)
 
-  def _choose_one(self, rng: np.random.Generator) -> int:
+  def _choose_one(self, rng: np.random.Generator, spend: bool) -> int:
     tree = self._infinite if self._infinite.total else self._finite
     first = self.index.first
     if tree.total:
@@ -101,7 +104,7 @@ class Prioritized(Selector):
       number = first + (slot - first) % tree.size
     else:
       number = first + int(rng.integers(0, len(self.index.items)))
-    if self._zero_on_sample:
+    if spend and self._zero_on_sample:
       address = int(self.index.items[number - self.index.first])
       self.prioritize(address, np.zeros(self.index.length))
     return number

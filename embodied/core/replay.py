@@ -79,8 +79,7 @@ class Replay:
     self.seed = seed
     self._choice = (fracs or {'uniform': 1.0}, prio, recexp)
     self._files = ChunkFiles(directory, save_updates) if directory else None
-    # Guards everything below. Copies to batches run without it, but updates
-    # wait until no copy is under way (`_copies`).
+    # Guards all below; updates also wait for copies under way (`_copies`).
     self._lock = threading.Condition()
     self._copies = 0
     self._layout: chunk.Layout = {}
@@ -182,7 +181,8 @@ class Replay:
     if mode not in self._rngs:
       self._rngs[mode] = np.random.default_rng([self.seed, *mode.encode()])
     rest = batch - len(chosen)
-    numbers = self._selector.choose(self._rngs[mode], rest)
+    # Reports do not change what is trained on.
+    numbers = self._selector.choose(self._rngs[mode], rest, mode == 'train')
     return chosen + self._index.addresses(numbers).tolist()
 
   def _copy(self, batch: int, pieces: Sequence[Segment]) -> base.Batch:

@@ -22,8 +22,14 @@ class Selector:
   def __init__(self, index: Index) -> None:
     self.index = index
 
-  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
-    """Numbers (amount,) of items, with replacement."""
+  def choose(
+    self, rng: np.random.Generator, amount: int, spend: bool = True
+  ) -> np.ndarray:
+    """Numbers (amount,) of items, with replacement.
+
+    Args:
+      spend: Whether being chosen may change the chances of later choices.
+    """
     raise NotImplementedError('choose(rng, amount) -> numbers')
 
   def insert(self, number: int) -> None:

@@ -22,7 +22,9 @@ from .selector import Selector
 class Uniform(Selector):
   """Every item is equally likely, independently of the others."""
 
-  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
+  def choose(
+    self, rng: np.random.Generator, amount: int, spend: bool = True
+  ) -> np.ndarray:
     count = len(self.index.items)
     return self.index.first + rng.integers(0, count, amount)
 
@@ -35,7 +37,9 @@ class Recency(Selector):
     self._exponent = exponent
     self._sums = np.zeros(0)
 
-  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
+  def choose(
+    self, rng: np.random.Generator, amount: int, spend: bool = True
+  ) -> np.ndarray:
     count = len(self.index.items)
     if count > len(self._sums):
       ages = np.arange(1, max(1024, 2 * count) + 1, dtype=np.float64)
@@ -59,12 +63,14 @@ class Mixture(Selector):
     self._fracs = np.array([fracs[k] for k in parts], np.float64)
     self._fracs /= self._fracs.sum()
 
-  def choose(self, rng: np.random.Generator, amount: int) -> np.ndarray:
+  def choose(
+    self, rng: np.random.Generator, amount: int, spend: bool = True
+  ) -> np.ndarray:
     kinds = rng.choice(len(self._parts), amount, p=self._fracs)
     numbers = np.zeros(amount, np.int64)
     for kind, part in enumerate(self._parts):
       mine = kinds == kind
-      numbers[mine] = part.choose(rng, int(mine.sum()))
+      numbers[mine] = part.choose(rng, int(mine.sum()), spend)
     return numbers
 
   def insert(self, number: int) -> None:

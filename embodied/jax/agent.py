@@ -102,8 +102,6 @@ class JaxAgent(base.Agent):
 
   def init_policy(self, batch_size: int) -> Dict:
     """Zero latents and actions for batch_size environments."""
-    if not self.config.jax.enable_policy:
-      raise ValueError('jax.enable_policy False: this agent cannot act')
     self.actors.check(batch_size)
     return self.actors.put_batch(self.model.init_carry(batch_size))
 
@@ -136,7 +134,8 @@ class JaxAgent(base.Agent):
         default they follow from the agent's seed and the number of calls.
 
     Returns:
-      carry; act, numpy (B, ...) per key; out: dyn/deter, dyn/stoch float32.
+      carry; act, numpy (B, ...) per key; out: dyn/deter, dyn/stoch float32,
+      where a replay context reads them.
 
     Raises:
       FloatingPointError: the latents are not finite.
@@ -153,7 +152,7 @@ class JaxAgent(base.Agent):
     _finite(out, 'policy', self.counters['actions'] + self._evaluated)
     if mode == 'train' and self._fresh is not None:
       self._acting, self._fresh = self._fresh, None
-    return carry, act, out
+    return carry, act, out if self.config.replay_context else {}
 
   def train(self, carry: Dict, data: Dict) -> tuple[Dict, Dict, Dict]:
     """Learn from one batch; outs and metrics are those of the call before.
@@ -164,8 +163,8 @@ class JaxAgent(base.Agent):
         numpy.
 
     Returns:
-      carry; outs {'replay': {stepid, dyn/deter, dyn/stoch}} for the rows of
-      this process, or {} at the first call; metrics, {} at the first call.
+      carry; outs, as of the model, for the rows of this process, or {} at the
+      first call; metrics, {} at the first call.
 
     Raises:
       FloatingPointError: loss or gradient of the call before is not finite.
@@ -310,10 +309,11 @@ class JaxAgent(base.Agent):
     self._check_pending()
     self._pending = None
     outs, mets = self.place.get((outs, mets))
-    outs['replay'] = {
-      k: v if k == 'stepid' else np.asarray(v, np.float32)
-      for k, v in outs['replay'].items()
-    }
+    if 'replay' in outs:
+      outs['replay'] = {
+        k: v if k == 'stepid' else np.asarray(v, np.float32)
+        for k, v in outs['replay'].items()
+      }
     return outs, mets
 
   def _profile(self) -> None:
@@ -333,10 +333,8 @@ def _setup(config: elements.Config) -> str:
   )  # fmt: skip
   options = {k: config.jax[k] for k in names}
   used = (*config.jax.train_devices, *config.jax.policy_devices)
-  options['devices'] = 1 + max(used)
-  return setup.setup(
-    **options, replica=config.replica, replicas=config.replicas
-  )
+  options |= {k: config[k] for k in ('replica', 'replicas')}
+  return setup.setup(**options, devices=1 + max(used))
 
 
 def _finite(batch: Dict, source: str, number: int) -> None:

@@ -24,11 +24,15 @@ def eval_only(
 ) -> int:
   """Runs `run.steps` steps; returns the exit code.
 
-  The agent comes from `run.from_checkpoint`, else from the logdir itself.
+  The agent comes from `run.from_checkpoint`, else from the logdir itself;
+  `run.from_checkpoint_regex` says which of its parameters, the rest is
+  untrained. With `run.greedy` it takes the most likely actions.
   """
   checkpoint.find(args.from_checkpoint or args.logdir)  # before the slow part
   agent = make_agent()
-  checkpoint.load_agent(agent, args.from_checkpoint or args.logdir)
+  checkpoint.load_agent(
+    agent, args.from_checkpoint or args.logdir, args.from_checkpoint_regex
+  )
   step = elements.Counter()
   logger = make_logger(step)
   mean, rate = metrics.Mean(), metrics.Rate()
@@ -48,10 +52,14 @@ def eval_only(
     logger.write()
 
   makes = [functools.partial(make_env, i) for i in range(args.envs)]
-  policy = functools.partial(agent.policy, mode='eval')
+  mode = 'greedy' if args.greedy else 'eval'
+  policy = functools.partial(agent.policy, mode=mode)
   began = time.monotonic()
   try:
-    with Driver(makes, parallel=not args.debug) as driver, Signals() as signals:
+    with (
+      Driver(makes, parallel=not args.debug) as driver,
+      Signals('stopping') as signals,
+    ):
       driver.on_step(count)
       driver.on_step(episodes)
       driver.reset(agent.init_policy)

@@ -25,6 +25,8 @@ class Learner(base.Agent):
     }
     self.counters = {'updates': 0, 'batches': 0, 'actions': 0}
     self.pending: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    self.modes: set[str] = set()
+    self.loaded = None  # regex
     self.hook = hook or (lambda agent: None)
 
   def init_policy(self, batch_size):
@@ -36,6 +38,7 @@ class Learner(base.Agent):
   init_report = init_train
 
   def policy(self, carry, obs, mode='train'):
+    self.modes.add(mode)
     rng = np.random.default_rng([self.seed, self.counters['actions']])
     self.counters['actions'] += 1
     first = np.asarray(obs['is_first'])[:, None]
@@ -84,6 +87,7 @@ class Learner(base.Agent):
     }
 
   def load(self, data, regex=None):
+    self.loaded = regex
     shapes = {k: v.shape for k, v in data['params'].items()}
     mine = {k: v.shape for k, v in self.params.items()}
     if shapes != mine:

@@ -21,7 +21,7 @@ def args_of(logdir, **kwargs):
     report_every=0, save_every=0, ckpt_keep=[0.0], envs=2, eval_envs=1,
     eval_eps=1, report_batches=1, from_checkpoint='',
     from_checkpoint_regex='', usage={'psutil': True, 'nvsmi': False},
-    debug=True, log_keys='', replicas=1,
+    greedy=False, debug=True, log_keys='', replicas=1,
   )  # fmt: skip
   return elements.Config({**settings, **kwargs})
 

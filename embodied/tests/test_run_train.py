@@ -219,6 +219,19 @@ def test_eval_only(tmp_path):
   assert (tmp_path / 'metrics.jsonl').read_text() == before
 
 
+def test_eval_only_takes_a_part_of_a_checkpoint_and_acts_greedily(tmp_path):
+  Parts(tmp_path).run()
+  settings = dict(steps=20.0, from_checkpoint=str(tmp_path))
+  for greedy, regex in ((False, ''), (True, 'net/')):
+    run = Parts(
+      tmp_path / str(greedy), greedy=greedy, from_checkpoint_regex=regex,
+      **settings,
+    )  # fmt: skip
+    eval_only(run.agent, run.env, run.logger, run.args)
+    assert run.made.modes == {'greedy' if greedy else 'eval'}
+    assert run.made.loaded == (regex or None)
+
+
 def test_eval_only_without_a_checkpoint(tmp_path):
   run = Parts(tmp_path / 'none')
   with pytest.raises(checkpoint.CheckpointError, match='There is no'):

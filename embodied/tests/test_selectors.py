@@ -49,6 +49,17 @@ def test_recency_follows_a_power_of_age():
   assert np.abs(share - expected / expected.sum()).max() < 0.015
 
 
+def test_reports_leave_priorities_as_they_are():
+  prio = {'initial': 1.0, 'zero_on_sample': True}
+  replay = make(fracs={'uniform': 0.5, 'priority': 0.5}, prio=prio)
+  before = replay._selector.save()
+  replay.sample(50, 'report')
+  np.testing.assert_equal(replay._selector.save(), before)
+  replay.sample(50)
+  after = replay._selector.save()
+  assert sum(x.sum() for x in after[1]['steps'].values()) == 0
+
+
 @pytest.mark.parametrize('chunksize', [1, 2, 7, 64])
 def test_priorities_are_followed(chunksize):
   replay = make(
