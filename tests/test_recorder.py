@@ -174,6 +174,23 @@ def test_continues_with_what_is_missing(folder):
   assert [x['length'] for x in joined] == [40, 5, 25]
 
 
+def test_an_unfinished_recording_is_told_apart(tmp_path):
+  def begin(count, first=1):
+    asked = {'num_episodes': count, 'first_episode': first}
+    known = metadata()
+    known = dataclasses.replace(known, settings={'eval_trajectory': asked})
+    with Recorder(tmp_path, known, COLUMNS) as recorder:
+      for number in set(recorder.missing(2, first)):
+        play(recorder, number, 3)
+    return Trajectories.open(tmp_path, max_episodes=1).lacks
+
+  (line,) = (x for x in begin(60) if 'of 60' in x)
+  assert line.startswith('2 of 60 episodes; the short ones come first')
+  assert not any('episodes;' in x for x in begin(2))
+  assert not any('episodes;' in x for x in begin(2, first=1001))
+  assert any(x.startswith('2 of 3 episodes;') for x in begin(3, first=1001))
+
+
 def test_numbers_may_begin_anywhere(folder):
   with Recorder(folder, metadata(), COLUMNS) as recorder:
     assert recorder.missing(3, 3) == [4, 5]

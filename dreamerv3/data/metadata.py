@@ -91,6 +91,15 @@ class Metadata:
     known = self.extra.get('fingerprint', {})
     return {'weights': known.get('weights'), 'seed': self.seed}
 
+  @property
+  def wanted(self) -> range | None:
+    """Numbers of the episodes that were asked for; None where unknown."""
+    asked = self.settings.get('eval_trajectory', {})
+    if 'num_episodes' not in asked:
+      return None
+    first = asked.get('first_episode', 1)
+    return range(first, first + asked['num_episodes'])
+
   def walkable(self) -> np.ndarray | None:
     """Tiles one can stand on, bool (W, H); None without a map."""
     if self.world_map is None:

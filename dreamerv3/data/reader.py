@@ -71,7 +71,7 @@ class Trajectories:
       raise UserError(f'{path} has no episodes; {_elsewhere(path)}.')
     metadata, lacks = _open_metadata(path, area)
     _check_episodes(metadata, episodes)
-    lacks += _lacks(episodes)
+    lacks += [*_unfinished(metadata, path), *_lacks(episodes)]
     return cls(path, metadata, tuple(episodes), tuple(lacks))
 
   def __len__(self) -> int:
@@ -298,6 +298,21 @@ def _check_episodes(metadata: Metadata, episodes: Sequence[Episode]) -> None:
       metadata.grid.check(episode.pos)
     except UserError as e:
       raise UserError(f'{episode.path}: {e}') from e
+
+
+def _unfinished(metadata: Metadata, path: pathlib.Path) -> list[str]:
+  """A line for a recording that was interrupted: what it has is no fair
+  sample, as short episodes end first."""
+  if metadata.wanted is None or path.is_file():
+    return []
+  there = {_file_number(x) for x in path.glob('episode_*.pkl')}
+  have, want = len(there & {*metadata.wanted}), len(metadata.wanted)
+  if not there or have == want:
+    return []
+  return [
+    f'{have} of {want} episodes; the short ones come first, so what is found '
+    'here is biased: repeat the recording'
+  ]
 
 
 def _lacks(episodes: Sequence[Episode]) -> list[str]:

@@ -192,6 +192,9 @@ class Recorder:
     if path.exists():
       there = unpickle.load(path)
       _compare(self.folder, there, self.metadata)
+      if there['settings'] != self.metadata.settings:  # other episodes wanted
+        new = {**there, 'settings': dict(self.metadata.settings)}
+        files.save_pickle(path, new)
     elif self.episodes():
       raise UserError(
         f'{self.folder} holds episodes without metadata.pkl, so what they '
