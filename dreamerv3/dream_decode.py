@@ -268,9 +268,7 @@ class Session:
   def finish(self, dreams: DreamSet, kept: Mapping[str, np.ndarray]) -> None:
     """Statistics, files, figures and the printed table."""
     seed, walkable = self.config.seed, self.metadata.walkable()
-    curves = stats.make_curves(
-      dreams, dream_decoder.training_path(self.decoder), seed
-    )
+    curves = stats.make_curves(dreams, self.decoder.training_path(), seed)
     found = stats.coherences(dreams, walkable, seed)
     results = self.results(dreams, kept, curves, found)
     path = files.save_pickle(self.folder / 'dream_results.pkl', results)

@@ -96,6 +96,7 @@ def decode_layers(
     'world': data.metadata.world,
     'trained_on': data.source(np.unique(track.episode[rows])),
   }
+  visits = np.stack([x.visits for x in folds])  # once, for all results
   with (
     threadpoolctl.threadpool_limits(1),
     contextlib.closing(in_threads(_run, tasks, n_jobs)) as done,
@@ -104,7 +105,7 @@ def decode_layers(
       outs = [next(done) for _ in range(2 * len(folds) + refit)]
       fitted = [x for x in outs[::2] if x is not None]
       real, null = fitted[: len(folds)], outs[1 : 2 * len(folds) : 2]
-      result = _assemble(name, track, data.grid, folds, real, null)
+      result = _assemble(name, track, data.grid, folds, visits, real, null)
       yield result, _carried(result, fitted[-1 if refit else 0][0], about)
 
 
@@ -129,12 +130,7 @@ def evaluate(
   samples = data.layer(name)
   pred = decoder.predict(samples.X)
   grid, pos = data.grid, samples.pos
-  visits = decoder.held_out.get('visits')
-  if visits is None:
-    visits = np.zeros(grid.shape)
-    visits.reshape(-1)[decoder.classes] = 1
-  times = np.asarray(visits).reshape(-1).astype(np.int64)
-  past = np.repeat(grid.to_pos(np.arange(grid.size)), times, axis=0)
+  past = decoder.training_path()
   episode = samples.episode
   rows = _example_rows(episode, samples.track.t)
   return DecodeResult(
@@ -144,7 +140,8 @@ def evaluate(
     visited=np.isin(grid.to_class(pos), decoder.classes),
     constant=manhattan(baselines.best_constant(past, grid), pos),
     prior=baselines.prior_error(past, pos, grid),
-    shuffled=np.full(len(pos), np.nan), visits=visits, fits=(),
+    shuffled=np.full(len(pos), np.nan), fits=(),
+    fold_visits=grid.count(past)[None],
     example_rows=rows, proba=decoder.predict_proba(samples.X[rows]),
   )  # fmt: skip
 
@@ -254,7 +251,7 @@ def _fold(
     paired_groups=splits.inner(train.episode, GROUPS, seed),
     constant=manhattan(tile, test.pos).astype(np.float32),
     prior=baselines.prior_error(train.pos, test.pos, grid),
-    visits=grid.count(train.pos),
+    visits=grid.count(train.pos).astype(np.int32),
     examples=_example_rows(test.episode, test.t),
   )  # fmt: skip
 
@@ -282,6 +279,7 @@ def _assemble(
   track: Track,
   grid: Grid,
   folds: Sequence[Fold],
+  visits: np.ndarray,
   real: Sequence[tuple[Fit, np.ndarray, np.ndarray]],
   null: Sequence[tuple[Fit, np.ndarray, np.ndarray] | None],
 ) -> DecodeResult:
@@ -309,7 +307,7 @@ def _assemble(
     fold=np.repeat(np.arange(len(folds)), sizes), visited=visited,
     constant=np.concatenate([x.constant for x in folds]),
     prior=np.concatenate([x.prior for x in folds]), shuffled=shuffled,
-    visits=np.mean([x.visits for x in folds], 0),
+    fold_visits=visits,
     fits=tuple(_about(f, x[0]) for f, x in zip(folds, real, strict=True)),
     example_rows=np.concatenate(examples),
     proba=np.concatenate([x[2] for x in real]),

@@ -28,7 +28,7 @@ class DecodeResult:
     visited: (N,) whether training visited the true tile.
     constant, prior, shuffled: (N,) errors at chance: best constant, training
       occupancy, decoder fitted to another episode's path (NaN without one).
-    visits: (W, H) training visits, the mean over folds.
+    fold_visits: (F, W, H) training visits of each fold.
     fits: one dict per fold: penalty, temperature, iterations, curve, rows.
     example_rows: (K,) rows that `proba` (K, W, H) holds.
   """
@@ -46,7 +46,7 @@ class DecodeResult:
   constant: np.ndarray
   prior: np.ndarray
   shuffled: np.ndarray
-  visits: np.ndarray
+  fold_visits: np.ndarray
   fits: tuple[Mapping[str, Any], ...]
   example_rows: np.ndarray
   proba: np.ndarray
@@ -58,6 +58,20 @@ class DecodeResult:
         raise ValueError(
           f'{field} has {len(getattr(self, field))} rows; expected {n}.'
         )
+
+  @property
+  def visits(self) -> np.ndarray:
+    """(W, H) training visits, the mean over folds."""
+    return self.fold_visits.mean(0)
+
+  @property
+  def own_visits(self) -> np.ndarray:
+    """(N,) training visits to the true tile of each row, in its own fold.
+
+    A tile that one episode alone visited was never trained on when it was
+    tested, though it was in all other folds.
+    """
+    return self.fold_visits[self.fold, self.pos[:, 0], self.pos[:, 1]]
 
   def to_dict(self) -> dict[str, Any]:
     values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}

@@ -22,7 +22,7 @@ from dreamerv3.data import files, unpickle
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
 
-FORMAT = 1
+FORMAT = 2
 CHECKPOINT = 'layer_decode_checkpoint.pkl'
 MANIFEST = 'manifest.pkl'
 

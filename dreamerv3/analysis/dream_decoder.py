@@ -1,7 +1,7 @@
 """Does a saved decoder fit the agent and the world that it is to be used in?
 
   check_decoder(decoder, units=512, grid=Grid(64, 64))
-  past = training_path(decoder)   # for chance levels
+  share = familiar(decoder, walkable)
 
 For scripts that apply a decoder to states that it was not fitted to.
 """
@@ -36,24 +36,12 @@ def check_decoder(decoder: LinearDecoder, units: int, grid: Grid) -> None:
     )
 
 
-def training_path(decoder: LinearDecoder) -> np.ndarray:
-  """Positions (M, 2) that the decoder was fitted to, for chance levels.
-
-  Older decoders do not say how often; then each of their tiles counts once.
-  """
-  visits = decoder.held_out.get('visits')
-  if visits is None:
-    return decoder.grid.to_pos(decoder.classes)
-  times = np.asarray(visits).reshape(-1).astype(np.int64)
-  return decoder.grid.to_pos(np.repeat(np.arange(decoder.grid.size), times))
-
-
 def familiar(decoder: LinearDecoder, walkable: np.ndarray) -> float:
   """Share of the decoder's training time on tiles that are walkable here.
 
   Far below 1 when it was fitted in another world.
   """
-  return float(walkable[tuple(training_path(decoder).T)].mean())
+  return float(walkable[tuple(decoder.training_path().T)].mean())
 
 
 def _size(grid: Grid) -> str:

@@ -5,7 +5,7 @@ seeing. Each dream begins in a state of a real episode. `replay` is dreamed
 along the actions that were really taken, so that it should follow the real
 path; `policy` along actions of its own, so that it should merely be possible.
 
-  curves = make_curves(dreams, training_path(decoder), seed=0)
+  curves = make_curves(dreams, decoder.training_path(), seed=0)
   print(verdict(curves))
 
 Equations and reasons are in docs/dreams.md.
@@ -118,7 +118,7 @@ def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
   """All errors against the horizon.
 
   Args:
-    past: training positions (M, 2), see dream_decoder.training_path.
+    past: training positions (M, 2), see LinearDecoder.training_path.
     seed: of the shuffle and the bootstrap.
   """
   real, valid = dreams.real, dreams.valid

@@ -84,6 +84,17 @@ class LinearDecoder:
     proba[:, self.classes] = p / p.sum(1, keepdims=True)
     return proba.reshape(len(X), *self.grid.shape)
 
+  def training_path(self) -> np.ndarray:
+    """Positions (M, 2) that it was fitted to, for chance levels.
+
+    Older decoders do not say how often; then each of their tiles counts once.
+    """
+    visits = self.held_out.get('visits')
+    if visits is None:
+      return self.grid.to_pos(self.classes)
+    times = np.asarray(visits).reshape(-1).astype(np.int64)
+    return self.grid.to_pos(np.repeat(np.arange(self.grid.size), times))
+
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers; keys of older files where they have one."""
     return {

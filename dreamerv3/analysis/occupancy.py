@@ -1,7 +1,8 @@
 """Does the decoder err where the agent has rarely been?
 
-by_tile = tile_errors(true, errors, grid)      # (W, H), NaN = not tested
-rows = error_by_visits(by_tile, train_visits)  # error against visits
+errors = tile_means(pos, errors, grid)   # (W, H), NaN = not tested
+visits = tile_means(pos, visits, grid)   # of training, each row's own fold
+curve = error_by_visits(errors, visits)
 """
 
 import dataclasses
@@ -31,11 +32,12 @@ class VisitCurve:
   tiles: np.ndarray
 
 
-def tile_errors(pos: np.ndarray, errors: np.ndarray, grid: Grid) -> np.ndarray:
-  """Mean error per true tile, (W, H) [tiles]; NaN where nothing was tested."""
+def tile_means(pos: np.ndarray, values: np.ndarray, grid: Grid) -> np.ndarray:
+  """Mean of values (N,) on each tile, (W, H); NaN where there are none."""
   classes = grid.to_class(pos)
   counts = np.bincount(classes, minlength=grid.size)
-  sums = np.bincount(classes, weights=errors, minlength=grid.size)
+  weights = np.asarray(values, np.float64)
+  sums = np.bincount(classes, weights, minlength=grid.size)
   mean = np.full(grid.size, np.nan)
   np.divide(sums, counts, out=mean, where=counts > 0)
   return mean.reshape(grid.shape)
@@ -43,15 +45,19 @@ def tile_errors(pos: np.ndarray, errors: np.ndarray, grid: Grid) -> np.ndarray:
 
 def balanced_error(pos: np.ndarray, errors: np.ndarray, grid: Grid) -> float:
   """Mean over tested tiles of their mean error: each tile counts once."""
-  return float(np.nanmean(tile_errors(pos, errors, grid)))
+  return float(np.nanmean(tile_means(pos, errors, grid)))
 
 
 def error_by_visits(by_tile: np.ndarray, visits: np.ndarray) -> VisitCurve:
-  """Groups tested tiles by training visits: 0, 1, 2-3, 4-7, 8-15 ..."""
+  """Groups tested tiles by training visits: 0, up to 2, up to 4, up to 8 ...
+
+  Visits are means over folds: any below 1 is some, and falls to the tiles
+  with one.
+  """
   tested = np.isfinite(by_tile)
-  errors, counts = by_tile[tested], visits[tested].astype(np.int64)
-  # The number of binary digits: 0 -> 0, 1 -> 1, 2..3 -> 2, 4..7 -> 3 ...
-  bins = np.frexp(counts.astype(np.float64))[1]
+  errors, counts = by_tile[tested], visits[tested].astype(np.float64)
+  # The number of binary digits: 0 -> 0, 0+..2- -> 1, 2..4- -> 2, 4..8- -> 3
+  bins = np.where(counts > 0, np.maximum(np.frexp(counts)[1], 1), 0)
   rows = [_bin(b, errors[bins == b]) for b in np.unique(bins)]
   return VisitCurve(*(np.array(x) for x in zip(*rows, strict=True)))
 

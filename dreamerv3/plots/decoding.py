@@ -210,7 +210,8 @@ def _probmap(
 ) -> None:
   share = result.proba[place] / max(result.proba[place].max(), 1e-12)
   if metadata is None:
-    share = np.where(result.visits > 0, share, np.nan)
+    trained = result.fold_visits[result.fold[row]] > 0
+    share = np.where(trained, share, np.nan)
   else:
     world.draw_world(ax, metadata, dim=0.35)
   world.draw_map(
@@ -259,12 +260,13 @@ def occupancy_vs_error(
   fig.set_layout_engine('constrained', wspace=0.08)
   walkable = None if metadata is None else metadata.walkable()
   visits = np.where(result.visits > 0, result.visits, np.nan)
-  by_tile = occupancy.tile_errors(result.pos, result.errors, result.grid)
+  by_tile = occupancy.tile_means(result.pos, result.errors, result.grid)
   world.draw_map(
     axes[0, 0], np.log10(visits), label='log10 training visits',
     walkable=walkable,
   )  # fmt: skip
-  axes[0, 0].set_title('training occupancy')
+  many = ', mean of the folds' if len(result.fold_visits) > 1 else ''
+  axes[0, 0].set_title(f'training occupancy{many}')
   top = np.nanpercentile(by_tile, 98)
   world.draw_map(
     axes[0, 1], by_tile, label='mean error [tiles]', cmap=style.HEAT, vmin=0,
@@ -278,14 +280,14 @@ def occupancy_vs_error(
 
 def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
   tested = np.isfinite(by_tile)
-  x, y = result.visits[tested], by_tile[tested]
-  # 0 has no place on a log axis: half a visit.
+  visits = occupancy.tile_means(result.pos, result.own_visits, result.grid)
+  x, y = visits[tested], by_tile[tested]
   ax.semilogx(
-    np.maximum(x, 0.5), y, '.', ms=4, alpha=0.35, color=style.SKY,
+    _at(x), y, '.', ms=4, alpha=0.35, color=style.SKY,
     label='a tile',
   )  # fmt: skip
-  curve = occupancy.error_by_visits(by_tile, result.visits)
-  at = np.maximum(curve.visits, 0.5)
+  curve = occupancy.error_by_visits(by_tile, visits)
+  at = _at(curve.visits)
   ax.fill_between(
     at, curve.low, curve.high, color=style.BLUE, alpha=0.15, lw=0,
     label='quartiles',
@@ -296,14 +298,19 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
   )  # fmt: skip
   ax.axhline(result.constant.mean(), color='black', lw=1, label='best constant')
   most = max(x.max(initial=1), 1)
-  ticks = [0.5, 1, 2, 5, 10, 20] if most <= 20 else [0.5, 1, 10, 100, 1000]
-  keep = [t for t in ticks if t <= 2 * most]
-  ax.set_xticks(keep, ['0' if t < 1 else f'{t:g}' for t in keep])
+  ticks = [0, 1, 2, 5, 10, 20] if most <= 20 else [0, 1, 10, 100, 1000]
+  keep = np.array([t for t in ticks if t <= 2 * most], float)
+  ax.set_xticks(_at(keep), [f'{t:g}' for t in keep])
   ax.minorticks_off()
   ax.set_ylim(bottom=0)
-  ax.set_xlabel('training visits of the tile')
+  ax.set_xlabel('training visits of the tile when it was tested')
   ax.set_ylabel('mean error [tiles]')
   ax.legend(fontsize=7)
+
+
+def _at(visits: np.ndarray) -> np.ndarray:
+  """Places on a log axis, on which 0 has none: a quarter of a visit."""
+  return np.where(visits > 0, np.maximum(visits, 0.5), 0.25)
 
 
 def _title(row: Mapping[str, Any]) -> str:

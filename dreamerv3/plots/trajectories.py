@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.occupancy import tile_means
 from dreamerv3.analysis.spatial import AXES, SpatialUnits
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.grid import Grid
@@ -71,7 +72,7 @@ def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
   """Mean activation of one unit on each tile; grey where never visited."""
   figure, ax = _map_figure(data.grid)
   world.draw_map(
-    ax, tile_means(samples.X[:, unit], samples.pos, data.grid),
+    ax, tile_means(samples.pos, samples.X[:, unit], data.grid),
     label='mean activation', walkable=known_map(data.metadata),
   )  # fmt: skip
   zoom(ax, data)
@@ -79,17 +80,6 @@ def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
     f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps'
   )
   return figure
-
-
-def tile_means(values: np.ndarray, pos: np.ndarray, grid: Grid) -> np.ndarray:
-  """Mean of values (N,) on each tile, (W, H); NaN where never visited."""
-  cls = grid.to_class(pos)
-  sums = np.bincount(cls, values.astype(np.float64), grid.size)
-  visits = np.bincount(cls, minlength=grid.size)
-  means = np.divide(
-    sums, visits, out=np.full(grid.size, np.nan), where=visits > 0
-  )
-  return means.reshape(grid.shape)
 
 
 def spatial(units: SpatialUnits, best: int = 10) -> Figure:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import decode, decode_result, splits
+from dreamerv3.analysis import decode, decode_result, occupancy, splits
 from dreamerv3.analysis.linear_decoder_fit import FitOptions
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import manhattan
@@ -54,8 +54,19 @@ def test_one_hot_places_decode_to_zero_on_visited_tiles(data):
   # A tile that training never visited cannot be right, and counts.
   assert not result.visited.all()
   assert (result.errors[~result.visited] > 0).all()
-  unvisited = result.visits[tuple(result.pos[~result.visited].T)]
-  assert unvisited.max() < result.visits.max()
+  assert (result.own_visits[~result.visited] == 0).all()
+  assert (result.own_visits[result.visited] > 0).all()
+
+
+def test_a_tile_of_one_episode_counts_as_unvisited_when_it_is_tested(data):
+  result, _ = run(data, 'deter', by_episode(data))
+  alone = result.visits[tuple(result.pos[~result.visited].T)]
+  assert (alone > 0).any()  # other folds trained on it
+  by_tile = occupancy.tile_means(result.pos, result.errors, result.grid)
+  visits = occupancy.tile_means(result.pos, result.own_visits, result.grid)
+  curve = occupancy.error_by_visits(by_tile, visits)
+  assert curve.visits[0] == 0
+  assert curve.low[0] > 0  # none of them can be right
 
 
 @pytest.mark.parametrize('layer', ['enc/cnn0', 'enc/cnn1', 'dyn/stoch'])

@@ -254,13 +254,13 @@ def test_training_path_and_its_share_of_walkable_tiles():
   visits = np.zeros(GRID.shape, np.int32)
   visits[1, 1], visits[11, 9] = 3, 1
   there = decoder(visits=visits)
-  path = dream_decoder.training_path(there)
+  path = there.training_path()
   assert path.tolist() == [[1, 1]] * 3 + [[11, 9]]
   walkable = np.ones(GRID.shape, bool)
   walkable[11, 9] = False
   assert dream_decoder.familiar(there, walkable) == pytest.approx(0.75)
   # An older decoder has its tiles alone.
-  assert dream_decoder.training_path(decoder()).tolist() == [
+  assert decoder().training_path().tolist() == [
     [0, 0],
     [1, 1],
     [11, 9],

@@ -11,8 +11,8 @@ POS = np.array([[0, 0], [0, 0], [2, 1], [1, 0]])
 ERRORS = np.array([1.0, 3.0, 5.0, 0.0])
 
 
-def test_tile_errors_are_means_and_nan_where_untested():
-  by_tile = occupancy.tile_errors(POS, ERRORS, GRID)
+def test_tile_means_are_means_and_nan_where_untested():
+  by_tile = occupancy.tile_means(POS, ERRORS, GRID)
   expected = [[2, np.nan], [0, np.nan], [np.nan, 5]]
   np.testing.assert_array_equal(by_tile, expected)
 
@@ -23,7 +23,7 @@ def test_balanced_error_counts_each_tile_once():
 
 def test_error_by_visits_bins_by_powers_of_two():
   by_tile = np.array([[4.0, 1.0, 3.0], [np.nan, 2.0, 6.0]])
-  visits = np.array([[0, 1, 2], [9, 3, 8]])
+  visits = np.array([[0, 0.9, 2], [9, 3.5, 8]])  # 0.9 is some, not none
   curve = occupancy.error_by_visits(by_tile, visits)
   assert curve.tiles.tolist() == [1, 1, 2, 1]
   assert curve.mean.tolist() == [4, 1, 2.5, 6]

@@ -1,5 +1,7 @@
 """Figures of decoding draw what they are given."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,23 @@ def test_all_figures_have_their_names_and_render(results, tmp_path):
   assert len(plain) == len(world) == 1
   for figure in figures.values():
     figure.savefig(tmp_path / 'x.png', dpi=40)
+
+
+def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
+  data = Trajectories.open(recording)
+  parts = splits.folds(data.track().episode, 3, 0)
+  folds = decode.make_folds(data.track(), data.grid, parts, 0)
+  work = decode.decode_layers(data, ['deter'], folds, FitOptions(n_iters=0))
+  ((result, _),) = work
+  for row, proba in zip(result.example_rows, result.proba, strict=True):
+    assert (proba[result.fold_visits[result.fold[row]] == 0] == 0).all()
+  assert (result.fold_visits[0] != result.fold_visits[1]).any()
+  row = result.example_rows[0]
+  figure = decoding.probmaps(result, int(result.episode[row]), 'title')
+  image: Any = figure.axes[0].images[0]
+  shown = np.ma.filled(image.get_array(), np.nan)
+  trained = result.fold_visits[result.fold[row]] > 0
+  np.testing.assert_array_equal(np.isfinite(shown.T), trained)
 
 
 def test_probability_maps_put_north_up_and_mark_the_truth(results):

@@ -97,14 +97,6 @@ def test_activation_of_a_place_unit_is_one_tile(data):
       assert shown[x, y] == 0
 
 
-def test_tile_means_by_hand():
-  pos = np.array([[0, 1], [0, 1], [2, 0]])
-  means = trajectories.tile_means(np.array([1.0, 3.0, 7.0]), pos, Grid(3, 2))
-  assert means[0, 1] == 2
-  assert means[2, 0] == 7
-  assert np.isnan(means).sum() == 4
-
-
 @pytest.mark.parametrize(
   ('pos', 'expected'),
   [
