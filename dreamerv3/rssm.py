@@ -14,7 +14,7 @@ import ninjax as nj
 
 from dreamerv3 import losses
 from embodied.jax import internal, outs, utils
-from embodied.jax.linear import BlockLinear, Linear
+from embodied.jax.linear import BlockLinear, Linear, blocks, joined
 from embodied.jax.norm import Norm, activation
 
 Dict = dict[str, jax.Array]
@@ -221,23 +221,21 @@ class RSSM(nj.Module):
     x0 = self._layer('dynin0', deter, self.hidden)
     x1 = self._layer('dynin1', stoch, self.hidden)
     shared: jax.Array | None = jnp.concatenate([x0, x1, action], -1)
-    x = deter.reshape((*deter.shape[:-1], g, -1))
+    old = x = blocks(deter, g)
     if not self.dynlayers:
       raise ValueError('dyn.rssm.dynlayers 0: expected at least one')
     kw = dict(winit=self.winit)
     for i in range(self.dynlayers):
       name = f'dynhid{i}'
       layer = self.sub(name, BlockLinear, self.deter, g, **kw)
-      x, shared = layer.blockwise(x, shared), None
+      x, shared = joined(layer.blockwise(x, shared)), None
       x = self.sub(f'{name}norm', Norm, self.norm)(x)
-      x = activation(self.act)(x)
-      x = x.reshape((*x.shape[:-1], g, -1))
+      x = blocks(activation(self.act)(x), g)
     x = self.sub('dyngru', BlockLinear, 3 * self.deter, g, **kw).blockwise(x)
-    x = x.reshape((*x.shape[:-1], g, 3, self.deter // g))
-    reset, cand, update = (x[..., i, :].reshape(deter.shape) for i in range(3))
+    reset, cand, update = jnp.split(x, 3, -1)
     cand = jnp.tanh(jax.nn.sigmoid(reset) * cand)
     update = jax.nn.sigmoid(update - 1)
-    return update * cand + (1 - update) * deter
+    return joined(update * cand + (1 - update) * old)
 
   def _layer(self, name: str, x: jax.Array, units: int) -> jax.Array:
     x = self.sub(name, Linear, units, winit=self.winit)(x)

@@ -69,29 +69,42 @@ class BlockLinear(nj.Module):
     return kernel, bias
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    return self.blockwise(x.reshape((*x.shape[:-1], self.blocks, -1)))
+    return joined(self.blockwise(blocks(x, self.blocks)))
 
   def blockwise(
     self, x: jax.Array, shared: jax.Array | None = None
   ) -> jax.Array:
-    """The same for an input already cut in blocks.
+    """The same for an input already cut in blocks, (g, ..., units/g).
 
     Args:
-      x: (..., g, I/g), each block's own input.
+      x: (g, ..., I/g), each block's own input.
       shared: (..., S), appended to the input of every block. Its share is one
         dense product, which costs less than g copies of it.
     """
-    assert x.shape[-2] == self.blocks, (x.shape, self.blocks)
+    assert len(x) == self.blocks, (x.shape, self.blocks)
     own = x.shape[-1]
     extra = 0 if shared is None else shared.shape[-1]
     kernel, bias = self.params((own + extra) * self.blocks)
     kernel = kernel.astype(x.dtype)
-    x = jnp.einsum('...gi,gio->...go', x, kernel[:, :own])
-    x = x.reshape((*x.shape[:-2], self.units))
+    x = jnp.einsum('g...i,gio->g...o', x, kernel[:, :own])
     if shared is not None:
       dense = kernel[:, own:].transpose((1, 0, 2)).reshape((extra, -1))
-      x = x + shared @ dense
-    return x + utils.along(bias, x)
+      x = x + blocks(shared @ dense, self.blocks)
+    return x + blocks(utils.along(bias, x[0]), self.blocks)
+
+
+def blocks(x: jax.Array, num: int) -> jax.Array:
+  """Cut the last axis in contiguous pieces, (..., D) -> (num, ..., D/num)."""
+  return jnp.moveaxis(x.reshape((*x.shape[:-1], num, -1)), -2, 0)
+
+
+def joined(x: jax.Array) -> jax.Array:
+  """The inverse of `blocks`, (num, ..., D) -> (..., num D).
+
+  Not a transpose: on a CPU, XLA would compute x while it transposes, one
+  number at a time.
+  """
+  return jnp.concatenate(list(x), -1)
 
 
 class MLP(nj.Module):

@@ -128,7 +128,11 @@ def test_block_linear_is_a_block_diagonal_matrix(rng):
   kernel = array(rng, 4, 8, 2)
   state = {'block/kernel': kernel, 'block/bias': array(rng, 8)}
   cut = x.reshape((3, 4, 3))
-  _, got = nj.pure(layer.blockwise)(state, cut, shared)
+  own = linear.blocks(x, 4)
+  np.testing.assert_array_equal(own[1], cut[:, 1])
+  np.testing.assert_array_equal(linear.joined(own), x)
+  _, got = nj.pure(layer.blockwise)(state, own, shared)
+  got = linear.joined(got)
   both = jnp.concatenate([cut, jnp.repeat(shared[:, None], 4, 1)], -1)
   want = jnp.stack([both[:, g] @ kernel[g] for g in range(4)], 1)
   want = want.reshape((3, 8)) + state['block/bias'][None]
