@@ -18,8 +18,9 @@ from dreamerv3.data.errors import UserError
 from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3
-# What Python, JAX and its compiler take before any of ours.
-PROCESS = 1.0 * GIB
+# Python, JAX and its compiler beside all of ours, at the peak of a first start;
+# programs that are found in the cache take half of it.
+PROCESS = 1.9 * GIB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Need:
     saving: Latents that training changes while a checkpoint is written, at
       most all: until a chunk is on disk its old ones are kept too.
     state: Parameters, slow critic and optimizer.
-    activations: Of one train step.
+    activations: Of one train step, on one GPU or on all devices of a CPU.
     on_gpu: Whether state and activations are on a GPU.
     steps: How many steps the replay holds at the end.
+    copies: Of the state: each device of a CPU has its own.
   """
 
   replay: float
@@ -42,11 +44,12 @@ class Need:
   activations: float
   on_gpu: bool
   steps: int
+  copies: int = 1
 
   @property
   def device(self) -> float:
     # Policy copy and the batch ahead are small; XLA needs room to move.
-    return 1.15 * self.state + self.activations
+    return 1.15 * self.state * self.copies + self.activations
 
   @property
   def host(self) -> float:
@@ -72,13 +75,18 @@ def estimate(
   """
   itemsize = 4 if _dtype(config, on_gpu) == 'float32' else 2
   steps = int(min(config.run.steps, config.replay.size))
+  devices = len(config.jax.train_devices)
+  # Each process, and on GPUs each device, computes on its share of the batch.
+  share = config.replicas * (devices if on_gpu else 1)
+  activations = activation_bytes(config, obs_space, itemsize, on_gpu)
   return Need(
     replay=replay_bytes(config, obs_space, act_space),
     saving=steps * sum(_values(x) * 4 for x in _latents(config).values()),
     state=state,
-    activations=activation_bytes(config, obs_space, itemsize, on_gpu),
+    activations=activations / share,
     on_gpu=on_gpu,
     steps=steps,
+    copies=1 if on_gpu else devices,
   )
 
 

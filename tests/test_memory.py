@@ -2,6 +2,7 @@
 
 import elements
 import numpy as np
+import pytest
 
 from dreamerv3 import accelerator, config, memory
 
@@ -65,11 +66,31 @@ def test_a_cpu_keeps_the_maps_of_a_few_images():
   assert 0.5 < cpu / 0.417e9 < 2
 
 
+def test_short_runs_need_what_was_measured_at_their_first_start():
+  # Peak resident memory of 1500 and 1200 steps on two cores.
+  for preset, peak in (('debug', 2.06), ('size1m', 2.3)):
+    found = need(preset, '--run.steps', '1500')
+    assert abs(found.host / GIB - peak) < 0.25, preset
+
+
 def test_a_gpu_takes_state_and_activations_off_the_host():
   cpu = need('size12m', state=1e9)
   gpu = need('size12m', on_gpu=True, state=1e9)
   assert gpu.host < cpu.host
   assert gpu.device > gpu.activations
+
+
+def test_devices_and_processes_share_the_activations():
+  one = need('size12m', on_gpu=True, state=1e9)
+  devices = '--jax.train_devices', '0', '1'
+  two = need('size12m', *devices, on_gpu=True, state=1e9)
+  four = need('size12m', *devices, '--replicas', '2', on_gpu=True, state=1e9)
+  assert one.activations == 2 * two.activations == 4 * four.activations
+  assert one.device - one.activations == two.device - two.activations
+  # Devices of a CPU share its memory, and hold a copy of the state each.
+  cpu = [need('size12m', *x, state=1e9) for x in ((), devices)]
+  assert cpu[0].activations == cpu[1].activations
+  assert cpu[1].host - cpu[0].host == pytest.approx(1.15e9)
 
 
 def test_warnings(capsys):
