@@ -226,6 +226,8 @@ def _run(
   fit = fit_decoder(
     X, task.train, task.tiles, task.groups, far, options, stop.is_set
   )
+  best = baselines.best_constant(grid.to_pos(task.tiles), grid)
+  fit = fit.preferring(int(grid.to_class(best)))
   layer = task.samples.layer
   decoder = LinearDecoder(fit.weights, fit.classes, grid, layer)
   proba = decoder.predict_proba(X[task.shown])

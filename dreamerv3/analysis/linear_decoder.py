@@ -25,7 +25,8 @@ class LinearDecoder:
 
   Attributes:
     weights: (D, C) float32; they apply to activations as they are recorded.
-    classes: (C,) int64, class of the tile of each column (see Grid).
+    classes: (C,) int64, class of the tile of each column (see Grid); the first
+      is predicted where all logits are equal.
     grid: the world.
     layer: name of the layer or representation it reads.
     held_out: held-out error and chance levels that were measured for it.

@@ -72,7 +72,8 @@ class Fit:
 
   Attributes:
     weights: (D, C) float32 for activations as recorded.
-    classes: (C,) the tiles that training visited.
+    classes: (C,) the tiles that training visited; the first is predicted
+      where all logits are equal.
     penalty: chosen ridge; temperature: chosen scale of the logits.
     iterations: of the descent that were kept; 0 is the closed form.
     curve: (K, 4) of the trial on held-out episodes: iteration, training
@@ -86,6 +87,13 @@ class Fit:
   temperature: float
   iterations: int
   curve: np.ndarray
+
+  def preferring(self, tile: int) -> 'Fit':
+    """The same with one tile first, for rows that hold no information."""
+    order = np.argsort(self.classes != tile, kind='stable')
+    return dataclasses.replace(
+      self, weights=self.weights[:, order], classes=self.classes[order]
+    )
 
 
 def devices(name: str) -> list[str]:

@@ -77,6 +77,21 @@ def test_activations_without_a_position_decode_no_better_than_a_constant(
   assert result.errors.mean() > 0.95 * result.constant.mean()
 
 
+@pytest.mark.parametrize('value', [0.0, 1.5])
+def test_a_layer_without_information_decodes_as_well_as_a_constant(
+  tmp_path, value
+):
+  codes = {'pol/mlp/linear0': lambda p, f, r: np.full((len(p), 6), value)}
+  folder = synthetic.record(tmp_path, codes, 6, 60, start=(8, 7))
+  silent = Trajectories.open(folder)
+  result, decoder = run(silent, 'pol/mlp/linear0', by_episode(silent))
+  if value:  # a constant holds the prior, and so the most visited tile
+    assert len(np.unique(result.pred[result.fold == 0], axis=0)) == 1
+    return
+  np.testing.assert_array_equal(result.errors, result.constant)
+  assert sorted(decoder.classes) == np.unique(decoder.classes).tolist()
+
+
 @pytest.mark.parametrize('layer', ['enc/cnn0', 'enc/cnn1'])
 def test_timesteps_leak(data, layer):
   fair, _ = run(data, layer, by_episode(data))
