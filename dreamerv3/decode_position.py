@@ -27,7 +27,12 @@ from dreamerv3.analysis.decode_result import DecodeResult, summary, table
 from dreamerv3.analysis.decode_store import Checkpoint
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
-from dreamerv3.analysis.together import other_episodes, placed
+from dreamerv3.analysis.together import (
+  check_same,
+  other_episodes,
+  placed,
+  untrained,
+)  # fmt: skip
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
@@ -122,15 +127,17 @@ def main(argv: Sequence[str] | None = None) -> None:
   data = _open(args.data, args)
   folder = pathlib.Path(args.data).expanduser().parent / 'decoder_results'
   outputs: list[pathlib.Path] = []
+  against = None
   # The folder is made once nothing is left to refuse, and before long work.
   if args.from_model:
     results = _evaluate(data, args)
     save = files.make_folder(args.save or folder)
   else:
     plan = _plan(data, args)
+    against = _open_control(plan, args)
     data, save = plan.data, files.make_folder(args.save or folder)
     results = _decode(plan, args, save, outputs)
-  control = _control(args, [x.layer for x in results])
+  control = _control(against, args, [x.layer for x in results])
   rows = [_row(x, control, args) for x in results]
   outputs += _save(results, rows, control, data, args, save)
   print(table(rows))
@@ -281,13 +288,26 @@ def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
   return [decode.evaluate(data, decoders[x], x) for x in common]
 
 
-def _control(args: Settings, names: list[str]) -> dict[str, DecodeResult]:
-  """The same work on the recording of the untrained network."""
+def _open_control(plan: Plan, args: Settings) -> Trajectories | None:
+  """The recording of the untrained network, known to be one to compare with."""
   if not args.control:
+    return None
+  control = _open(args.control, args)
+  untrained(control)
+  layers = {REPRS.get(x, x) for x in plan.names} & control.layers().keys()
+  check_same(plan.data, control, sorted(layers))
+  return control
+
+
+def _control(
+  control: Trajectories | None, args: Settings, names: list[str]
+) -> dict[str, DecodeResult]:
+  """The same work on the recording of the untrained network."""
+  if control is None:
     return {}
   # The untrained agent has episodes of its own, of which it holds out some.
   args = dataclasses.replace(args, test_data='')
-  plan = _plan(_open(args.control, args), args)
+  plan = _plan(control, args)
   todo = [x for x in plan.chosen if x in names]
   options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
   work = decode.decode_layers(plan.data, todo, plan.folds, options, args.n_jobs)

@@ -19,7 +19,12 @@ from typing import Any
 
 from dreamerv3.analysis import cell_types, census, nulls
 from dreamerv3.analysis.cell_types import Thresholds
-from dreamerv3.analysis.together import other_episodes, placed
+from dreamerv3.analysis.together import (
+  check_same,
+  other_episodes,
+  placed,
+  untrained,
+)  # fmt: skip
 from dreamerv3.analysis.tuning_file import Results
 from dreamerv3.data import files, layers, settings
 from dreamerv3.data.errors import UserError
@@ -132,7 +137,8 @@ def analyse(args: Settings) -> Results:
     other_episodes('--data', data.source(), '--test_data', test.source())
   names = layers.select(args.layers, data.layers())
   if control is not None:
-    census.check_same(data, control, names)
+    untrained(control)
+    check_same(data, control, names)
   files.make_folder(args.save)  # Known to be writable before the work.
   tables = census.run(data, measure, names, test)
   compared = census.run(control, measure, names) if control else {}

@@ -155,6 +155,23 @@ def test_test_data_trains_on_all_of_data(recording, tmp_path):
   assert deter['errors'][deter['visited']].max() == 0
 
 
+def test_a_control_must_be_untrained_and_of_the_same_network(
+  recording, tmp_path
+):
+  flags = ['--data', recording, '--save', tmp_path / 'r', '--control']
+  trained = synthetic.copy(recording, tmp_path / 'a', trained=True)
+  assert 'of a trained network' in run(*flags, trained, fails=True)
+  other = synthetic.copy(recording, tmp_path / 'b', trained=False, world_seed=9)
+  assert 'of world 9' in run(*flags, other, fails=True)
+  small = synthetic.record(
+    tmp_path / 'c', {'dyn/deter': synthetic.noise}, 4, 20
+  )
+  about = unpickle.load(small / 'metadata.pkl') | {'trained': False}
+  files.save_pickle(small / 'metadata.pkl', about)
+  assert 'dyn/deter has 8 units and 120' in run(*flags, small, fails=True)
+  assert not (tmp_path / 'r').exists()
+
+
 def test_many_worlds_are_decoded_relative_to_the_spawn(recording, tmp_path):
   many = synthetic.copy(
     recording, tmp_path / 'd', fixed_seed=False, world_map=None

@@ -241,6 +241,12 @@ def test_mistakes_are_one_line(args, text, recording, tmp_path):
   assert not list(save.glob('*'))
 
 
+def test_a_trained_control_is_refused(recording, tmp_path):
+  trained = synthetic.copy(recording, tmp_path / 'd', trained=True)
+  with pytest.raises(UserError, match='of a trained network'):
+    run(recording, tmp_path / 'r', '--control', str(trained))
+
+
 def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
   many = synthetic.copy(
     recording, tmp_path / 'd', fixed_seed=False, world_map=None

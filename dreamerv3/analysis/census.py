@@ -15,9 +15,8 @@ from tqdm import tqdm
 from dreamerv3.analysis import border, design, tuning
 from dreamerv3.analysis.design import Design
 from dreamerv3.analysis.measures import Setup
-from dreamerv3.analysis.together import same_world
+from dreamerv3.analysis.together import check_same
 from dreamerv3.data import layers
-from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
 
 LOG_EVERY = 30  # seconds between lines in a log file
@@ -88,27 +87,6 @@ def run(
   for copy, original in copies.items():
     tables[copy] = dataclasses.replace(tables[original], layer=copy)
   return {x: tables[x] for x in names}
-
-
-def check_same(
-  data: Trajectories, other: Trajectories, names: Sequence[str]
-) -> None:
-  """Raises UserError unless both hold these layers, in the same world."""
-  if data.grid != other.grid:
-    raise UserError(
-      f'{other.path} is a world of {other.metadata.area} tiles and {data.path} '
-      f'one of {data.metadata.area}; give recordings of the same world.'
-    )
-  worlds = data.metadata.world, other.metadata.world
-  same_world(str(data.path), worlds[0], str(other.path), worlds[1])
-  mine, theirs = data.layers(), other.layers()
-  for name in names:
-    if mine.get(name) != theirs.get(name):
-      raise UserError(
-        f'{other.path}: layer {name} has {theirs.get(name, "no")} units and '
-        f'{mine.get(name, "none")} in {data.path}; give recordings of the same '
-        'network, or choose --layers.'
-      )
 
 
 def _setup(data, track, options) -> Setup:

@@ -8,7 +8,7 @@ For every program that reads positions, since they mean something in one world
 alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dreamerv3.data.errors import UserError
@@ -95,6 +95,42 @@ def other_episodes(
     'which would be tested after training on them; record others with '
     '--eval_trajectory.first_episode 1001.'
   )
+
+
+def untrained(control: Trajectories) -> None:
+  """UserError if a control is of a trained network; a warning if unknown."""
+  known = control.metadata.trained
+  if known:
+    raise UserError(
+      f'--control is the recording of a trained network, {control.path}; '
+      'record the untrained one with --eval_trajectory.load_checkpoint False.'
+    )
+  if known is None:
+    print(
+      f'Warning: {control.path} does not say whether its network was trained; '
+      'it is called untrained here, as the --control.'
+    )
+
+
+def check_same(
+  data: Trajectories, other: Trajectories, names: Sequence[str]
+) -> None:
+  """UserError unless both hold these layers, in the same world."""
+  if data.grid != other.grid:
+    raise UserError(
+      f'{other.path} is a world of {other.metadata.area} tiles and {data.path} '
+      f'one of {data.metadata.area}; give recordings of the same world.'
+    )
+  worlds = data.metadata.world, other.metadata.world
+  same_world(str(data.path), worlds[0], str(other.path), worlds[1])
+  mine, theirs = data.layers(), other.layers()
+  for name in names:
+    if mine.get(name) != theirs.get(name):
+      raise UserError(
+        f'{other.path}: layer {name} has {theirs.get(name, "no")} units and '
+        f'{mine.get(name, "none")} in {data.path}; give recordings of the same '
+        'network, or choose --layers.'
+      )
 
 
 def _name(world: Mapping[str, Any]) -> str:

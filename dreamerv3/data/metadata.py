@@ -33,7 +33,8 @@ class Metadata:
       terrain at the start of an episode; None where unknown.
     materials: names; index 0 is nothing.
     layers: {name: number of units} of every recorded layer.
-    trained: False for the untrained control of the same network.
+    trained: False for the untrained control of the same network; None where
+      unknown.
     settings: agent, env and recording settings that were in force.
     versions: of Python and the main packages.
     extra: everything else that the file holds, by its key.
@@ -48,7 +49,7 @@ class Metadata:
   world_map: np.ndarray | None = None
   materials: tuple[str, ...] = ()
   layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
-  trained: bool = True
+  trained: bool | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
   extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -4,10 +4,16 @@ import dataclasses
 
 import pytest
 
-from dreamerv3.analysis import census, decode, decode_plan
+from dreamerv3.analysis import decode, decode_plan
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions
-from dreamerv3.analysis.together import other_episodes, placed, same_world
+from dreamerv3.analysis.together import (
+  check_same,
+  other_episodes,
+  placed,
+  same_world,
+  untrained,
+)  # fmt: skip
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.reader import Trajectories
 from tests import synthetic
@@ -52,7 +58,7 @@ def test_recordings_of_two_worlds_meet_nowhere(data):
   with pytest.raises(UserError, match=says):
     decode_plan.make_plan(data, other, PROTOCOL)
   with pytest.raises(UserError, match=says):
-    census.check_same(data, other, ['dyn/deter'])
+    check_same(data, other, ['dyn/deter'])
   with pytest.raises(UserError, match=says):
     decode.evaluate(other, fitted(data), 'dyn/deter')
 
@@ -103,3 +109,12 @@ def test_a_decoder_carries_the_episodes_it_was_fitted_to(data):
   other_episodes('a', again.trained_on, 'b', known.source([rest]))
   with pytest.raises(UserError, match='--data and --test_data share episodes'):
     decode_plan.make_plan(known, known, PROTOCOL)
+
+
+def test_a_control_is_untrained(data, capsys):
+  untrained(described(data, trained=False))
+  assert capsys.readouterr().out == ''
+  untrained(data)
+  assert 'does not say whether' in capsys.readouterr().out
+  with pytest.raises(UserError, match='load_checkpoint False'):
+    untrained(described(data, trained=True))
