@@ -38,12 +38,12 @@ source "$ROOT/slurm/common.sh"
 
 submit_self gpu
 flags=()
-add_control
-[ -z "$TEST_DATA" ] || flags+=(--test_data "$TEST_DATA")
 checkpoint=$SAVE/layer_decode_checkpoint.pkl
 if [ -n "$FROM_MODEL" ]; then
   flags+=(--from_model "$FROM_MODEL")
 else
+  add_control
+  [ -z "$TEST_DATA" ] || flags+=(--test_data "$TEST_DATA")
   flags+=(--save_model)
   if [ "$RESUME" = 1 ] && [ -f "$checkpoint" ]; then
     flags+=(--resume "$checkpoint")

@@ -84,3 +84,16 @@ def test_a_dry_run_knows_of_the_control_that_will_be_there(script, tmp_path):
   assert uses() == 3
   assert uses(RECORD_CONTROL='0') == 0
   assert not list(tmp_path.iterdir())
+
+
+def test_saved_decoders_are_evaluated_without_control_and_test_data(tmp_path):
+  (tmp_path / 'c').mkdir()
+  given = dict(LOGDIR='x', DRY_RUN='1', TEST_DATA='t', CONTROL='c')
+  fitted = call('run_LayerDecoding.sh', cwd=tmp_path, **given).stdout
+  assert '--control c' in fitted
+  assert '--test_data t' in fitted
+  only = call('run_LayerDecoding.sh', cwd=tmp_path, **given, FROM_MODEL='m')
+  words = shlex.split(only.stdout)
+  assert words[words.index('--from_model') + 1] == 'm'
+  # decode_position.py refuses these beside it.
+  assert not {'--control', '--test_data', '--save_model'} & {*words}
