@@ -3,6 +3,7 @@
 check(config)  # raises UserError
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,18 +27,25 @@ def _regex(value: str) -> bool:
   return True
 
 
+def _finite(value: Any) -> bool:
+  return not isinstance(value, float) or not math.isinf(value)
+
+
 def _among(*choices: str) -> tuple[Callable[[Any], bool], str]:
   return (lambda x: x in choices), f'one of {", ".join(choices)}'
 
 
 _POSITIVE = (lambda x: x > 0), 'above 0'
+_SEVERAL = (lambda x: x >= 2), 'at least 2, since values are learned from pairs'
 _NOT_NEGATIVE = (lambda x: x >= 0), 'at least 0'
 _SHARE = (lambda x: 0 <= x <= 1), 'in [0, 1]'
 
 # Regular expression of keys, what must hold, how to say it.
 RULES: tuple[Rule, ...] = (
+  (r'(batch|report)_length', *_SEVERAL),
+  (r'agent\.imag_last', lambda x: x == 0 or x >= 2, '0 or at least 2'),
   (
-    r'batch_(size|length)|report_length|consec_\w+|replicas'
+    r'batch_size|consec_\w+|replicas'
     r'|run\.(steps|envs|eval_envs|eval_eps|report_batches)|logger\.fps'
     r'|replay\.(size|chunksize)|agent\.(imag_length|horizon)'
     r'|agent\..*\.(deter|hidden|stoch|classes|blocks|depth|units|bins|kernel)'
@@ -50,7 +58,7 @@ RULES: tuple[Rule, ...] = (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
     r'|env\.crafter\.egocentric_view|jax\.(mock|expect)_devices'
-    r'|agent\.imag_last|agent\..*\.\w*layers',
+    r'|agent\..*\.\w*layers',
     *_NOT_NEGATIVE,
   ),
   (
@@ -61,6 +69,13 @@ RULES: tuple[Rule, ...] = (
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
   (r'eval_trajectory\.dtype', *_among('float16', 'float32')),
+  (r'agent\.policy_dist_disc', *_among('categorical', 'onehot')),
+  (r'agent\.policy_dist_cont', *_among('bounded_normal')),
+  (r'agent\.conhead\.output', *_among('binary')),
+  (
+    r'agent\.(rewhead|value)\.output',
+    *_among('symexp_twohot', 'symlog_mse', 'mse'),
+  ),
   (r'agent\.opt\.schedule', *_among('const', 'linear', 'cosine')),
   (r'agent\..*\.norm', *_among('rms', 'layer', 'none')),
   (r'jax\.enable_policy', lambda x: x, 'True, since every script acts'),
@@ -77,6 +92,8 @@ RULES: tuple[Rule, ...] = (
   ),
   (r'(policy|train)_devices', lambda x: all(y >= 0 for y in x), 'at least 0'),
   (r'task', lambda x: '_' in x, '<suite>_<task>, e.g. crafter_reward'),
+  # Everywhere but at the priority of steps that no training has seen.
+  (r'(?!replay\.prio\.initial).*', _finite, 'a finite number'),
 )
 
 
@@ -102,11 +119,12 @@ def _check_together(config: elements.Config, flat: Mapping[str, Any]) -> None:
   shares = sum(v for k, v in flat.items() if k.startswith('replay.fracs.'))
   if abs(shares - 1) > 1e-6:
     raise UserError(f'--replay.fracs.* add up to {shares:g}; expected 1.')
-  if config.report_length > config.batch_length * config.consec_train:
+  stored = config.batch_length * config.consec_train
+  if config.report_length * config.consec_report > stored:
     raise UserError(
-      f'--report_length is {config.report_length}; expected at most '
-      f'batch_length x consec_train = '
-      f'{config.batch_length * config.consec_train}.'
+      f'--report_length x consec_report is '
+      f'{config.report_length * config.consec_report}; expected at most '
+      f'batch_length x consec_train = {stored}.'
     )
   recording = config.eval_trajectory
   last = recording.first_episode + recording.num_episodes - 1
@@ -115,6 +133,22 @@ def _check_together(config: elements.Config, flat: Mapping[str, Any]) -> None:
       f'--eval_trajectory.first_episode and num_episodes end at {last}; '
       f'expected at most {LAST_EPISODE}: dreams begin in later episodes.'
     )
+  if config.replica >= config.replicas:
+    raise UserError(
+      f'--replica is {config.replica}; expected less than --replicas '
+      f'{config.replicas}.'
+    )
+  _check_devices(config)
+
+
+def _check_devices(config: elements.Config) -> None:
+  """Batches and environments are split over devices without a rest."""
+  for key in ('train_devices', 'policy_devices'):
+    devices = config.jax[key]
+    if len(set(devices)) < len(devices):
+      raise UserError(
+        f'--jax.{key} is {show(devices)}; expected each device once.'
+      )
   each = len(config.jax.train_devices)
   if config.batch_size % (each * config.replicas):
     every = f' in each of {config.replicas} processes'
@@ -122,11 +156,15 @@ def _check_together(config: elements.Config, flat: Mapping[str, Any]) -> None:
       f'--batch_size is {config.batch_size}; expected a multiple of the '
       f'{each} train devices{every if config.replicas > 1 else ""}.'
     )
-  if config.replica >= config.replicas:
-    raise UserError(
-      f'--replica is {config.replica}; expected less than --replicas '
-      f'{config.replicas}.'
-    )
+  acting = {'train': ['envs'], 'eval_only': ['envs']}
+  acting['train_eval'] = ['envs', 'eval_envs']
+  each = len(config.jax.policy_devices)
+  for key in acting.get(config.script, []):
+    if config.run[key] % each:
+      raise UserError(
+        f'--run.{key} is {config.run[key]}; expected a multiple of the {each} '
+        '--jax.policy_devices.'
+      )
 
 
 def show(value: Any) -> str:
