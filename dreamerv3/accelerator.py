@@ -19,10 +19,12 @@ class Gpus:
   Attributes:
     memory: Of each, in bytes.
     plugin: Whether JAX can use them.
+    free: Of that memory, what nobody uses now.
   """
 
   memory: tuple[int, ...]
   plugin: bool
+  free: tuple[int, ...] = ()
 
 
 def find_gpus() -> Gpus:
@@ -35,13 +37,38 @@ def find_gpus() -> Gpus:
   count = ctypes.c_int()
   if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
     return Gpus((), plugin)
-  sizes = []
+  sizes, free = [], []
   for index in range(count.value):
     device, size = ctypes.c_int(), ctypes.c_size_t()
+    address = ctypes.create_string_buffer(32)
     cuda.cuDeviceGet(ctypes.byref(device), index)
     cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    cuda.cuDeviceGetPCIBusId(address, len(address), device)
     sizes.append(size.value)
-  return Gpus(tuple(sizes), plugin)
+    free.append(min(size.value, _free(address.value, size.value)))
+  return Gpus(tuple(sizes), plugin, tuple(free))
+
+
+class _Memory(ctypes.Structure):  # nvmlMemory_t
+  _fields_ = [(x, ctypes.c_ulonglong) for x in ('total', 'free', 'used')]
+
+
+def _free(address: bytes, otherwise: int) -> int:
+  """Unused bytes of the GPU at a PCI address, as the driver's library says.
+
+  The CUDA driver itself would have to take some of the memory to tell.
+  """
+  try:
+    nvml = ctypes.CDLL('libnvidia-ml.so.1')
+  except OSError:
+    return otherwise
+  handle, found = ctypes.c_void_p(), _Memory()
+  failed = (
+    nvml.nvmlInit_v2()
+    or nvml.nvmlDeviceGetHandleByPciBusId_v2(address, ctypes.byref(handle))
+    or nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(found))
+  )
+  return otherwise if failed else found.free
 
 
 def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from dreamerv3 import imagination, report
 from dreamerv3.networks import TRAINED, Networks
 from embodied.jax import internal, shards, utils
 from embodied.jax.agent import JaxAgent
+from embodied.jax.devices import bring_up
 from embodied.jax.opt import slow_update
 
 sg = jax.lax.stop_gradient
@@ -295,10 +296,35 @@ class Agent(JaxAgent):
     act_space: dict[str, elements.Space],
     config: elements.Config,
   ):
-    obs_space = {k: v for k, v in obs_space.items() if not k.startswith('log/')}
-    act_space = {k: v for k, v in act_space.items() if k != 'reset'}
+    obs_space, act_space = _seen(obs_space), _chosen(act_space)
 
     def make(dtype: jnp.dtype) -> Model:
       return Model(obs_space, act_space, config, dtype)
 
     super().__init__(make, obs_space, act_space, config)
+
+
+def plan(
+  obs_space: dict[str, elements.Space],
+  act_space: dict[str, elements.Space],
+  config: elements.Config,
+) -> tuple[str, dict[str, jax.ShapeDtypeStruct]]:
+  """What an `Agent` of the same arguments would be, without its memory.
+
+  Returns:
+    Backend, 'cpu' or 'gpu'; names, shapes and dtypes of the state.
+
+  Raises:
+    ValueError: there can be no such agent.
+  """
+  devices = bring_up(config)
+  spaces = _seen(obs_space), _chosen(act_space)
+  return devices.backend, Model(*spaces, config, devices.dtype).shapes()
+
+
+def _seen(space: dict[str, elements.Space]) -> dict[str, elements.Space]:
+  return {k: v for k, v in space.items() if not k.startswith('log/')}
+
+
+def _chosen(space: dict[str, elements.Space]) -> dict[str, elements.Space]:
+  return {k: v for k, v in space.items() if k != 'reset'}

@@ -170,7 +170,7 @@ def _launch(
   settled = make.platform(settled)
   if script.trains:
     make.check_memory(settled)
-  if script.trains:
+    need = make.check_agent(settled)
     changed = stack.enter_context(rundir.training(settled))
     for key, (then, now) in changed.items():
       print(f'Changed since this run began: {key} {then} -> {now}')
@@ -179,6 +179,8 @@ def _launch(
       outputs=_outputs(settled), extra={'changed': changed},
     )  # fmt: skip
     stack.callback(end_run_info, settled.logdir)
+    if need:
+      make.tell_memory(settled, need)
   factories = [make.factory(name, settled) for name in script.needs]
   last = settled if script.gives == 'config' else make.run_args(settled)
   return script.resolve()(*factories, last) or 0

@@ -6,9 +6,11 @@ For main.py and the scripts that it starts:
   env = make_env(0)
 """
 
+import contextlib
 import functools
+import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import elements
@@ -45,7 +47,10 @@ def make_env(config: elements.Config, index: int, episode: int = 0) -> base.Env:
   if settings.pop('use_seed', False):
     settings['seed'] = registry.env_seed(config.seed, first_env(config) + index)
   if settings.pop('use_logdir', False):
-    settings['logdir'] = pathlib.Path(config.logdir) / f'env{index}'
+    folder = _own_folder(config) / f'env{index}'
+    if episode:  # those from here on will be played again
+      logging.truncate_jsonl(folder / 'stats.jsonl', episode - 1, 'episode')
+    settings['logdir'] = folder
   try:
     env = registry.make(config.task, **settings)
   except ValueError as e:
@@ -53,6 +58,29 @@ def make_env(config: elements.Config, index: int, episode: int = 0) -> base.Env:
   if episode and hasattr(env, 'set_episode'):
     env.set_episode(episode)
   return standard(env)
+
+
+def _own_folder(config: elements.Config) -> pathlib.Path:
+  """Where this script writes: inference beside the run, not into it."""
+  logdir = pathlib.Path(config.logdir)
+  return logdir if trains(config) else logdir / config.script
+
+
+def trains(config: elements.Config) -> bool:
+  return config.script.startswith('train')
+
+
+def spaces(config: elements.Config) -> tuple[dict, dict]:
+  """What the agent sees and chooses; raises UserError for a wrong task."""
+  suite = config.task.partition('_')[0]
+  quiet = {f'env.{suite}.use_logdir': False}  # it is not played in
+  env = make_env(
+    config.update({k: v for k, v in quiet.items() if k in config}), 0
+  )
+  obs_space = {k: v for k, v in env.obs_space.items() if k[:4] != 'log/'}
+  act_space = {k: v for k, v in env.act_space.items() if k != 'reset'}
+  env.close()
+  return obs_space, act_space
 
 
 def first_env(config: elements.Config) -> int:
@@ -66,28 +94,15 @@ def local_batch(config: elements.Config) -> int:
 
 
 def make_agent(config: elements.Config) -> base.Agent:
-  """The agent for the spaces of the task; says what memory it will need."""
-  env = make_env(config, 0)
-  obs_space = {k: v for k, v in env.obs_space.items() if k[:4] != 'log/'}
-  act_space = {k: v for k, v in env.act_space.items() if k != 'reset'}
-  env.close()
+  """The agent for the spaces of the task."""
+  obs_space, act_space = spaces(config)
   if config.random_agent:
     return RandomAgent(obs_space, act_space, config.seed)
   # Not at the top: JAX comes up only where an agent is made.
   from dreamerv3.agent import Agent
 
-  common = {k: config[k] for k in AGENT}
-  if config.replay.fracs.priority:
-    common['priosignal'] = config.replay.priosignal
-  try:
-    agent = Agent(
-      obs_space, act_space, elements.Config(**config.agent, **common)
-    )
-  except ValueError as e:
-    raise UserError(f'The agent cannot be made: {e}') from e
-  if config.script.startswith('train'):
-    _tell_memory(config, obs_space, act_space, agent)
-  return agent
+  with agent_errors():
+    return Agent(obs_space, act_space, agent_config(config))
 
 
 # Settings beside the block `agent` that the agent reads.
@@ -97,15 +112,22 @@ AGENT = (
 )  # fmt: skip
 
 
-def _tell_memory(
-  config: elements.Config, obs_space: Any, act_space: Any, agent: Any
-) -> None:
-  gpus = accelerator.find_gpus().memory
-  on_gpu = config.jax.platform == 'cuda'
-  state = sum(x.nbytes for x in agent.state.values())
-  need = memory.estimate(config, obs_space, act_space, state, on_gpu)
-  host = psutil.virtual_memory().available
-  memory.print_estimate(need, host, gpus[0] if gpus else 0)
+def agent_config(config: elements.Config) -> elements.Config:
+  """The settings that the agent reads."""
+  common = {k: config[k] for k in AGENT}
+  if config.replay.fracs.priority:
+    common['priosignal'] = config.replay.priosignal
+  return elements.Config(**config.agent, **common)
+
+
+@contextlib.contextmanager
+def agent_errors() -> Iterator[None]:
+  """Settings that fit no agent are a mistake of the user's."""
+  try:
+    yield
+  except (ValueError, TypeError) as e:  # layers that do not fit each other
+    line = str(e).partition('\n')[0]
+    raise UserError(f'The agent cannot be made: {line}') from e
 
 
 def make_replay(
@@ -157,9 +179,9 @@ def make_logger(
     resumed: Step of the checkpoint that the run continues from; what was
       logged after it will happen again and is dropped.
   """
-  logdir = pathlib.Path(config.logdir)
-  if not config.script.startswith('train'):
-    logdir = logdir / config.script
+  logdir = _own_folder(config)
+  if not trains(config) and logdir.exists():  # each evaluation by itself
+    logdir.rename(f'{logdir}-{elements.timestamp(millis=True)}')
   logdir.mkdir(parents=True, exist_ok=True)
   if resumed is not None:
     for name in ('metrics.jsonl', 'scores.jsonl'):
@@ -201,7 +223,7 @@ FACTORIES: dict[str, Callable[..., Any]] = {
 
 def check(config: elements.Config) -> None:
   """Raises UserError for a task, or a checkpoint, that is not there."""
-  make_env(config, 0).close()
+  spaces(config)
   begun = pathlib.Path(config.logdir) / 'ckpt' / 'latest'
   if config.run.from_checkpoint and not begun.exists():
     checkpoint.find(config.run.from_checkpoint)
@@ -211,20 +233,48 @@ def check_memory(config: elements.Config) -> None:
   """Raises UserError for a replay that this machine can never hold."""
   if config.random_agent:
     return
-  env = make_env(config, 0)
-  obs_space = {k: v for k, v in env.obs_space.items() if k[:4] != 'log/'}
   total = psutil.virtual_memory().total + psutil.swap_memory().total
-  memory.check_replay(config, obs_space, env.act_space, total)
-  env.close()
+  memory.check_replay(config, *spaces(config), total)
+
+
+def check_agent(config: elements.Config) -> memory.Need | None:
+  """Raises UserError for an agent that cannot be made; what it would need.
+
+  Starts JAX, but takes no memory and writes nothing.
+  """
+  if config.random_agent:
+    return None
+  from dreamerv3.agent import plan
+
+  sides = spaces(config)
+  with agent_errors():
+    backend, shapes = plan(*sides, agent_config(config))
+  state = sum(x.size * x.dtype.itemsize for x in shapes.values())
+  return memory.estimate(config, *sides, state, on_gpu=backend != 'cpu')
+
+
+def tell_memory(config: elements.Config, need: memory.Need) -> None:
+  """Prints what a run will need of the memory that is free now."""
+  free = accelerator.find_gpus().free
+  mine = [free[i] for i in config.jax.train_devices if i < len(free)]
+  host = psutil.virtual_memory().available
+  memory.print_estimate(need, host, min(mine, default=0))
 
 
 def platform(config: elements.Config) -> elements.Config:
   """Settles `jax.platform` and says which it is."""
+  wanted = config.jax.platform
   if config.random_agent:
     return config
-  chosen, line = accelerator.choose(config.jax.platform)
+  variable = os.environ.get('JAX_PLATFORMS')
+  if wanted == 'auto' and variable:
+    print(f'JAX runs on {variable}, as JAX_PLATFORMS says.')
+    return config
+  chosen, line = accelerator.choose(wanted)
   print(line)
-  return config.update({'jax.platform': chosen})
+  # It still is auto where JAX has to prove that it can use the GPU.
+  auto = wanted == 'auto' and chosen == 'cuda'
+  return config if auto else config.update({'jax.platform': chosen})
 
 
 def run_args(config: elements.Config) -> elements.Config:

@@ -86,6 +86,15 @@ def test_without_arguments_nothing_is_trained(tmp_path):
        *QUICK.split()],
       'There is no',
     ),
+    *(
+      (['--configs', 'debug', '--task', 'dummy_disc', '--jax.platform', 'cpu',
+        *flags, '--logdir', '{tmp}'], message)
+      for flags, message in (
+        (['--agent.dyn.rssm.act', 'foo'], "'foo'"),
+        (['--agent.dyn.rssm.deter', '12'], 'The agent cannot be made'),
+        (['--jax.train_devices', '3'], 'devices [3]: this process sees 1'),
+      )
+    ),
   ],
 )  # fmt: skip
 def test_mistakes_are_one_line_and_exit_code_2(argv, message, tmp_path):

@@ -4,7 +4,7 @@ import elements
 import numpy as np
 import pytest
 
-from dreamerv3 import config, make
+from dreamerv3 import accelerator, config, make
 from dreamerv3.data.errors import UserError
 from embodied.core import logging
 from embodied.core.random_agent import RandomAgent
@@ -55,8 +55,26 @@ def test_use_logdir_writes_per_environment(tmp_path):
     '--task', 'crafter_reward', '--env.crafter.use_logdir', 'True',
     '--env.crafter.area', '32', '32', '--logdir', str(tmp_path),
   )  # fmt: skip
+  make.spaces(settled)  # asks an environment that is never played
+  assert not list(tmp_path.iterdir())
   make.make_env(settled, 2).close()
   assert (tmp_path / 'env2').is_dir()
+  # An evaluation writes nothing into the run that it looks at.
+  settled = settled.update(script='eval_only')
+  make.make_env(settled, 2).close()
+  assert (tmp_path / 'eval_only/env2').is_dir()
+
+
+def test_episodes_that_a_resume_repeats_count_once(tmp_path):
+  settled = settle(
+    '--task', 'crafter_reward', '--env.crafter.use_logdir', 'True',
+    '--env.crafter.area', '32', '32', '--logdir', str(tmp_path),
+  )  # fmt: skip
+  path = tmp_path / 'env0/stats.jsonl'
+  make.make_env(settled, 0).close()
+  path.write_text(''.join(f'{{"episode": {i}}}\n' for i in (1, 2, 3, 4)))
+  make.make_env(settled, 0, episode=3).close()
+  assert path.read_text() == '{"episode": 1}\n{"episode": 2}\n'
 
 
 @pytest.mark.parametrize(
@@ -145,6 +163,31 @@ def test_inference_logs_beside_the_run(tmp_path):
   settled = settle('--logdir', str(tmp_path), '--script', 'eval_only')
   make.make_logger(settled, elements.Counter()).close()
   assert (tmp_path / 'eval_only').is_dir()
+
+
+def test_each_evaluation_has_logs_of_its_own(tmp_path):
+  settled = settle('--logdir', str(tmp_path), '--script', 'eval_only')
+  for number in range(2):
+    logger = make.make_logger(settled, elements.Counter())
+    logger.add({'a': number})
+    logger.close()
+  texts = [x.read_text() for x in sorted(tmp_path.glob('*/metrics.jsonl'))]
+  assert texts == ['{"step": 0, "a": 1.0}\n', '{"step": 0, "a": 0.0}\n']
+
+
+def test_the_users_variable_decides_where_nothing_else_does(
+  monkeypatch, capsys
+):
+  monkeypatch.setenv('JAX_PLATFORMS', 'tpu')
+  assert make.platform(settle()).jax.platform == 'auto'
+  assert 'as JAX_PLATFORMS says' in capsys.readouterr().out
+  settled = make.platform(settle('--jax.platform', 'cpu'))
+  assert settled.jax.platform == 'cpu'
+  monkeypatch.delenv('JAX_PLATFORMS')
+  for gpus, expected in (((), 'cpu'), ((1,), 'auto')):
+    found = accelerator.Gpus(gpus, plugin=True)
+    monkeypatch.setattr(accelerator, 'find_gpus', lambda found=found: found)
+    assert make.platform(settle()).jax.platform == expected
 
 
 def test_random_agent():

@@ -104,16 +104,19 @@ class JsonLines:
         file.write(''.join(lines))
 
 
-def truncate_jsonl(path: pathlib.Path, step: int) -> int:
+def truncate_jsonl(path: pathlib.Path, step: int, key: str = 'step') -> int:
   """Drops lines after `step`, and a last line that a kill cut in half.
 
   What a resumed run repeats is thus counted once. Returns the lines dropped.
+
+  Args:
+    key: Where a line says its step, or what else counts up.
   """
   path = pathlib.Path(path)
   if not path.exists():
     return 0
   lines = path.read_text().splitlines(keepends=True)
-  kept = [x for x in lines if x.endswith('\n') and _step_of(x) <= step]
+  kept = [x for x in lines if x.endswith('\n') and _number_of(x, key) <= step]
   if len(kept) < len(lines):
     beside = path.with_name(f'.{path.name}.tmp')
     beside.write_text(''.join(kept))
@@ -121,9 +124,9 @@ def truncate_jsonl(path: pathlib.Path, step: int) -> int:
   return len(lines) - len(kept)
 
 
-def _step_of(line: str) -> float:
+def _number_of(line: str, key: str) -> float:
   try:
-    return json.loads(line)['step']
+    return json.loads(line)[key]
   except (ValueError, KeyError, TypeError):
     return -1  # not ours to judge
 

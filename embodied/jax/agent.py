@@ -23,7 +23,8 @@ from jax.experimental import multihost_utils
 
 from embodied.core import base, streams
 
-from . import internal, params, setup, transform
+from . import internal, params
+from .devices import bring_up
 
 Dict = dict[str, Any]
 MODES = ('train', 'eval', 'greedy')
@@ -59,12 +60,10 @@ class JaxAgent(base.Agent):
     config: elements.Config,
   ):
     self.config, self.obs_space, self.act_space = config, obs_space, act_space
-    self.backend = _setup(config)
-    options = config.jax
-    self.dtype = setup.dtype_of(options.compute_dtype, self.backend)
+    devices = bring_up(config)
+    self.backend, self.dtype = devices.backend, devices.dtype
+    self.place, self.actors = devices.train, devices.act
     self.model = make(self.dtype)
-    self.place = transform.Placement(options.train_devices)
-    self.actors = transform.Placement(options.policy_devices, shared=False)
     self.counters = dict(updates=0, batches=0, actions=0)
     self._evaluated = 0  # actions outside training, not saved
     host = self.model.init(int(config.seed))
@@ -324,17 +323,6 @@ class JaxAgent(base.Agent):
       jax.profiler.start_trace(str(pathlib.Path(self.config.logdir)))
     if self.counters['updates'] == _TRACE[1]:
       jax.profiler.stop_trace()
-
-
-def _setup(config: elements.Config) -> str:
-  names = (
-    'platform', 'mock_devices', 'prealloc', 'jit', 'debug', 'expect_devices',
-    'cache', 'coordinator_address',
-  )  # fmt: skip
-  options = {k: config.jax[k] for k in names}
-  used = (*config.jax.train_devices, *config.jax.policy_devices)
-  options |= {k: config[k] for k in ('replica', 'replicas')}
-  return setup.setup(**options, devices=1 + max(used))
 
 
 def _finite(batch: Dict, source: str, number: int) -> None:

@@ -13,6 +13,7 @@ import os
 import jax
 import jax.numpy as jnp
 from jax.experimental import multihost_utils
+from jax.extend.backend import clear_backends
 
 from . import cache as compiled
 
@@ -37,7 +38,8 @@ def setup(
   XLA_FLAGS and other variables that the user has set stay as they are.
 
   Args:
-    platform: auto takes a GPU if JAX sees one; cpu and cuda insist.
+    platform: auto takes a GPU if JAX can use one, or what the variable
+      JAX_PLATFORMS says; cpu and cuda insist.
     mock_devices: split the CPU into so many devices, if not 0.
     prealloc: let JAX reserve most of the GPU memory at once.
     jit: compile; False runs operation by operation.
@@ -62,7 +64,7 @@ def setup(
   compiled.enable(cache)
   if replicas > 1:
     distribute(coordinator_address, replica, replicas, devices)
-  backend = _backend(platform)
+  backend = _backend(platform, alone=replicas == 1)
   if backend == 'cpu':
     keep_memory()
   if expect_devices and jax.device_count() != expect_devices:
@@ -87,15 +89,20 @@ def keep_memory() -> None:
     mallopt(mmap_max, 0)
 
 
-def _backend(platform: str) -> str:
+def _backend(platform: str, alone: bool) -> str:
   try:
     return jax.default_backend()
   except RuntimeError as error:
-    if platform != 'cuda':
-      raise
-    raise ValueError(
-      'jax.platform cuda: JAX sees no GPU; use --jax.platform cpu'
-    ) from error
+    if platform == 'cuda':
+      raise ValueError(
+        'jax.platform cuda: JAX sees no GPU; use --jax.platform cpu'
+      ) from error
+    if platform == 'cpu' or not alone or os.environ.get('JAX_PLATFORMS'):
+      raise ValueError(f'jax.platform {platform}: {error}') from error
+    print(f'JAX runs on the CPU, since it cannot start: {error}', flush=True)
+    clear_backends()
+    jax.config.update('jax_platforms', 'cpu')
+    return jax.default_backend()
 
 
 def distribute(

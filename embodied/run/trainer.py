@@ -127,10 +127,9 @@ class Trainer:
   def _make_driver(self, make_env: Callable[..., Any]) -> Driver:
     # The episode that was under way is lost; a resumed run plays the next.
     played = self.episodes.numbers
-    makes = [
-      functools.partial(make_env, i, played.get(i, 0) + 1 if played else 0)
-      for i in range(self.args.envs)
-    ]
+    indices = range(self.args.envs)
+    first = [played.get(i, 0) + 1 if self.resumed else 0 for i in indices]
+    makes = [functools.partial(make_env, i, first[i]) for i in indices]
     driver = Driver(makes, parallel=not self.args.debug)
     driver.on_step(self._count)
     driver.on_step(self._store)

@@ -47,3 +47,38 @@ def test_each_process_takes_its_gpus(
   )
   setup.distribute(address, 1, 2, devices)
   assert asked == {'address': address or None, 'devices': expected}
+
+
+@pytest.fixture
+def broken(monkeypatch):
+  """JAX whose GPU does not start; returns the platforms that were set."""
+  platforms = []
+
+  def default_backend():
+    if 'cpu' not in platforms:
+      raise RuntimeError("Unable to initialize backend 'cuda': too old")
+    return 'cpu'
+
+  def update(name, value):
+    if name == 'jax_platforms':
+      platforms.append(value)
+
+  monkeypatch.setattr(jax, 'default_backend', default_backend)
+  monkeypatch.setattr(jax.config, 'update', update)
+  monkeypatch.setattr(setup, 'clear_backends', lambda: None)
+  monkeypatch.delenv('JAX_PLATFORMS', raising=False)
+  return platforms
+
+
+def test_auto_falls_back_to_the_cpu_and_says_so(broken, capsys):
+  assert setup.setup('auto') == 'cpu'
+  assert broken == ['cpu']
+  assert 'runs on the CPU, since' in capsys.readouterr().out
+
+
+def test_who_insists_on_a_gpu_hears_that_there_is_none(broken, monkeypatch):
+  with pytest.raises(ValueError, match='use --jax.platform cpu'):
+    setup.setup('cuda')
+  monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
+  with pytest.raises(ValueError, match='too old'):
+    setup.setup('auto')
