@@ -129,7 +129,7 @@ class Inheritance:
     }
     if not lost:
       return []
-    return [f'In vain, as the run has its own, of --configs: {pairs(lost, 4)}']
+    return [f'Ignored of --configs, as the run has its own: {pairs(lost, 4)}']
 
 
 def inherit(
