@@ -1,6 +1,7 @@
 """Trains, and at each report acts in environments of its own.
 
-Logs `eval/episode/*`, and the report on evaluation episodes as `eval/*`.
+Logs means over their episodes as `eval/episode/*`, and the report on these as
+`eval/*`.
 """
 
 import functools
@@ -41,23 +42,31 @@ def train_eval(
 
 
 def _evaluation(trainer: Trainer, driver: Driver, args: Any) -> Any:
-  stats = metrics.Mean()
-  replay = trainer.replays['replay_eval']
+  """One evaluation: the first `eval_eps` episodes of each environment.
 
-  def store(step: dict[str, Any], worker: int) -> None:
+  Not the first ones of all: those that end early would count most.
+  """
+  scores, stats = metrics.Mean(), metrics.Mean()
+  replay = trainer.replays['replay_eval']
+  episodes = metrics.Episodes(scores.add, stats, args.log_keys, prefix='eval/')
+  left = [0] * args.eval_envs  # episodes to come by environment
+
+  def observe(step: dict[str, Any], worker: int) -> None:
     kept = {k: v for k, v in step.items() if not k.startswith('log/')}
     replay.add(kept, worker)
+    if left[worker]:
+      episodes(step, worker)
+      left[worker] -= bool(step['is_last'])
 
-  driver.on_step(store)
-  driver.on_step(
-    metrics.Episodes(trainer.logger.add, stats, args.log_keys, prefix='eval/')
-  )
+  driver.on_step(observe)
   policy = functools.partial(trainer.agent.policy, mode='eval')
 
   def evaluate() -> None:
+    left[:] = [int(args.eval_eps)] * len(left)
     driver.reset(trainer.agent.init_policy)
-    driver(policy, episodes=args.eval_eps)
-    trainer.logger.add(stats.result())
+    while any(left):
+      driver(policy, steps=1)
+    trainer.logger.add({**scores.result(), **stats.result()})
     if len(replay):
       trainer.report('eval')
 

@@ -197,6 +197,18 @@ def test_train_eval(tmp_path):
   assert all(set(x) == {'step', 'episode/score'} for x in scores)
 
 
+def test_evaluations_do_not_favour_short_episodes(tmp_path):
+  class Run(Parts):
+    def env(self, index, episode=0):
+      # Evaluation: two short ones, then two long ones with one more step.
+      return Dummy('disc', size=(8, 8), length={2: 3, 3: 30}.get(index, 9))
+
+  run = Run(tmp_path, report_every=-1, eval_envs=2, eval_eps=2, steps=20.0)
+  run.run(train_eval)
+  found = {x for _, x in logged(run.lines(), 'eval/episode/length')}
+  assert found == {(4 + 4 + 31 + 31) / 4}
+
+
 @pytest.mark.parametrize(
   ('first', 'then'), [(train, train_eval), (train_eval, train)]
 )
