@@ -17,6 +17,7 @@ import pathlib
 import pickle
 import re
 import shutil
+import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -46,6 +47,14 @@ ALLOWED = {
   ('collections', 'OrderedDict'),
   ('collections', 'deque'),
 }
+
+
+# What a pickle that is not whole can raise: any byte of it may be wrong.
+DAMAGED = (
+  pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError,
+  ValueError, TypeError, ImportError, OverflowError, MemoryError, RuntimeError,
+  SystemError, struct.error,
+)  # fmt: skip
 
 
 class CheckpointError(ValueError):
@@ -291,7 +300,7 @@ def read(path: pathlib.Path) -> Any:
   try:
     with path.open('rb') as file:
       return _Unpickler(file).load()
-  except (pickle.UnpicklingError, EOFError, AttributeError, IndexError) as e:
+  except DAMAGED as e:
     raise CheckpointError(
       f'{path} cannot be read ({e}); take another checkpoint.'
     ) from e

@@ -158,6 +158,25 @@ def test_truncated_pickle_is_named(tmp_path):
     make(tmp_path).load_latest()
 
 
+def test_a_damaged_pickle_is_read_or_named(tmp_path):
+  # Without arrays: numpy's own code does not survive everything.
+  value = {'params': {'a/b': [1.5, 2]}, 'n': 3, 's': {1}, 't': ('x', None)}
+  path = save(tmp_path, 1, value) / 'agent.pkl'
+  whole = path.read_bytes()
+  rng = np.random.default_rng(0)
+  refused = 0
+  for _ in range(2000):
+    data = bytearray(whole)
+    for at in rng.integers(0, len(data), 2):
+      data[at] = rng.integers(256)
+    path.write_bytes(data)
+    try:
+      checkpoint.read(path)
+    except CheckpointError:
+      refused += 1
+  assert refused > 200
+
+
 def test_numpy_1_pickles_are_read(tmp_path):
   path = save(tmp_path, 1, np.ones(3))
   data = (path / 'agent.pkl').read_bytes()
