@@ -119,10 +119,36 @@ def check(args: Settings) -> None:
     raise UserError(
       'Give --data and --save to measure, or --from_pkl to view results.'
     )
+  if args.from_pkl:
+    _check_reopened(args)
   if args.interactive or not args.save:
     from dreamerv3.plots import windows
 
     windows.check('--interactive' if args.interactive else '--from_pkl alone')
+
+
+def _check_reopened(args: Settings) -> None:
+  """Results are shown as they were measured, and never lose layers."""
+  named = {x.name: x for x in dataclasses.fields(Settings)}
+  given = [
+    f'--{x}' for x in (*_MEASURED, 'test_data', 'control', 'area')
+    if x != 'seed' and getattr(args, x) != named[x].default
+  ]  # fmt: skip
+  if given:
+    raise UserError(
+      f'--from_pkl shows what was measured; leave out {" and ".join(given)}, '
+      'or measure again with --data.'
+    )
+  source = pathlib.Path(args.from_pkl).expanduser().resolve()
+  if args.layers and args.save and source == _results_path(args).resolve():
+    raise UserError(
+      f'--layers would drop the other layers from {source}; choose another '
+      '--save.'
+    )
+
+
+def _results_path(args: Settings) -> pathlib.Path:
+  return pathlib.Path(args.save).expanduser() / 'tuning_results.pkl'
 
 
 def analyse(args: Settings) -> Results:

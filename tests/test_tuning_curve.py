@@ -260,6 +260,23 @@ def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
   assert occupancy[8:15, 6:13].sum() > occupancy.sum() / 3  # about (11, 9)
 
 
+def test_reopened_results_are_neither_changed_nor_lost(recording, tmp_path):
+  run(recording, tmp_path, '--no_plots', '--layers', 'dyn.*')
+  path = tmp_path / 'tuning_results.pkl'
+  before = path.read_bytes()
+  flags = ['--from_pkl', str(path), '--no_plots', '--save']
+  with pytest.raises(UserError, match='would drop the other layers'):
+    tuning_curve.main([*flags, str(tmp_path), '--layers', 'dyn/stoch'])
+  with pytest.raises(UserError, match='leave out --n_shuffles and --control'):
+    tuning_curve.main(
+      [*flags, str(tmp_path), '--n_shuffles', '3', '--control', 'x']
+    )
+  assert path.read_bytes() == before
+  tuning_curve.main([*flags, str(tmp_path / 'r'), '--layers', 'dyn/stoch'])
+  tuning_curve.main([*flags, str(tmp_path), '--alpha', '0.01'])
+  assert set(unpickle.load(path)['layers']) == {'dyn/deter', 'dyn/stoch'}
+
+
 def test_another_network_or_world_is_refused(recording, tmp_path):
   small = synthetic.record(
     tmp_path / 'small', {'dyn/deter': lambda p, f, r: synthetic.noise(p, f, r)},
