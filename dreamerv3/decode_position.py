@@ -25,7 +25,6 @@ from dreamerv3.analysis import decode, decode_store
 from dreamerv3.analysis.decode_plan import REPRS, Plan, Protocol, make_plan
 from dreamerv3.analysis.decode_result import DecodeResult, summary, table
 from dreamerv3.analysis.decode_store import Checkpoint
-from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
 from dreamerv3.analysis.together import (
   check_same,
@@ -125,7 +124,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = settings.parse(Settings, argv)
   _check(args)
   data = _open(args.data, args)
-  folder = pathlib.Path(args.data).expanduser().parent / 'decoder_results'
+  # Of '.', too, the parent is another folder than the recording.
+  data_path = pathlib.Path(args.data).expanduser().resolve()
+  folder = data_path.parent / 'decoder_results'
   outputs: list[pathlib.Path] = []
   against = None
   # The folder is made once nothing is left to refuse, and before long work.
@@ -158,6 +159,7 @@ def _check(args: Settings) -> None:
   devices(args.device)
   if args.resume and args.mode != 'layers':
     raise UserError('--resume works with --mode layers; add it.')
+  _check_mode(args)
   if args.from_model:
     given = [
       f'--{x}' for x in ('resume', 'test_data', 'control', 'save_model')
@@ -173,6 +175,26 @@ def _check(args: Settings) -> None:
     )
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
+
+
+def _check_mode(args: Settings) -> None:
+  """Flags of the other mode would do nothing."""
+  other = ('repr',) if args.mode == 'layers' else ('layers', 'max_samples')
+  named = {x.name: x for x in dataclasses.fields(Settings)}
+  given = [
+    f'--{x}' for x in other if getattr(args, x) != named[x].default
+  ]  # fmt: skip
+  if given:
+    right = 'standard' if args.mode == 'layers' else 'layers'
+    work = 'works' if len(given) == 1 else 'work'
+    raise UserError(
+      f'{" and ".join(given)} {work} with --mode {right} alone; change the '
+      'mode, or leave it out.'
+    )
+  if args.n_cv_folds == 1:
+    raise UserError(
+      '--n_cv_folds is 1; expected at least 2, or 0 for as usual.'
+    )
 
 
 def _open(path: str, args: Settings) -> Trajectories:
@@ -208,18 +230,20 @@ def _decode(
   todo = [
     x for x in plan.chosen
     if x not in store.results
-    or (args.save_model and not _model_path(models, x, args).exists())
+    or (args.save_model
+        and not decode_store.decoder_path(models, x, args.mode).exists())
   ]  # fmt: skip
   options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
   refit = args.save_model and len(plan.folds) > 1
+  most = args.max_samples if args.mode == 'layers' else 0
   work = decode.decode_layers(
-    plan.data, todo, plan.folds, options, args.n_jobs, refit
+    plan.data, todo, plan.folds, options, args.n_jobs, refit, most
   )
   bar = tqdm.tqdm(total=len(todo), unit='layer', disable=None)
   with contextlib.closing(work), bar:
     for result, decoder in work:
       if args.save_model:
-        _save_model(models, result.layer, decoder, args)
+        decode_store.save_decoder(models, decoder, args.mode)
       store.results[result.layer] = result
       if args.mode == 'layers':
         store.save(save / decode_store.CHECKPOINT)
@@ -230,42 +254,12 @@ def _decode(
     store.results[copy] = dataclasses.replace(same, layer=copy)
   if args.mode == 'layers':
     outputs.append(store.save(save / decode_store.CHECKPOINT))
-  outputs += _finish_models(plan, args, models)
   names = plan.names if args.mode == 'layers' else plan.chosen
+  if args.save_model:
+    outputs += decode_store.finish_decoders(
+      models, names, plan.copies, plan.data, args.mode
+    )
   return [store.results[x] for x in names]
-
-
-def _model_path(
-  folder: pathlib.Path, name: str, args: Settings
-) -> pathlib.Path:
-  if args.mode == 'layers':
-    return folder / decode_store.decoder_file(name)
-  return folder / f'classifier_{name}.pkl'
-
-
-def _save_model(
-  folder: pathlib.Path, name: str, decoder: LinearDecoder, args: Settings
-) -> None:
-  files.save_pickle(_model_path(folder, name, args), decoder.to_dict())
-
-
-def _finish_models(
-  plan: Plan, args: Settings, folder: pathlib.Path
-) -> list[pathlib.Path]:
-  """Decoders of layers that are copies, and the list of all of them."""
-  if not args.save_model:
-    return []
-  if args.mode == 'standard':
-    return [_model_path(folder, x, args) for x in plan.chosen]
-  for copy, original in plan.copies.items():
-    there = decode_store.load_decoders(_model_path(folder, original, args))
-    same = dataclasses.replace(there[original], layer=copy)
-    _save_model(folder, copy, same, args)
-  sizes = plan.data.layers()
-  manifest = decode_store.save_manifest(
-    folder, {x: sizes[x] for x in plan.names}, plan.data.grid.shape
-  )
-  return [*(_model_path(folder, x, args) for x in plan.names), manifest]
 
 
 def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
@@ -354,9 +348,11 @@ def _save(
   standard = args.mode == 'standard'
   name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
   values = decode_store.results_dict(results, data, rows, extra)
+  # Both modes may save into one folder.
+  csv = 'summary.csv' if standard else 'layer_summary.csv'
   outputs = [
     files.save_pickle(save / name, values),
-    files.save_csv(save / 'summary.csv', rows),
+    files.save_csv(save / csv, rows),
   ]
   others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
   made = decoding.all_figures(

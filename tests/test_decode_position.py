@@ -87,7 +87,8 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   save, out = layered
   found = names(save)
   assert {
-    'layer_comparison.png', 'layer_decode_results.pkl', 'summary.csv',
+    'layer_comparison.png', 'layer_decode_results.pkl',
+    'layer_summary.csv',
     'layer_decode_checkpoint.pkl', 'layer_decoders/manifest.pkl',
     'layer_decoders/dyn_deter.pkl', 'layer_decoders/pol_mlp_linear0.pkl',
     'run_info.json',
@@ -184,6 +185,25 @@ def test_many_worlds_are_decoded_relative_to_the_spawn(recording, tmp_path):
   assert results['protocol']['spawn_relative']
 
 
+def test_both_modes_share_a_folder(recording, tmp_path):
+  flags = ['--data', recording, '--save', tmp_path, *QUICK]
+  run(*flags, '--repr', 'deter')
+  before = (tmp_path / 'summary.csv').read_bytes()
+  run(*flags, '--mode', 'layers', '--layers', 'pol.*')
+  assert (tmp_path / 'summary.csv').read_bytes() == before
+  assert 'pol/mlp/linear0' in (tmp_path / 'layer_summary.csv').read_text()
+
+
+def test_results_lie_beside_a_recording_called_dot(
+  recording, tmp_path, monkeypatch
+):
+  folder = synthetic.copy(recording, tmp_path / 'trajectories')
+  monkeypatch.chdir(folder)
+  run('--data', '.', '--repr', 'stoch', *QUICK)
+  assert (tmp_path / 'decoder_results' / 'summary.csv').exists()
+  assert not (folder / 'decoder_results').exists()
+
+
 def test_the_older_protocol_says_that_it_leaks(recording, tmp_path):
   done = subprocess.run(
     [*SCRIPT, '--data', str(recording), '--save', str(tmp_path), '--repr',
@@ -272,6 +292,17 @@ MISTAKES = {
   'resume': (
     lambda r, t: ['--data', r, '--mode', 'layers', '--resume', t / 'x.pkl'],
     'Cannot read'),
+  'layers mode': (
+    lambda r, t: ['--data', r, '--layers', 'deter'],
+    '--layers works with --mode layers'),
+  'samples mode': (
+    lambda r, t: ['--data', r, '--layers', 'a', '--max_samples', 9],
+    '--layers and --max_samples work with --mode layers'),
+  'repr mode': (
+    lambda r, t: ['--data', r, '--mode', 'layers', '--repr', 'deter'],
+    '--repr works with --mode standard'),
+  'one fold': (
+    lambda r, t: ['--data', r, '--n_cv_folds', 1], 'expected at least 2'),
   'resume mode': (
     lambda r, t: ['--data', r, '--resume', t], '--mode layers'),
   'model': (

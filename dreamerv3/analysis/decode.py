@@ -72,6 +72,7 @@ def decode_layers(
   options: FitOptions,
   n_jobs: int = 1,
   refit: bool = False,
+  most: int = 0,
 ) -> Generator[tuple[DecodeResult, LinearDecoder]]:
   """Decodes one layer after another; yields each as it is done.
 
@@ -85,11 +86,15 @@ def decode_layers(
     n_jobs: fits at a time, -1 for one per core. Numbers do not depend on it.
     refit: fit the decoder that is returned on the rows of all folds; else it
       is that of the first fold, with the error that it had there.
+    most: rows of a refit; 0 for all.
   """
   return_memory()
   track = data.track()
-  tasks = _tasks(data, chosen, track, folds, options, refit)
-  rows = _all_rows(folds)[0] if refit else folds[0].split.train
+  rows, tiles = folds[0].split.train, folds[0].tiles
+  if refit:
+    rows, tiles = _all_rows(folds, most, options.seed)
+  again = (rows, tiles) if refit else None
+  tasks = _tasks(data, chosen, track, folds, options, again)
   about = {
     'how': 'cross-validation, then fitted to all' if refit else 'holdout',
     'visits': data.grid.count(track.pos[rows]),
@@ -181,7 +186,7 @@ def _tasks(
   track: Track,
   folds: Sequence[Fold],
   options: FitOptions,
-  refit: bool,
+  again: tuple[np.ndarray, np.ndarray] | None,
 ) -> Iterator[_Task | None]:
   """Real and shuffled for each fold; layers are read when their turn comes."""
   where = itertools.cycle(devices(options.device))
@@ -203,8 +208,8 @@ def _tasks(
         samples, data.grid, split.train, fold.paired, fold.paired_groups,
         split.test, none, here,
       )  # fmt: skip
-    if refit:
-      rows, tiles = _all_rows(folds)
+    if again is not None:
+      rows, tiles = again
       groups = splits.inner(track.episode[rows], GROUPS, options.seed)
       here = dataclasses.replace(options, device=next(where))
       yield _Task(
@@ -268,12 +273,15 @@ def _example_rows(episode: np.ndarray, t: np.ndarray) -> np.ndarray:
   return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]
 
 
-def _all_rows(folds: Sequence[Fold]) -> tuple[np.ndarray, np.ndarray]:
-  """All rows that are trained on in some fold, and their tiles."""
+def _all_rows(
+  folds: Sequence[Fold], most: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows that are trained on in some fold, at most `most`, and their tiles."""
   rows = np.concatenate([x.split.train for x in folds])
   tiles = np.concatenate([x.tiles for x in folds])
   rows, first = np.unique(rows, return_index=True)
-  return rows, tiles[first]
+  keep = splits.draw(np.arange(len(rows)), most, seed)
+  return rows[keep], tiles[first][keep]
 
 
 def _assemble(

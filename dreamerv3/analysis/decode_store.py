@@ -123,24 +123,54 @@ def results_dict(
   }
 
 
-def decoder_file(layer: str) -> str:
-  return layer.replace('/', '_') + '.pkl'
-
-
-def save_manifest(
-  folder: pathlib.Path, layers: Mapping[str, int], grid: tuple[int, int]
+def decoder_path(
+  folder: pathlib.Path, layer: str, mode: str = 'layers'
 ) -> pathlib.Path:
-  """Lists the decoders of a folder, {layer: units}."""
-  values = {
+  """File of a saved decoder; `mode` as in decode_position.py."""
+  name = layer.replace('/', '_')
+  return folder / (
+    f'{name}.pkl' if mode == 'layers' else f'classifier_{name}.pkl'
+  )
+
+
+def save_decoder(
+  folder: pathlib.Path, decoder: LinearDecoder, mode: str
+) -> pathlib.Path:
+  path = decoder_path(folder, decoder.layer, mode)
+  return files.save_pickle(path, decoder.to_dict())
+
+
+def finish_decoders(
+  folder: pathlib.Path,
+  names: Sequence[str],
+  copies: Mapping[str, str],
+  data: Trajectories,
+  mode: str,
+) -> list[pathlib.Path]:
+  """Adds decoders of layers that are copies; returns the files of all.
+
+  Args:
+    names: all layers; copies: {layer: the one that was fitted}.
+    data: the recording, for the manifest of layers mode.
+  """
+  paths = [decoder_path(folder, x, mode) for x in names]
+  if mode != 'layers':
+    return paths
+  for copy, original in copies.items():
+    there = load_decoders(decoder_path(folder, original, mode))
+    same = dataclasses.replace(there[original], layer=copy)
+    save_decoder(folder, same, mode)
+  sizes = data.layers()
+  manifest = {
     'format': FORMAT,
-    'ordered': list(layers),
-    'layer_files': {x: decoder_file(x) for x in layers},
-    'layer_sizes': dict(layers),
-    'grid': grid,
+    'ordered': list(names),
+    'layer_files': {x: decoder_path(folder, x).name for x in names},
+    'layer_sizes': {x: sizes[x] for x in names},
+    'grid': data.grid.shape,
     'metric': 'manhattan',
     'decoder_type': 'classifier',
   }
-  return files.save_pickle(folder / MANIFEST, values)
+  return [*paths, files.save_pickle(folder / MANIFEST, manifest)]
 
 
 def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:

@@ -93,11 +93,18 @@ def given(train: np.ndarray, episode: np.ndarray) -> Split:
 
 def thin(split: Split, most: int, seed: int) -> Split:
   """At most `most` training rows, drawn evenly; the test stays whole."""
-  if not most or len(split.train) <= most:
-    return split
+  rows = draw(split.train, most, seed)
+  return (
+    split if rows is split.train else dataclasses.replace(split, train=rows)
+  )
+
+
+def draw(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+  """At most `most` of some rows, drawn evenly, in their order; 0 for all."""
+  if not most or len(rows) <= most:
+    return rows
   rng = np.random.default_rng(seed)
-  rows = np.sort(rng.choice(split.train, most, replace=False))
-  return dataclasses.replace(split, train=rows)
+  return np.sort(rng.choice(rows, most, replace=False))
 
 
 def inner(

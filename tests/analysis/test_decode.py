@@ -134,6 +134,16 @@ def test_numbers_do_not_depend_on_n_jobs(data, layer):
   np.testing.assert_array_equal(first.weights, second.weights)
 
 
+def test_a_refit_keeps_to_the_most_rows(data):
+  parts = [splits.thin(x, 60, 0) for x in by_episode(data)]
+  folds = decode.make_folds(data.track(), data.grid, parts, 0)
+  for most, fitted in ((60, 60), (0, len(np.unique(np.concatenate(
+    [x.train for x in parts]))))):  # fmt: skip
+    work = decode.decode_layers(data, ['deter'], folds, QUICK, 1, True, most)
+    ((_, decoder),) = work
+    assert len(decoder.training_path()) == fitted
+
+
 def test_a_holdout_decoder_gives_its_held_out_error_again(data):
   (split,) = splits.holdout(data.track().episode, 0.3, 0)
   result, decoder = run(data, 'dyn/deter', [split])
