@@ -357,7 +357,7 @@ def _save(
   others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
   made = decoding.all_figures(
     results, rows, others, data.metadata,
-    [x.number for x in data.episodes], args.mode,
+    [x.number for x in data.episodes], args.mode, args.cv == 'timesteps',
   )  # fmt: skip
   figures = [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
   return outputs + figures

@@ -25,6 +25,7 @@ CHANCE = {
 }
 # Layers of layers mode with figures of their own.
 DETAILED = ('dyn/deter', 'dyn/stoch')
+LEAK = 'Leaks: neighbours of the tested timesteps were trained on.'
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -35,11 +36,13 @@ def all_figures(
   metadata: Metadata,
   numbers: Sequence[int],
   mode: str,
+  leaks: bool = False,
 ) -> dict[str, Figure]:
   """{name: figure} of a run; in layers mode the details of the state only.
 
   Args:
     numbers: the episodes' own numbers, by their place in the recording.
+    leaks: neighbours of tested timesteps were trained on; all figures say so.
   """
   made: dict[str, Figure] = {}
   detailed = list(zip(results, rows, strict=True))
@@ -58,6 +61,9 @@ def all_figures(
       if known is not None:
         figure = probmaps(result, episode, title, known)
         made[f'probmap_world_{name}_ep{number}'] = figure
+  if leaks:
+    for figure in made.values():
+      figure.text(0.5, -0.005, LEAK, ha='center', va='top', color=style.RED)
   return made
 
 
@@ -135,7 +141,10 @@ def layer_comparison(
   ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
   ax.set_ylim(len(results) - 0.4, -0.6)
   ax.set_xlim(left=0)
-  ax.set_xlabel('held-out error |dx| + |dy| [tiles]; boxes: quartiles')
+  ax.set_xlabel(
+    'held-out error |dx| + |dy| [tiles] of timesteps; boxes: quartiles; '
+    'whiskers:\nthe furthest timesteps within 1.5 box lengths of the box'
+  )
   for i, mean in enumerate(means):
     ax.text(
       1.01, i, f'{mean:.2f}', transform=ax.get_yaxis_transform(), va='center',

@@ -76,6 +76,19 @@ def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
   np.testing.assert_array_equal(np.isfinite(shown.T), trained)
 
 
+def test_figures_of_a_leaking_protocol_say_so(results):
+  data, found = results
+  rows = [summary(x, 0) for x in found]
+  numbers = [x.number for x in data.episodes]
+  for leaks in (False, True):
+    figures = decoding.all_figures(
+      found, rows, {}, data.metadata, numbers, 'layers', leaks
+    )
+    for name, figure in figures.items():
+      said = [x.get_text() for x in figure.texts]
+      assert (decoding.LEAK in said) == leaks, name
+
+
 def test_probability_maps_put_north_up_and_mark_the_truth(results):
   _, found = results
   result = next(x for x in found if x.layer == 'dyn/deter')
