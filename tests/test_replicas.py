@@ -1,6 +1,7 @@
 """Two processes train one agent: they save and stop together."""
 
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,18 +22,16 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope='module')
-def folders(tmp_path_factory):
-  """Checkpoints of two processes, of which the second one got a signal."""
-  tmp_path = tmp_path_factory.mktemp('run')
+def start(logdir, *argv):
+  """Both processes of a run, and the files that they print to."""
   with socket.socket() as probe:
     probe.bind(('localhost', 0))
     address = f'localhost:{probe.getsockname()[1]}'
   command = [
     sys.executable, str(ROOT / 'dreamerv3/main.py'), *FLAGS.split(),
-    '--jax.coordinator_address', address, '--logdir', str(tmp_path),
+    '--jax.coordinator_address', address, '--logdir', str(logdir), *argv,
   ]  # fmt: skip
-  logs = [tmp_path.with_suffix(f'.{i}.log') for i in range(2)]
+  logs = [logdir.with_suffix(f'.{i}.log') for i in range(2)]
   processes = []
   for index, log in enumerate(logs):
     with log.open('w') as file:
@@ -41,6 +40,14 @@ def folders(tmp_path_factory):
           [*command, '--replica', str(index)], stdout=file, stderr=file
         )
       )
+  return processes, logs
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+  """Checkpoints of two processes, of which the second one got a signal."""
+  tmp_path = tmp_path_factory.mktemp('run')
+  processes, logs = start(tmp_path)
   try:
     end = time.monotonic() + 600
     while 'train/loss' not in _text(tmp_path / 'metrics.jsonl'):
@@ -77,6 +84,29 @@ def test_processes_draw_different_actions(folders):
   one, two = map(_actions, folders)
   # The dummy shows the same in both, so only chance can tell them apart.
   assert (one == two).mean() < 0.5
+
+
+@pytest.mark.slow
+def test_a_process_that_lacks_the_newest_takes_the_other_back(
+  folders, tmp_path
+):
+  # As if the second one had been killed in the middle of its last save.
+  run = tmp_path / 'run'
+  shutil.copytree(folders[0].parents[1], run)
+  older, newest = checkpoint.complete(run / 'replica_1/ckpt')
+  shutil.rmtree(newest)
+  (run / 'replica_1/ckpt/latest').write_text(older.name)
+  step = checkpoint.step_of(older)
+  assert step < checkpoint.step_of(checkpoint.find(run))
+  processes, logs = start(run, '--run.steps', str(step + 40))
+  try:
+    assert [x.wait(300) for x in processes] == [0, 0], logs[0].read_text()
+  finally:
+    for process in processes:
+      process.kill()
+      process.wait()
+  for log in logs:
+    assert f'Continuing at step {step} ' in log.read_text()
 
 
 def _actions(folder):
