@@ -194,7 +194,8 @@ class Prioritized(Selector):
 
   def load(self, data: Any) -> None:
     self._steps, self._numbers = {}, {}
-    data = data or {'size': 0, 'steps': {}}
+    if not isinstance(data, dict):  # saved by another selector
+      data = {'size': 0, 'steps': {}}
     count = len(self.index.items)
     size = max(1024, count, data['size'])
     self._finite, self._infinite = SumTree(size), SumTree(size)

@@ -89,8 +89,10 @@ class Mixture(Selector):
     return [x.save() for x in self._parts]
 
   def load(self, data: Any) -> None:
+    # Of another choice of selectors there is nothing to go on from.
+    known = isinstance(data, list) and len(data) == len(self._parts)
     for i, part in enumerate(self._parts):
-      part.load(data[i] if data else None)
+      part.load(data[i] if known else None)
 
 
 def make_selector(

@@ -160,6 +160,24 @@ def test_updates_can_be_left_out(tmp_path):
   assert (restart(replay, state).sample(50)['latent'] < 1000).all()
 
 
+CHOICES: list[dict] = [
+  {'uniform': 1.0},
+  {'priority': 1.0},
+  {'uniform': 0.5, 'priority': 0.5},
+  {'priority': 0.5, 'recency': 0.5},
+]
+
+
+@pytest.mark.parametrize('old', CHOICES)
+@pytest.mark.parametrize('new', CHOICES)
+def test_the_choice_of_items_may_change_between_saves(tmp_path, old, new):
+  replay = make(tmp_path, fracs=old)
+  train(replay, 0, 30)
+  other = restart(replay, replay.save()(), fracs=new)
+  assert len(other) == len(replay)
+  assert len(train(other, 30, 40)) == 10
+
+
 def test_what_is_written_leaves_the_memory_before_the_save_ends(tmp_path):
   replay = make(tmp_path)
   train(replay, 0, 40)
