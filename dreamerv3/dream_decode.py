@@ -26,7 +26,7 @@ from dreamerv3.analysis.dream_starts import Start, Starts, Watch
 from dreamerv3.analysis.dreams import DreamSet
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.analysis.together import same_world
-from dreamerv3.data import files, unpickle
+from dreamerv3.data import files
 from dreamerv3.data.episode_bar import EpisodeBar
 from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
@@ -100,7 +100,7 @@ def open_decoder(path: str) -> LinearDecoder:
       '--dream_decode.decoder_model is empty; expected classifier_deter.pkl '
       'of decode_position.py --save_model.'
     )
-  return LinearDecoder.from_dict(unpickle.load(pathlib.Path(path).expanduser()))
+  return LinearDecoder.open(pathlib.Path(path).expanduser())
 
 
 def world_of(decoder: LinearDecoder, config: elements.Config) -> Any:

@@ -19,7 +19,7 @@ from dreamerv3.analysis.decode import Fold
 from dreamerv3.analysis.decode_result import DecodeResult
 from dreamerv3.analysis.linear_decoder import LinearDecoder
 from dreamerv3.data import files, unpickle
-from dreamerv3.data.errors import UserError
+from dreamerv3.data.errors import UserError, reading
 from dreamerv3.data.reader import Trajectories
 
 FORMAT = 2
@@ -71,13 +71,9 @@ class Checkpoint:
     path = pathlib.Path(path).expanduser()
     path = path / CHECKPOINT if path.is_dir() else path
     values = unpickle.load(path)
-    try:
-      found = dict(values['fingerprint'])
-      results = values['results']
-    except (KeyError, TypeError, IndexError) as e:
-      raise UserError(
-        f'{path} is no checkpoint of this program; start without --resume.'
-      ) from e
+    what = 'checkpoint of this program; start without --resume'
+    with reading(path, what):
+      found, results = dict(values['fingerprint']), dict(values['results'])
     keys = sorted(found.keys() | expected.keys())
     differ = [x for x in keys if found.get(x) != expected.get(x)]
     if differ:
@@ -89,7 +85,8 @@ class Checkpoint:
         f'{path} was made from other data, flags or split: '
         f'{"; ".join(lines)}. Use the same ones, or start without --resume.'
       )
-    done = {k: DecodeResult.from_dict(v) for k, v in results.items()}
+    with reading(path, what):
+      done = {k: DecodeResult.from_dict(v) for k, v in results.items()}
     return cls(expected, done)
 
   def save(self, path: pathlib.Path) -> pathlib.Path:
@@ -179,10 +176,12 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
   if path.is_dir() and (path / 'layer_decoders' / MANIFEST).exists():
     path = path / 'layer_decoders'
   if not path.is_dir():
-    decoder = LinearDecoder.from_dict(unpickle.load(path))
+    decoder = LinearDecoder.open(path)
     return {decoder.layer: decoder}
   if (path / MANIFEST).exists():
-    named = unpickle.load(path / MANIFEST)['layer_files'].values()
+    manifest = unpickle.load(path / MANIFEST)
+    with reading(path / MANIFEST, 'list of decoders; save them again'):
+      named = [str(x) for x in manifest['layer_files'].values()]
   else:
     named = sorted(x.name for x in path.glob('classifier_*.pkl'))
   if not named:
@@ -190,7 +189,7 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
       f'{path} has no {MANIFEST} and no classifier_*.pkl; save decoders with '
       '--save_model first.'
     )
-  loaded = [LinearDecoder.from_dict(unpickle.load(path / x)) for x in named]
+  loaded = [LinearDecoder.open(path / x) for x in named]
   return {x.layer: x for x in loaded}
 
 

@@ -1,18 +1,20 @@
 """A linear softmax from activations to tiles, applied with numpy alone.
 
-  decoder = LinearDecoder.from_dict(unpickle.load('classifier_deter.pkl'))
+  decoder = LinearDecoder.open(path / 'classifier_deter.pkl')
   proba = decoder.predict_proba(deter)   # (N, W, H)
 
 For scripts that apply a fitted decoder, also in a process that runs JAX.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.data import unpickle
+from dreamerv3.data.errors import UserError, reading
 from dreamerv3.data.grid import Grid
 
 FORMAT = 1
@@ -118,20 +120,27 @@ class LinearDecoder:
     }
 
   @classmethod
+  def open(cls, path: pathlib.Path) -> 'LinearDecoder':
+    """Reads a saved decoder; UserError for any other file."""
+    values = unpickle.load(path)
+    what = 'saved decoder; make one with decode_position.py --save_model'
+    with reading(path, what):
+      decoder = cls.from_dict(values)
+      decoder.training_path()  # what it holds has the form of the grid
+    return decoder
+
+  @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> 'LinearDecoder':
     """Reads `to_dict`; in older files every tile of the grid is a class."""
-    try:
-      weight = np.asarray(values['state_dict']['0.weight'], np.float32)
-      about = values['metadata']
-      grid = Grid(about['width'], about['height'])
-      name = about.get('layer_name', about.get('repr_name', 'unknown'))
-    except (KeyError, TypeError) as e:
-      raise UserError(
-        f'This is no saved decoder ({e!r} is missing); make one with '
-        'decode_position.py --save_model.'
-      ) from e
+    weight = np.asarray(values['state_dict']['0.weight'], np.float32)
+    about = values['metadata']
+    grid = Grid(about['width'], about['height'])
+    name = about.get('layer_name', about.get('repr_name', 'unknown'))
     classes = np.asarray(values.get('classes', np.arange(grid.size)), np.int64)
+    fitted = dict(about.get('trained_on', {}))
+    if fitted:
+      fitted['episodes'] = [int(x) for x in fitted['episodes']]
+    held_out, world = dict(about.get('held_out', {})), about.get('world', {})
     return cls(
-      weight.T, classes, grid, name, about.get('held_out', {}),
-      about.get('world', {}), about.get('trained_on', {}),
-    )  # fmt: skip
+      weight.T, classes, grid, str(name), held_out, dict(world), fitted
+    )

@@ -17,7 +17,7 @@ from dreamerv3.analysis import cell_types
 from dreamerv3.analysis.cell_types import Thresholds
 from dreamerv3.analysis.tuning import TuningTable
 from dreamerv3.data import layers, unpickle
-from dreamerv3.data.errors import UserError
+from dreamerv3.data.errors import reading
 
 FORMAT = 1
 
@@ -104,27 +104,27 @@ class Results:
     """
     path = pathlib.Path(path).expanduser()
     content = unpickle.load(path)
-    if not isinstance(content, dict) or not {'metadata', 'layers'} <= set(
-      content
-    ):
-      raise UserError(
-        f'{path} holds no tuning results; give a tuning_results.pkl.'
-      )
-    metadata = content['metadata']
+    with reading(path, 'tuning results; give a tuning_results.pkl'):
+      return cls._read(content, limits)
+
+  @classmethod
+  def _read(
+    cls, content: Mapping[str, Any], limits: Thresholds | None
+  ) -> 'Results':
+    metadata, found = dict(content['metadata']), dict(content['layers'])
     known = {x.name for x in dataclasses.fields(Thresholds)}
     stored = metadata.get('thresholds', {})
-    stored = {k: v for k, v in stored.items() if k in known}
-    found = content['layers']
+    stored = {k: float(v) for k, v in stored.items() if k in known}
     control = content.get('control') or {}
-    try:
-      return cls(
-        metadata,
-        {k: _unpack(k, found[k]) for k in layers.order(found)},
-        {k: _unpack(k, control[k]) for k in layers.order(control)},
-        limits or Thresholds(**stored),
-      )
-    except KeyError as e:
-      raise UserError(f'{path}: a layer has no {e}; compute it again.') from e
+    results = cls(
+      metadata,
+      {k: _unpack(k, found[k]) for k in layers.order(found)},
+      {k: _unpack(k, control[k]) for k in layers.order(control)},
+      limits or Thresholds(**stored),
+    )
+    for name in results.tables:
+      results.classes(name)  # every metric that a class needs is there
+    return results
 
 
 def classes(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.data import layers, unpickle
-from dreamerv3.data.errors import UserError
+from dreamerv3.data.errors import UserError, reading
 from dreamerv3.data.unpickle import LazyArray
 
 PREFIX = 'act/'
@@ -77,10 +77,17 @@ class Episode:
     """Checks the content of one episode's dict, as `unpickle.scan` gives it.
 
     Raises:
-      UserError: no dict, no positions, or keys of different lengths.
+      UserError: no dict, no positions, or keys of other lengths and forms.
     """
     if not isinstance(content, dict) or 'player_pos' not in content:
       raise UserError(f'{path} is no recorded episode: it has no player_pos.')
+    with reading(path, 'recorded episode; record it again'):
+      return cls._read(content, path, index)
+
+  @classmethod
+  def _read(
+    cls, content: dict[str, Any], path: pathlib.Path, index: int | None
+  ) -> 'Episode':
 
     def keep(value: Any) -> bool:
       return index is not None or isinstance(value, LazyArray)
@@ -92,9 +99,10 @@ class Episode:
     }
     length = len(_array(content['player_pos']))
     _check_lengths(path, length, arrays, content)
+    _check_layers(path, arrays)
     facing = np.zeros((length, 2), np.int8)
     if 'player_facing' in content:
-      facing = _array(content['player_facing']).astype(np.int8)
+      facing = _directions(path, _array(content['player_facing']))
     return cls(
       path=path,
       index=index,
@@ -166,7 +174,36 @@ def _tiles(path: pathlib.Path, pos: np.ndarray) -> np.ndarray:
     )
   if not np.isfinite(pos).all():
     raise UserError(f'{path}: player_pos holds NaN or infinity.')
-  return pos.astype(np.int64)
+  tiles = pos.astype(np.int64)
+  if (tiles != pos).any():
+    bad = pos[(tiles != pos).any(1)][0]
+    raise UserError(
+      f'{path}: player_pos has {bad.tolist()}; expected whole tiles.'
+    )
+  return tiles
+
+
+def _directions(path: pathlib.Path, facing: np.ndarray) -> np.ndarray:
+  if facing.ndim != 2 or facing.shape[1] != 2:
+    raise UserError(
+      f'{path}: player_facing has shape {facing.shape}; expected (T, 2).'
+    )
+  known = np.isin(facing, (-1, 0, 1))
+  if not known.all():
+    raise UserError(
+      f'{path}: player_facing has {facing[~known][0]}; expected -1, 0 or 1.'
+    )
+  return facing.astype(np.int8)
+
+
+def _check_layers(path: pathlib.Path, arrays: Mapping[str, Entry]) -> None:
+  """Activations are real numbers: others would lose a part of theirs."""
+  for key, entry in arrays.items():
+    layer = key.startswith(PREFIX) or key in layers.LEGACY
+    if layer and entry.dtype.kind not in 'fiub':
+      raise UserError(
+        f'{path}: {key} is of {entry.dtype}; expected real numbers.'
+      )
 
 
 def _check_lengths(

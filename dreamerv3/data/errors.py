@@ -34,8 +34,10 @@ def reading(path: str | os.PathLike, expected: str) -> Iterator[None]:
   """
   try:
     yield
-  except UserError:
-    raise
+  except UserError as e:
+    if str(path) in str(e):
+      raise
+    raise UserError(f'{path}: {e}') from e
   except _BROKEN as e:
     about = f'{type(e).__name__}: {e}'.splitlines()[0]
     raise UserError(f'{path} is damaged or no {expected} ({about}).') from e

@@ -156,14 +156,14 @@ def _parse(line: bytes) -> Record | None:
   """The numbers of a line; None unless it is an object with a step."""
   try:
     values = json.loads(line)
-  except ValueError:
+    if not isinstance(values, dict):
+      return None
+    scalars = {
+      str(k): float(v)
+      for k, v in values.items()
+      if isinstance(v, int | float) and not isinstance(v, bool)
+    }
+  except (ValueError, OverflowError, RecursionError):
     return None
-  if not isinstance(values, dict):
-    return None
-  scalars = {
-    str(k): float(v)
-    for k, v in values.items()
-    if isinstance(v, int | float) and not isinstance(v, bool)
-  }
   step = scalars.get('step', np.nan)
   return scalars if np.isfinite(step) and step >= 0 else None

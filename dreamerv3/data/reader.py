@@ -18,7 +18,7 @@ import numpy as np
 
 from dreamerv3.data import layers, unpickle
 from dreamerv3.data.episode import Episode, episode_list
-from dreamerv3.data.errors import UserError
+from dreamerv3.data.errors import UserError, reading
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.samples import Samples, Track
@@ -255,7 +255,7 @@ def _open_metadata(
   path: pathlib.Path, area: Sequence[int] | None
 ) -> tuple[Metadata, list[str]]:
   values = _find_metadata(path)
-  if values is None or values.get('area') is None:
+  if not isinstance(values, dict) or values.get('area') is None:
     if not area:
       raise UserError(
         f'{path} has no metadata, so the size of its world is unknown; give '
@@ -264,7 +264,10 @@ def _open_metadata(
     return Metadata(area=(area[0], area[1])), [
       'no metadata: no world map, seeds or settings'
     ]
-  metadata = Metadata.from_dict(values)
+  with reading(path, 'recording with whole metadata; record it again'):
+    metadata = Metadata.from_dict(values)
+    # What is computed of it shows whether it holds what it should.
+    metadata.source, metadata.wanted, metadata.walkable()
   if area and tuple(area) != metadata.area:
     raise UserError(
       f'--area is {tuple(area)}, but {path} was recorded in a world of '

@@ -106,7 +106,8 @@ def expected_length(logdir: str | os.PathLike) -> tuple[float, str]:
       if '"episode/length"' in line:
         try:
           found.append(float(json.loads(line)['episode/length']))
-        except (ValueError, KeyError):  # a line that is still being written
+        # A line that is still being written, or no number.
+        except (ValueError, KeyError, TypeError, OverflowError):
           continue
   if not found:
     return LENGTH, 'a guess'

@@ -68,9 +68,9 @@ def scan(path: str | os.PathLike) -> Any:
     source = _Source(path)
     skipping = _SkippingFile(file, source, os.path.getsize(path))
     value = _Unpickler(skipping, source).load()
-  if source.skipped:  # A large value that is no array: needed after all.
-    return load(path)
-  return _finish(value)
+    if not source.skipped:
+      return _finish(value)
+  return load(path)  # A large value that is no array: needed after all.
 
 
 class _Source:
@@ -224,6 +224,7 @@ class _errors:
 _BROKEN = (
   pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError,
   IndexError, KeyError, UnicodeError, OverflowError, MemoryError,
+  RecursionError,
 )  # fmt: skip
 
 
