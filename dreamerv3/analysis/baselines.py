@@ -10,7 +10,7 @@ All are measured on training positions, over tiles the agent can be on.
 
 import numpy as np
 
-from dreamerv3.data.grid import Grid, manhattan
+from dreamerv3.data.grid import Grid
 
 
 def best_constant(pos: np.ndarray, grid: Grid) -> np.ndarray:
@@ -78,8 +78,3 @@ def _mean_distance(
     table = np.abs(line[:, None] - line) @ share
     total += table[points[:, axis] - low]
   return total
-
-
-def mean_error(tile: np.ndarray, pos: np.ndarray) -> np.ndarray:
-  """Error (N,) [tiles] of a constant guess."""
-  return manhattan(tile, pos).astype(np.float64)

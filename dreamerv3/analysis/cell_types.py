@@ -134,12 +134,6 @@ def fractions(ids: np.ndarray) -> np.ndarray:
   return np.bincount(ids, minlength=len(NAMES)) / max(len(ids), 1)
 
 
-def confusion(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
-  """Counts (true class, found class) of two arrays of ids."""
-  n = len(NAMES)
-  return np.bincount(truth * n + found, minlength=n * n).reshape(n, n)
-
-
 def _tests(m, q, limits):
   place, heading = _known(q['place_given_HD']), _known(q['HD_given_place'])
   first = np.minimum(place, heading) <= limits.alpha / 2

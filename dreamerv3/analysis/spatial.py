@@ -10,9 +10,8 @@ gradients over the world, not place fields.
 import dataclasses
 
 import numpy as np
-from scipy import stats
 
-from dreamerv3.analysis import bootstrap
+from dreamerv3.analysis import bootstrap, nulls
 from dreamerv3.data.samples import Samples
 
 # Units whose sums are held in memory at a time.
@@ -105,9 +104,9 @@ def correlate(
   """Correlates each unit with x and y in episodes that did not choose it.
 
   A random half of the episodes ranks the units; r, its interval and its p
-  come from the other half. The null pairs the activations of an episode with
-  the path of another, step by step, as far as both reach (pseudo-sessions):
-  it has the same slow changes over an episode, but not the position.
+  come from the other half. The null pairs their paths with the activations of
+  random episodes (pseudo-sessions, see `nulls`): it has the same slow changes
+  over an episode, but not the position.
 
   Args:
     samples: X (N, D) with positions and episodes.
@@ -127,13 +126,12 @@ def correlate(
   sums = _sums(samples, test)
   r = _r(sums.sum(0))
   low, high = _bootstrap(sums, axis, n_boot, rng)
-  null = _null(samples, test, names, n_null, rng)
+  null = _null(samples, test, n_null, rng)
   p = np.full(len(r), np.nan)
   q, bound = p.copy(), p.copy()
   if len(null):
-    reached = (null >= np.abs(r).max(1)).sum(0)
-    p = (1 + reached) / (1 + len(null))
-    q = stats.false_discovery_control(p)
+    p = nulls.p_values(np.abs(r).max(1), null)
+    q = nulls.q_values(p)
     bound = np.percentile(null, 95, axis=0)
   steps = int(np.isin(samples.episode, test).sum())
   return SpatialUnits(
@@ -197,44 +195,23 @@ def _bootstrap(
 
 
 def _null(
-  samples: Samples,
-  test: np.ndarray,
-  names: np.ndarray,
-  n_null: int,
-  rng: np.random.Generator,
+  samples: Samples, test: np.ndarray, n_null: int, rng: np.random.Generator
 ) -> np.ndarray:
   """max(|r_x|, |r_y|) of each unit under each pairing, (P, D)."""
-  if len(names) < 2:
-    return np.zeros((0, samples.X.shape[1]))
-  # The partner of episode e is any other episode.
-  others = np.stack([names[names != e] for e in test])
-  draws = rng.integers(0, others.shape[1], (n_null, len(test)))
-  draws = np.unique(draws, axis=0)
-  rows = np.concatenate([np.flatnonzero(samples.episode == e) for e in test])
+  rows = np.flatnonzero(np.isin(samples.episode, test))
+  path = np.stack([np.ones(len(rows)), *samples.pos[rows].T])
+  draws = [*nulls.permutations(samples.episode, 'session', n_null, rng)]
   values = np.empty((len(draws), samples.X.shape[1]))
-  paths = {e: samples.pos[samples.episode == e] for e in names}
   for start in range(0, len(draws), PAIRINGS):
     block = draws[start : start + PAIRINGS]
-    paired = np.stack([_pair(x, others, test, paths) for x in block], 1)
+    paired = np.zeros((3, len(block), len(samples)))
+    for i, partner in enumerate(block):
+      paired[:, i, partner[rows]] = path
     for unit in range(0, samples.X.shape[1], BLOCK):
       part = slice(unit, unit + BLOCK)
-      X = samples.X[rows, part].astype(np.float64)
-      r = _null_r(paired, X)
+      r = _null_r(paired, samples.X[:, part].astype(np.float64))
       values[start : start + len(block), part] = np.abs(r).max(-1)
   return values
-
-
-def _pair(draw, others, test, paths) -> np.ndarray:
-  """Path (3, N) that the episodes get: used or not, x, y; 0 where unused."""
-  parts = []
-  for k, e in enumerate(test):
-    mine, other = len(paths[e]), paths[others[k, draw[k]]]
-    both = min(mine, len(other))
-    path = np.zeros((3, mine))
-    path[0, :both] = 1
-    path[1:, :both] = other[:both].T
-    parts.append(path)
-  return np.concatenate(parts, 1)
 
 
 def _null_r(paired: np.ndarray, X: np.ndarray) -> np.ndarray:

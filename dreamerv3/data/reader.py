@@ -101,11 +101,6 @@ class Trajectories:
       )
     return dataclasses.replace(self, episodes=kept)
 
-  def take(self, count: int) -> 'Trajectories':
-    """The first `count` episodes; 0 takes all."""
-    kept = self.episodes[:count] if count else self.episodes
-    return dataclasses.replace(self, episodes=kept)
-
   def relative_to_spawn(self) -> 'Trajectories':
     """Positions relative to each episode's first, for worlds that differ.
 

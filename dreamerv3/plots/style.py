@@ -25,7 +25,6 @@ GREY = '#888888'
 
 SEQUENTIAL = 'viridis'
 HEAT = 'magma'
-DIVERGING = 'RdBu_r'
 
 # Parts of the network, in the order in which it computes them.
 GROUPS = {

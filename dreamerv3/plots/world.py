@@ -142,16 +142,6 @@ def draw_walls(ax: Axes, walkable: np.ndarray, color: str = '#202020') -> None:
   )
 
 
-def scale_bar(ax: Axes, grid: Grid, color: str = 'black') -> None:
-  """A bar of a round number of tiles, for panels too small for ticks."""
-  length = next(x for x in (20, 10, 5, 2, 1) if x <= max(grid.width / 3, 1))
-  y = grid.height - 0.5 + 0.06 * grid.height
-  ax.plot((-0.5, length - 0.5), (y, y), color=color, lw=2, clip_on=False)
-  ax.text(
-    length, y, f'{length} tiles', va='center', fontsize=7, color=color
-  )  # fmt: skip
-
-
 def extent(grid: Grid) -> tuple[float, float, float, float]:
   """The extent of a map for `imshow`, with row 0 on top."""
   return -0.5, grid.width - 0.5, grid.height - 0.5, -0.5

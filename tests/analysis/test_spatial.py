@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import spatial
+from dreamerv3.analysis import nulls, spatial
 from dreamerv3.data.samples import Samples, Track
 
 
@@ -76,17 +76,19 @@ def test_drifting_noise_is_rarely_significant(rng):
 
 
 def test_the_null_is_that_of_the_pairing_written_out(rng):
-  """One pairing, as loops: activations of each with the other's path."""
-  samples = make_samples(rng, episodes=2)
-  units = spatial.correlate(samples, n_null=5)
-  assert units.n_null == 1  # one test episode, one other path
-  test = np.random.default_rng(0).permutation(2)[1]
-  mine, other = samples.episode == test, samples.episode != test
-  both = min(mine.sum(), other.sum())
-  X, path = samples.X[mine][:both], samples.pos[other][:both]
-  for d in range(6):
-    r = [abs(np.corrcoef(X[:, d], path[:, k])[0, 1]) for k in (0, 1)]
-    assert units.null[d] == pytest.approx(max(r), abs=1e-6)
+  """Each pairing, as loops: the path of each with the other's activations."""
+  samples = make_samples(rng, episodes=4)
+  test = np.array([1, 3])
+  found = spatial._null(samples, test, 5, np.random.default_rng(7))
+  rows = np.isin(samples.episode, test)
+  draws = nulls.permutations(
+    samples.episode, 'session', 5, np.random.default_rng(7)
+  )
+  for values, partner in zip(found, draws, strict=True):
+    X, path = samples.X[partner[rows]], samples.pos[rows]
+    for d in range(6):
+      r = [abs(np.corrcoef(X[:, d], path[:, k])[0, 1]) for k in (0, 1)]
+      assert values[d] == pytest.approx(max(r), abs=1e-6)
 
 
 @pytest.mark.parametrize(('episodes', 'known'), [(8, False), (10, True)])

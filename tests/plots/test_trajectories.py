@@ -115,7 +115,7 @@ def test_many_episodes_get_a_scale_instead_of_a_legend(tmp_path):
   figure = trajectories.paths(Trajectories.open(folder))
   assert figure.axes[0].get_legend() is None
   assert any(x.get_ylabel() == 'episode' for x in figure.axes)
-  few = trajectories.paths(Trajectories.open(folder).take(3))
+  few = trajectories.paths(Trajectories.open(folder, max_episodes=3))
   legend = few.axes[0].get_legend()
   assert legend is not None
   names = [x.get_text() for x in legend.get_texts()]
