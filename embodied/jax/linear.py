@@ -13,6 +13,8 @@ from . import init, internal, utils
 from .norm import Norm, activation
 
 ZEROS = init.Recipe('zeros')
+# Up to here g copies of an input are cheaper than a dense copy of the weights.
+_FEW_ROWS = 4
 
 
 class Linear(nj.Module):
@@ -78,16 +80,21 @@ class BlockLinear(nj.Module):
 
     Args:
       x: (g, ..., I/g), each block's own input.
-      shared: (..., S), appended to the input of every block. Its share is one
-        dense product, which costs less than g copies of it.
+      shared: (..., S), appended to the input of every block.
     """
     assert len(x) == self.blocks, (x.shape, self.blocks)
     own = x.shape[-1]
     extra = 0 if shared is None else shared.shape[-1]
     kernel, bias = self.params((own + extra) * self.blocks)
     kernel = kernel.astype(x.dtype)
-    x = jnp.einsum('g...i,gio->g...o', x, kernel[:, :own])
-    if shared is not None:
+    if shared is None:
+      x = jnp.einsum('g...i,gio->g...o', x, kernel)
+    elif math.prod(shared.shape[:-1]) <= _FEW_ROWS:
+      many = jnp.broadcast_to(shared, (self.blocks, *shared.shape))
+      x = jnp.concatenate([x, many], -1)
+      x = jnp.einsum('g...i,gio->g...o', x, kernel)
+    else:
+      x = jnp.einsum('g...i,gio->g...o', x, kernel[:, :own])
       dense = kernel[:, own:].transpose((1, 0, 2)).reshape((extra, -1))
       x = x + blocks(shared @ dense, self.blocks)
     return x + blocks(utils.along(bias, x[0]), self.blocks)

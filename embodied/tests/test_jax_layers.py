@@ -121,7 +121,9 @@ def test_max_pool_shares_the_gradient_between_equals(rng):
   np.testing.assert_allclose(jax.grad(ours)(x), want, atol=1e-6)
 
 
-def test_block_linear_is_a_block_diagonal_matrix(rng):
+@pytest.mark.parametrize('few', [0, 3])
+def test_block_linear_is_a_block_diagonal_matrix(rng, monkeypatch, few):
+  monkeypatch.setattr(linear, '_FEW_ROWS', few)
   block: Any = linear.BlockLinear
   layer = block(8, 4, name='block')
   x, shared = array(rng, 3, 12), array(rng, 3, 5)
