@@ -6,10 +6,12 @@ platform, line = choose('auto')  # ('cpu', 'JAX runs on the CPU ...')
 import ctypes
 import dataclasses
 import importlib.util
+import os
 
 from dreamerv3.data.errors import UserError
 
 PLUGINS = ('jax_cuda13_plugin', 'jax_cuda12_plugin')
+MOST = 8  # devices of a CPU, each with a copy of the agent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,3 +101,23 @@ def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
       'on the CPU.'
     )
   return 'cpu', f'JAX runs on the CPU: {why}.'
+
+
+def split_cpu(batch: int, cores: int) -> int:
+  """How many devices a CPU should be, to train on batches of this size.
+
+  Most operations keep one core busy, so cores as devices that share a batch
+  are faster than one device of all cores (docs/performance.md).
+
+  Args:
+    batch: Sequences of one update, which the devices divide.
+    cores: Those of this process.
+  """
+  return max(x for x in range(1, min(cores, MOST) + 1) if batch % x == 0)
+
+
+def cores() -> int:
+  """Of the CPU, those that this process may use; fewer under SLURM."""
+  if hasattr(os, 'sched_getaffinity'):  # not on macOS
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1

@@ -43,6 +43,7 @@ _SHARE = (lambda x: 0 <= x <= 1), 'in [0, 1]'
 # Regular expression of keys, what must hold, how to say it.
 RULES: tuple[Rule, ...] = (
   (r'(batch|report)_length', *_SEVERAL),
+  (r'jax\.mock_devices', lambda x: x >= -1, 'at least -1'),
   (r'agent\.imag_last', lambda x: x == 0 or x >= 2, '0 or at least 2'),
   (
     r'batch_size|consec_\w+|replicas'
@@ -57,7 +58,7 @@ RULES: tuple[Rule, ...] = (
   (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
-    r'|env\.crafter\.egocentric_view|jax\.(mock|expect)_devices'
+    r'|env\.crafter\.egocentric_view|jax\.expect_devices'
     r'|agent\..*\.\w*layers',
     *_NOT_NEGATIVE,
   ),

@@ -169,7 +169,6 @@ def _launch(
   make.check(settled)  # before anything is written
   settled = make.platform(settled)
   if script.trains:
-    make.check_memory(settled)
     need = make.check_agent(settled)
     changed = stack.enter_context(rundir.training(settled))
     for key, (then, now) in changed.items():

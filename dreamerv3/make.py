@@ -229,14 +229,6 @@ def check(config: elements.Config) -> None:
     checkpoint.find(config.run.from_checkpoint)
 
 
-def check_memory(config: elements.Config) -> None:
-  """Raises UserError for a replay that this machine can never hold."""
-  if config.random_agent:
-    return
-  total = psutil.virtual_memory().total + psutil.swap_memory().total
-  memory.check_replay(config, *spaces(config), total)
-
-
 def check_agent(config: elements.Config) -> memory.Need | None:
   """Raises UserError for an agent that cannot be made; what it would need.
 
@@ -262,19 +254,38 @@ def tell_memory(config: elements.Config, need: memory.Need) -> None:
 
 
 def platform(config: elements.Config) -> elements.Config:
-  """Settles `jax.platform` and says which it is."""
+  """Settles `jax.platform` and the devices of a CPU, and says which."""
   wanted = config.jax.platform
   if config.random_agent:
     return config
   variable = os.environ.get('JAX_PLATFORMS')
   if wanted == 'auto' and variable:
-    print(f'JAX runs on {variable}, as JAX_PLATFORMS says.')
-    return config
-  chosen, line = accelerator.choose(wanted)
+    chosen, line = variable, f'JAX runs on {variable}, as JAX_PLATFORMS says.'
+  else:
+    chosen, line = accelerator.choose(wanted)
+    # It still is auto where JAX has to prove that it can use the GPU.
+    if wanted != 'auto' or chosen != 'cuda':
+      config = config.update({'jax.platform': chosen})
+  if chosen == 'cpu':
+    config = _cpu_devices(config)
+    number = len(config.jax.train_devices)
+    if trains(config) and number > 1:
+      line += f' {number} devices of it train.'
   print(line)
-  # It still is auto where JAX has to prove that it can use the GPU.
-  auto = wanted == 'auto' and chosen == 'cuda'
-  return config if auto else config.update({'jax.platform': chosen})
+  return config
+
+
+def _cpu_devices(config: elements.Config) -> elements.Config:
+  """Settles jax.mock_devices -1: as many as pay, unless devices are named."""
+  options = config.jax
+  if options.mock_devices >= 0:
+    return config
+  number = 0
+  named = (*options.train_devices, *options.policy_devices) != (0, 0)
+  if trains(config) and config.replicas == 1 and not named:
+    number = accelerator.split_cpu(config.batch_size, accelerator.cores())
+    config = config.update({'jax.train_devices': tuple(range(number))})
+  return config.update({'jax.mock_devices': number})
 
 
 def run_args(config: elements.Config) -> elements.Config:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 import elements
 import numpy as np
 
-from dreamerv3.data.errors import UserError
 from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3
@@ -139,7 +138,8 @@ def activation_bytes(
   Counted are the largest tensors that the backward pass keeps: feature maps of
   encoder and decoder, the recurrent state at each step, and the features of
   all imagined states with the hidden layers and logits of the heads. On a CPU
-  the maps are those of a few images at a time (`internal.in_pieces`).
+  the maps are those of a few images at a time, and a pooled one of each image
+  that is kept (`internal.in_pieces`).
   """
   from embodied.jax import conv  # with JAX, which commands load late
 
@@ -156,7 +156,8 @@ def activation_bytes(
     for net in (agent.enc.simple, agent.dec.simple):
       for stage, mult in enumerate(net.mults):
         # Before and after pooling or upsampling, norm and activation.
-        maps += share * 3 * net.depth * mult * area / 4**stage
+        size = net.depth * mult * area / 4**stage
+        maps += share * 3 * size + (0 if on_gpu else size / 4)
     maps += 4 * area * space.shape[2]
   rssm = agent.dyn.rssm
   feature = rssm.deter + rssm.stoch * rssm.classes
@@ -188,9 +189,12 @@ def print_estimate(need: Need, host: float, gpu: float) -> bool:
     f'{_gib(need.activations)}).'
   ]
   if need.host > host:
+    growing = need.replay + need.saving
+    fits = need.steps * max(0, host - need.host + growing) / growing
     lines.append(
-      'WARNING: the host has less memory than this run will need. Lower '
-      '--replay.size or --run.steps, or take a smaller preset.'
+      'WARNING: the host has less memory than this run will need; it is full '
+      f'after about {fits:.0e} steps. Lower --replay.size or --run.steps, or '
+      'take a smaller preset.'
     )
   if need.on_gpu and need.device > gpu:
     lines.append(
@@ -200,34 +204,6 @@ def print_estimate(need: Need, host: float, gpu: float) -> bool:
   for line in lines:
     print(line, file=sys.stderr, flush=True)
   return len(lines) == 1
-
-
-def check_replay(
-  config: elements.Config,
-  obs_space: Mapping[str, elements.Space],
-  act_space: Mapping[str, elements.Space],
-  total: float,
-) -> None:
-  """Refuses a run whose replay alone outgrows the machine.
-
-  Args:
-    config, obs_space, act_space: As of `estimate`.
-    total: Bytes of memory, swap included, whoever uses them now.
-
-  Raises:
-    UserError: with a size of the replay that leaves half of the memory free.
-  """
-  replay = replay_bytes(config, obs_space, act_space)
-  if replay + PROCESS <= total:
-    return
-  steps = min(config.run.steps, config.replay.size)
-  fits = steps * max(total - PROCESS, 0) / 2 / replay
-  raise UserError(
-    f'The replay of this run grows to {_gib(replay)} and the machine has '
-    f'{_gib(total)} of memory; lower --replay.size (now '
-    f'{config.replay.size:.0e}; {fits:.0e} fits) or --run.steps (now '
-    f'{config.run.steps:.0e}), or take a smaller preset.'
-  )
 
 
 def _gib(number: float) -> str:

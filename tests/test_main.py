@@ -70,11 +70,6 @@ def test_without_arguments_nothing_is_trained(tmp_path):
       ['--logdir', '/proc/nowhere', *QUICK.split()],
       'Cannot write to /proc/nowhere',
     ),
-    (
-      ['--configs', 'crafter', '--run.steps', '1e11', '--replay.size', '1e10',
-       '--logdir', '{tmp}'],
-      'lower --replay.size (now 1e+10; ',
-    ),
     (['--task', 'atari_pong', '--logdir', '{tmp}'], "environment 'atari'"),
     (
       ['--task', 'crafter_reward', '--env.crafter.egocentric_view', '4',

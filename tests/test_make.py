@@ -190,6 +190,36 @@ def test_the_users_variable_decides_where_nothing_else_does(
     assert make.platform(settle()).jax.platform == expected
 
 
+@pytest.mark.parametrize(
+  ('flags', 'train', 'devices'),
+  [
+    ([], (0, 1), 2),  # 3 cores, but a batch of 2
+    (['--batch_size', '12'], (0, 1, 2), 3),
+    (['--jax.mock_devices', '0'], (0,), 0),
+    (['--jax.mock_devices', '5'], (0,), 5),
+    (['--jax.train_devices', '1'], (1,), 0),
+    (['--jax.policy_devices', '0', '1'], (0,), 0),
+    (['--replicas', '2'], (0,), 0),
+    (['--script', 'eval_only'], (0,), 0),
+  ],
+)
+def test_cores_of_a_cpu_train_as_devices(
+  monkeypatch, capsys, flags, train, devices
+):
+  monkeypatch.setattr(accelerator, 'cores', lambda: 3)
+  found = make.platform(settle('--jax.platform', 'cpu', *flags)).jax
+  assert found.train_devices == train
+  assert found.mock_devices == devices
+  said = capsys.readouterr().out
+  assert (f'{len(train)} devices of it train' in said) == (len(train) > 1)
+
+
+def test_a_cpu_is_not_more_devices_than_pay():
+  assert accelerator.split_cpu(64, 100) == accelerator.MOST
+  assert accelerator.split_cpu(7, 4) == 1
+  assert accelerator.split_cpu(6, 4) == 3
+
+
 def test_random_agent():
   agent = make.make_agent(settle('--random_agent', 'True', '--seed', '3'))
   assert isinstance(agent, RandomAgent)

@@ -40,7 +40,7 @@ def setup(
   Args:
     platform: auto takes a GPU if JAX can use one, or what the variable
       JAX_PLATFORMS says; cpu and cuda insist.
-    mock_devices: split the CPU into so many devices, if not 0.
+    mock_devices: split the CPU into so many devices, if above 0.
     prealloc: let JAX reserve most of the GPU memory at once.
     jit: compile; False runs operation by operation.
     debug: stop at the first NaN.
@@ -57,7 +57,8 @@ def setup(
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   if platform != 'auto':
     jax.config.update('jax_platforms', platform)
-  if mock_devices:
+  if mock_devices > 0:
+    be_patient()
     jax.config.update('jax_num_cpu_devices', mock_devices)
   jax.config.update('jax_disable_jit', not jit)
   jax.config.update('jax_debug_nans', debug)
@@ -87,6 +88,18 @@ def keep_memory() -> None:
     trim_threshold, mmap_max = -1, -4  # from malloc.h
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(mmap_max, 0)
+
+
+def be_patient() -> None:
+  """Let devices of a CPU wait for each other as long as it takes.
+
+  XLA aborts the process when one is a minute late, as it can be on a machine
+  with other work. What the user has set in XLA_FLAGS stays.
+  """
+  flag = '--xla_cpu_collective_call_terminate_timeout_seconds'
+  flags = os.environ.get('XLA_FLAGS', '')
+  if flag not in flags:
+    os.environ['XLA_FLAGS'] = f'{flags} {flag}={24 * 3600}'.strip()
 
 
 def _backend(platform: str, alone: bool) -> str:

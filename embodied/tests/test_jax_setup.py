@@ -1,5 +1,7 @@
 """Bringing JAX up where other processes join in."""
 
+import os
+
 import jax
 import pytest
 
@@ -82,3 +84,16 @@ def test_who_insists_on_a_gpu_hears_that_there_is_none(broken, monkeypatch):
   monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
   with pytest.raises(ValueError, match='too old'):
     setup.setup('auto')
+
+
+def test_devices_of_a_cpu_wait_for_each_other(monkeypatch):
+  flag = '--xla_cpu_collective_call_terminate_timeout_seconds'
+  monkeypatch.setenv('XLA_FLAGS', '--xla_dump_to=x')
+  setup.be_patient()
+  once = os.environ['XLA_FLAGS']
+  assert once == f'--xla_dump_to=x {flag}=86400'
+  setup.be_patient()
+  assert os.environ['XLA_FLAGS'] == once
+  monkeypatch.setenv('XLA_FLAGS', f'{flag}=7')
+  setup.be_patient()
+  assert os.environ['XLA_FLAGS'] == f'{flag}=7'
