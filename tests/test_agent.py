@@ -91,9 +91,12 @@ def test_evaluation_acts_with_the_newest_parameters_and_leaves_training(rng):
   agent = agents.make_agent(['debug'], SMALL)
   seeds, obs = np.zeros((2, 2), np.uint32), images(agent, rng, 2)
   seen = []
-  agent._policy[False] = lambda state, *args: (
-    seen.append(state), ({}, {}, {}),
-  )[1]  # fmt: skip
+
+  def policy(state, *args):
+    seen.append(state)
+    return {}, {}, {}
+
+  agent._policy[False] = policy
   agent._acting, agent._fresh = {'old': 1}, {'new': 1}
   for mode in ('eval', 'train', 'train'):
     agent.policy({}, obs, mode, seeds)

@@ -111,8 +111,8 @@ def test_evaluation_of_a_random_agent_leaves_its_training():
   obs = {'is_first': np.zeros(20, bool)}
   one, two = (RandomAgent({}, spaces, seed=3) for _ in range(2))
   two.policy((), obs, mode='eval')
-  acts = [x.policy((), obs)[1] for x in (one, two)]
-  np.testing.assert_equal(*acts)
+  acts = [x.policy((), obs)[1]['action'] for x in (one, two)]
+  np.testing.assert_array_equal(acts[0], acts[1])
   assert one.save() == two.save()
 
 
