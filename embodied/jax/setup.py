@@ -8,9 +8,11 @@ For the agent, once per process, before any array is made.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 
 import jax
+import jax.monitoring
 import jax.numpy as jnp
 from jax.experimental import multihost_utils
 from jax.extend.backend import clear_backends
@@ -76,18 +78,27 @@ def setup(
   return backend
 
 
+@functools.cache
 def keep_memory() -> None:
   """Let the C library keep freed memory, for the next step to use.
 
   On the CPU, XLA takes its working memory anew for every step. Without this,
   glibc hands it back to the system in between, and the system clears gigabytes
-  page by page. Other C libraries are left as they are.
+  page by page. What a compilation took is handed back, since no step needs
+  it: a gigabyte. Other C libraries are left as they are.
   """
-  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-  if mallopt is not None:
-    trim_threshold, mmap_max = -1, -4  # from malloc.h
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_max, 0)
+  library = ctypes.CDLL(None)
+  if not hasattr(library, 'mallopt') or not hasattr(library, 'malloc_trim'):
+    return
+  trim_threshold, mmap_max = -1, -4  # from malloc.h
+  library.mallopt(trim_threshold, 2**31 - 1)
+  library.mallopt(mmap_max, 0)
+
+  def done(event: str, duration_secs: float, **kwargs: str | int) -> None:
+    if event.endswith('backend_compile_duration') and duration_secs > 1:
+      library.malloc_trim(0)
+
+  jax.monitoring.register_event_duration_secs_listener(done)
 
 
 def be_patient() -> None:

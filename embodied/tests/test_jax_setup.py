@@ -3,6 +3,7 @@
 import os
 
 import jax
+import psutil
 import pytest
 
 from embodied.jax import setup
@@ -97,3 +98,18 @@ def test_devices_of_a_cpu_wait_for_each_other(monkeypatch):
   monkeypatch.setenv('XLA_FLAGS', f'{flag}=7')
   setup.be_patient()
   assert os.environ['XLA_FLAGS'] == f'{flag}=7'
+
+
+def test_what_a_compilation_took_is_handed_back():
+  def resident():
+    return psutil.Process().memory_info().rss / 2**20
+
+  setup.keep_memory()
+  blocks = [bytearray(2**16) for _ in range(3200)]  # 200 MiB
+  del blocks
+  kept = resident()
+  event = '/jax/core/compile/backend_compile_duration'
+  jax.monitoring.record_event_duration_secs(event, 0.1)
+  assert resident() > kept - 20
+  jax.monitoring.record_event_duration_secs(event, 10.0)
+  assert resident() < kept - 100
