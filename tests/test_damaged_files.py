@@ -135,7 +135,7 @@ def test_episodes(recording, tmp_path, change, match):
 
 @pytest.mark.parametrize('read', [unpickle.load, unpickle.scan])
 def test_a_pickle_that_holds_itself(tmp_path, read):
-  loop = []
+  loop: list[object] = []
   loop.append(loop)
   refuses(read, tmp_path / 'loop.pkl', loop)
 
