@@ -8,9 +8,15 @@ those of its matrix products and convolutions (flops.py), `xla_gflop` is XLA's
 count, which takes the body of a loop once.
 Seconds of processor time (cpu) are steadier than the clock on a busy machine.
 Everything is compiled anew unless --cache names a folder of compiled programs.
+A CPU is as many devices as in a training run, for steps and for policy calls of
+16 rows, unless --devices says how many.
 
-  python bench/train.py --presets size1m size12m
-  python bench/train.py --devices 2    # the cores of a CPU as devices
+--plain measures the peer beside it: the same network, where convolutions, pools
+and upsampling are written as usual and left to XLA, all images at once, on one
+device. The ratios are those of the rows: plain / ours.
+
+  python bench/train.py --presets size1m size12m --plain
+  python bench/train.py --devices 1
 """
 
 import argparse
@@ -26,11 +32,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.flops import operations
+from dreamerv3.accelerator import choose, cores, split_cpu
 
 COLUMNS = (
-  'preset', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s', 'step_cpu_s',
-  'policy1_ms', 'policy16_ms', 'gflop', 'xla_gflop', 'matmul_gflops', 'share',
-  'temp_gb', 'peak_gb',
+  'preset', 'form', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s',
+  'step_cpu_s', 'policy1_ms', 'policy16_ms', 'gflop', 'xla_gflop',
+  'matmul_gflops', 'share', 'temp_gb', 'peak_gb',
 )  # fmt: skip
 
 
@@ -58,8 +65,12 @@ def matmul_rate(dtype) -> float:
   return 2 * size**3 / wall
 
 
-def build(preset: str, options: argparse.Namespace):
-  """The agent of a preset and a batch of random sequences."""
+def build(preset: str, options: argparse.Namespace, acting: int = 1):
+  """The agent of a preset and a batch of random sequences.
+
+  Args:
+    acting: devices that act.
+  """
   import elements
   import numpy as np
 
@@ -72,6 +83,7 @@ def build(preset: str, options: argparse.Namespace):
     'jax.compute_dtype': options.dtype, 'jax.cache': options.cache,
     'jax.mock_devices': options.devices if options.devices > 1 else 0,
     'jax.train_devices': list(range(options.devices)),
+    'jax.policy_devices': list(range(acting)),
     'batch_size': options.batch, 'batch_length': options.length,
   })  # fmt: skip
   beside = (
@@ -99,11 +111,33 @@ def build(preset: str, options: argparse.Namespace):
   return agent, data
 
 
+def leave_to_xla() -> None:
+  """Replace the forms of convolutions by the plain ones, in this process."""
+  from embodied.jax import conv
+  from embodied.jax.conv_cpu import plain_conv
+
+  def pooled(kernel, width):
+    def run(x):
+      N, H, W, _ = x.shape
+      x = plain_conv(x, kernel)
+      return x.reshape((N, H // 2, 2, W // 2, 2, -1)).max((2, 4))
+
+    return run
+
+  def upsampled(kernel, width):
+    return lambda x: plain_conv(x.repeat(2, 1).repeat(2, 2), kernel)
+
+  conv.on_cpu = lambda: False
+  conv.FORMS |= {'pooled': pooled, 'upsampled': upsampled}
+
+
 def measure(preset: str, options: argparse.Namespace) -> dict:
   """All columns for one preset."""
   began = time.perf_counter()
   import jax
 
+  if options.plain:
+    leave_to_xla()
   agent, data = build(preset, options)
   data = agent.put(data)
   carry = agent.init_train(options.batch)
@@ -113,6 +147,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   step = lowered.compile()
   row: dict = {
     'preset': preset,
+    'form': 'plain' if options.plain else 'ours',
     'compile_s': time.perf_counter() - wall,
     'compile_cpu_s': time.process_time() - cpu,
   }
@@ -138,11 +173,13 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   row['share'] = done / row['step_s'] / rate
   host = jax.device_get({k: data[k][:, 0] for k in agent.obs_space})
   for batch in (1, 16):
+    if batch > 1 and options.devices > 1:
+      agent, _ = build(preset, options, acting=options.devices)
     obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0)
            for k, v in host.items()}  # fmt: skip
     carries = [agent.init_policy(batch)]
 
-    def act(carries: list = carries, obs: dict = obs) -> None:
+    def act(agent=agent, carries: list = carries, obs: dict = obs) -> None:
       carries[0], _, _ = agent.policy(carries[0], obs)
 
     act()
@@ -156,32 +193,36 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument('--platform', default='auto')
   parser.add_argument('--dtype', default='auto')
   parser.add_argument('--cache', default='off', help='as --jax.cache')
+  parser.add_argument('--devices', type=int, default=0, help='of the CPU')
   parser.add_argument(
-    '--devices',
-    type=int,
-    default=1,
-    help='of the CPU, if above 1: as --jax.mock_devices',
+    '--plain', action='store_true', help='measure the peer, too'
   )
   parser.add_argument('--batch', type=int, default=16)
   parser.add_argument('--length', type=int, default=64)
   parser.add_argument('--steps', type=int, default=5)
   parser.add_argument('--json', action='store_true', help='one line of JSON')
   options = parser.parse_args(argv)
+  if not options.devices:
+    gpu = choose(options.platform.replace('gpu', 'cuda'))[0] == 'cuda'
+    options.devices = 1 if gpu else split_cpu(options.batch, cores())
   if options.json:
     print(json.dumps(measure(options.presets[0], options)))
     return 0
   print(' '.join(f'{x:>13}' for x in COLUMNS))
-  names = (
-    'platform', 'dtype', 'cache', 'devices', 'batch', 'length', 'steps'
-  )  # fmt: skip
+  names = ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')
   same = [f'--{k}={getattr(options, k)}' for k in names]
-  for preset in options.presets:
-    command = [sys.executable, __file__, '--json', *same, '--presets', preset]
+  forms = [[f'--devices={options.devices}']]
+  if options.plain:
+    forms.append(['--devices=1', '--plain'])
+  jobs = [(x, form) for x in options.presets for form in forms]
+  for preset, form in jobs:
+    command = [sys.executable, __file__, '--json', *same, *form]
+    command += ['--presets', preset]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
       return done.returncode
     row = json.loads(done.stdout.splitlines()[-1])
-    shown = [row[x] if x == 'preset' else f'{row[x]:.4g}' for x in COLUMNS]
+    shown = [row[x] if x in COLUMNS[:2] else f'{row[x]:.4g}' for x in COLUMNS]
     print(' '.join(f'{x:>13}' for x in shown), flush=True)
   return 0
 

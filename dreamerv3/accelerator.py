@@ -104,13 +104,13 @@ def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
 
 
 def split_cpu(batch: int, cores: int) -> int:
-  """How many devices a CPU should be, to train on batches of this size.
+  """How many devices a CPU should be, for batches of this size.
 
   Most operations keep one core busy, so cores as devices that share a batch
   are faster than one device of all cores (docs/performance.md).
 
   Args:
-    batch: Sequences of one update, which the devices divide.
+    batch: Sequences of one update, or environments, which the devices divide.
     cores: Those of this process.
   """
   return max(x for x in range(1, min(cores, MOST) + 1) if batch % x == 0)

@@ -8,6 +8,7 @@ For main.py and the scripts that it starts:
 
 import contextlib
 import functools
+import math
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -280,12 +281,21 @@ def _cpu_devices(config: elements.Config) -> elements.Config:
   options = config.jax
   if options.mock_devices >= 0:
     return config
-  number = 0
   named = (*options.train_devices, *options.policy_devices) != (0, 0)
-  if trains(config) and config.replicas == 1 and not named:
-    number = accelerator.split_cpu(config.batch_size, accelerator.cores())
-    config = config.update({'jax.train_devices': tuple(range(number))})
-  return config.update({'jax.mock_devices': number})
+  if named or not trains(config) or config.replicas > 1:
+    return config.update({'jax.mock_devices': 0})
+  cores = accelerator.cores()
+  number = accelerator.split_cpu(config.batch_size, cores)
+  acting = [config.run.envs]
+  if config.script == 'train_eval':
+    acting.append(config.run.eval_envs)
+  return config.update({
+    'jax.mock_devices': number,
+    'jax.train_devices': tuple(range(number)),
+    'jax.policy_devices': tuple(
+      range(accelerator.split_cpu(math.gcd(*acting), number))
+    ),
+  })  # fmt: skip
 
 
 def run_args(config: elements.Config) -> elements.Config:

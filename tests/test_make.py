@@ -191,24 +191,28 @@ def test_the_users_variable_decides_where_nothing_else_does(
 
 
 @pytest.mark.parametrize(
-  ('flags', 'train', 'devices'),
+  ('flags', 'train', 'act', 'devices'),
   [
-    ([], (0, 1), 2),  # 3 cores, but a batch of 2
-    (['--batch_size', '12'], (0, 1, 2), 3),
-    (['--jax.mock_devices', '0'], (0,), 0),
-    (['--jax.mock_devices', '5'], (0,), 5),
-    (['--jax.train_devices', '1'], (1,), 0),
-    (['--jax.policy_devices', '0', '1'], (0,), 0),
-    (['--replicas', '2'], (0,), 0),
-    (['--script', 'eval_only'], (0,), 0),
+    ([], (0, 1), (0, 1), 2),  # 3 cores, but a batch of 2
+    (['--batch_size', '12', '--run.envs', '6'], (0, 1, 2), (0, 1, 2), 3),
+    (['--batch_size', '12', '--run.envs', '4'], (0, 1, 2), (0, 1), 3),
+    (['--run.envs', '1'], (0, 1), (0,), 2),
+    (['--script', 'train_eval', '--run.eval_envs', '3'], (0, 1), (0,), 2),
+    (['--jax.mock_devices', '0'], (0,), (0,), 0),
+    (['--jax.mock_devices', '5'], (0,), (0,), 5),
+    (['--jax.train_devices', '1'], (1,), (0,), 0),
+    (['--jax.policy_devices', '0', '1'], (0,), (0, 1), 0),
+    (['--replicas', '2'], (0,), (0,), 0),
+    (['--script', 'eval_only'], (0,), (0,), 0),
   ],
 )
 def test_cores_of_a_cpu_train_as_devices(
-  monkeypatch, capsys, flags, train, devices
+  monkeypatch, capsys, flags, train, act, devices
 ):
   monkeypatch.setattr(accelerator, 'cores', lambda: 3)
   found = make.platform(settle('--jax.platform', 'cpu', *flags)).jax
   assert found.train_devices == train
+  assert found.policy_devices == act
   assert found.mock_devices == devices
   said = capsys.readouterr().out
   assert (f'{len(train)} devices of it train' in said) == (len(train) > 1)
