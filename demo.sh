@@ -17,10 +17,6 @@ export CONFIG=crafter_small RANDOM_SPAWN=False DISABLE_MOBS=True PLATFORM=auto
 # minutes instead of days.
 export TRAIN_RATIO=${TRAIN_RATIO:-64}
 export EXTRA="--batch_size 8 --batch_length 32 --agent.opt.lr 4e-4 --agent.opt.warmup 100 --run.log_every 30 --run.save_every 120"
-if ! command -v nvidia-smi > /dev/null; then
-  # Two cores are used best as two devices, each with half of the batch.
-  EXTRA+=" --jax.mock_devices 2 --jax.train_devices 0 1"
-fi
 # At most 512 units of each layer are tuned; 0 would take all.
 export NUM_EPISODES=${NUM_EPISODES:-30} MAX_NEURONS=${MAX_NEURONS:-512}
 export DREAM_EPISODES=5 MAX_EPISODES=5
