@@ -19,7 +19,7 @@ from embodied.core.chunk import memory_estimate
 GIB = 1024**3
 # Python, JAX and its compiler beside all of ours, at the peak of a first start;
 # programs that are found in the cache take half of it.
-PROCESS = 1.9 * GIB
+PROCESS = 1.5 * GIB
 
 
 @dataclasses.dataclass(frozen=True)
