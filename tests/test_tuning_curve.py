@@ -74,11 +74,12 @@ def test_results_have_the_documented_keys(recording, tmp_path):
   assert layer['tuning_curves'].shape == (120, 12, 10)
   assert set(layer['metrics']) >= FORK_METRICS
   names = metadata['group_names']
-  assert list(layer['cell_groups']) == names
+  assert list(layer['tested_groups']) == names
+  assert [*layer['cell_groups'], 'weak'] == names  # thresholds give no 'weak'
   for kind in ('group', 'tested'):
     ids = layer[f'{kind}_ids']
     groups = layer['cell_groups' if kind == 'group' else 'tested_groups']
-    for i, name in enumerate(names):
+    for i, name in enumerate(groups):
       np.testing.assert_array_equal(groups[name], ids == i)
   for p in (*layer['p'].values(), *layer['q'].values()):
     known = p[np.isfinite(p)]

@@ -14,13 +14,17 @@ import numpy as np
 
 NAMES = (
   'untuned', 'HD_cells', 'single_field', 'border_cells', 'spatial_HD',
-  'complex_cells', 'dead',
+  'complex_cells', 'dead', 'weak',
 )  # fmt: skip
-UNTUNED, HD, SINGLE, BORDER, BOTH, COMPLEX, DEAD = range(len(NAMES))
+UNTUNED, HD, SINGLE, BORDER, BOTH, COMPLEX, DEAD, WEAK = range(len(NAMES))
+PUBLISHED = NAMES[:WEAK]  # those that thresholds alone can give
 
 # A map is one field, or one wall, if that explains this much of what is
 # reliable in it: two equal fields leave a half, two of areas 1:2 a third.
 ONE_SHAPE = 0.75
+# Least share of a map's variance that is not noise for its shape to be named:
+# below it, fits of noise are named, see docs/science.md.
+MIN_RELIABILITY = 0.4
 # Least share of the variance that place and facing explain together.
 MIN_EFFECT = 0.01
 
@@ -98,6 +102,8 @@ def by_test(
     untuned        neither
     HD_cells       directional alone
     spatial_HD     both
+    weak           spatial alone, but the map does not hold on other episodes
+                   (reliability < 0.4 or EVs <= 0): its shape is unknown
     border_cells   spatial alone; one wall explains > 75 % of the map's
                    reliable variance, and more than one field does
     single_field   the same with one round field, and there is no second
@@ -111,7 +117,8 @@ def by_test(
   else:
     spatial = (_known(q['EVs']) <= limits.alpha) & (m['R2_place'] > MIN_EFFECT)
     turned = np.zeros_like(spatial)
-  reliable = np.maximum(m['map_reliability'], 0.1)
+  holds = (m['map_reliability'] >= MIN_RELIABILITY) & (m['EVs'] > 0)
+  reliable = np.maximum(m['map_reliability'], MIN_RELIABILITY)
   field, wall = m['field_r2'] / reliable, m['wall_r2'] / reliable
   shaped = np.maximum(field, wall) > ONE_SHAPE
   silent = np.isnan(metrics['fieldsize']) & np.isnan(metrics['fieldasymmetry'])
@@ -121,10 +128,11 @@ def by_test(
       ~spatial & ~turned,
       ~spatial,
       turned,
+      ~holds,
       shaped & (wall > field),
       shaped & (m['field_second'] == 0),
     ],
-    [DEAD, UNTUNED, HD, BOTH, BORDER, SINGLE],
+    [DEAD, UNTUNED, HD, BOTH, WEAK, BORDER, SINGLE],
     COMPLEX,
   )
 

@@ -170,15 +170,16 @@ def _pack(table: TuningTable, limits: Thresholds) -> dict[str, Any]:
     'n_nulls': table.n_nulls,
     'walls': list(table.walls),
     'group_ids': simple,
-    'cell_groups': _masks(simple),
+    'cell_groups': _masks(simple, cell_types.PUBLISHED),
   }
   if tested is not None:
-    packed |= {'tested_ids': tested, 'tested_groups': _masks(tested)}
+    groups = _masks(tested, cell_types.NAMES)
+    packed |= {'tested_ids': tested, 'tested_groups': groups}
   return packed
 
 
-def _masks(ids: np.ndarray) -> dict[str, np.ndarray]:
-  return {name: ids == i for i, name in enumerate(cell_types.NAMES)}
+def _masks(ids: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+  return {name: ids == i for i, name in enumerate(names)}
 
 
 def _unpack(name: str, packed: Mapping[str, Any]) -> TuningTable:

@@ -22,16 +22,16 @@ from dreamerv3.plots import style, world
 COLORS = {
   'untuned': '#999999', 'HD_cells': style.ORANGE, 'single_field': style.BLUE,
   'border_cells': style.RED, 'spatial_HD': style.PURPLE,
-  'complex_cells': style.GREEN, 'dead': '#444444',
+  'complex_cells': style.GREEN, 'dead': '#444444', 'weak': '#9fd8c4',
 }  # fmt: skip
 LABELS = {
   'untuned': 'untuned', 'HD_cells': 'facing',
   'single_field': 'single field', 'border_cells': 'border',
   'spatial_HD': 'place x facing', 'complex_cells': 'complex',
-  'dead': 'silent',
+  'dead': 'silent', 'weak': 'weak map',
 }  # fmt: skip
-EXAMPLES = 20  # per class
-ACROSS = 10  # panels per row of examples
+EXAMPLES = 10  # per class
+ACROSS = 5  # panels per row of examples, legible at the width of a page
 
 
 def si_ev_scatter(results: Results, layer: str, seed: int = 0) -> Figure:
@@ -108,7 +108,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
 def example_tuning_curves(
   results: Results, layer: str, seed: int = 0
 ) -> Figure:
-  """Up to 20 units of each class, drawn at random, best-explained first."""
+  """Up to 10 units of each class, drawn at random, in the order of EV."""
   table, ids = results.tables[layer], shown(results, layer)
   rng = np.random.default_rng([seed, 7])
   chosen: list[tuple[str, np.ndarray]] = []
@@ -141,10 +141,12 @@ def example_tuning_curves(
     row += -(-len(units) // ACROSS)
   figure.suptitle(
     f'{layer}: mean activation per tile, each from its lowest (dark) to its '
-    'highest (bright); grey tiles were not visited, lines are walls\n'
-    'cross: mean activation per facing; EV held-out variance, SI and HD '
-    'information [bits] about place and facing',
-  )
+    'highest (bright);\ngrey tiles were not visited, lines are walls; cross: '
+    'mean activation per facing;\nEV held-out variance, SI and HD information '
+    '[bits] about place and facing.\nUnits of a class are drawn at random and '
+    'ordered by EV; in grey where EV <= 0:\nthe map does not hold on other '
+    'episodes.', fontsize=9,
+  )  # fmt: skip
   return figure
 
 
@@ -161,7 +163,8 @@ def unit_panel(
   m = {k: v[unit] for k, v in table.metrics.items()}
   scores = (('EV', 'EVs'), ('\nSI', 'SI'), ('  HD', 'HD_info'))
   shown = ''.join(f'{k} {m[x]:.2f}' for k, x in scores if np.isfinite(m[x]))
-  ax.set_title(f'#{table.units[unit]}  {shown}', fontsize=6, pad=2)
+  color = 'black' if m['EVs'] > 0 else style.GREY
+  ax.set_title(f'#{table.units[unit]}  {shown}', fontsize=8, pad=2, color=color)
   curve = table.hd_curves[unit]
   if np.isfinite(curve).all() and np.ptp(curve) > 0:
     inset = ax.inset_axes((1.04, 0.64, 0.36, 0.36))
@@ -183,8 +186,12 @@ def heading(ax: Axes, curve: np.ndarray) -> None:
 
 
 def layer_summary(results: Results) -> Figure:
-  """Class shares, information and held-out variance of all layers."""
-  names = list(results.tables)
+  """Class shares, information and held-out variance of all layers.
+
+  Layers of one unit have no shares: they are left out, and named.
+  """
+  single = [x for x, t in results.tables.items() if len(t) == 1]
+  names = [x for x in results.tables if x not in single] or single
   simple, tested = _columns(results, control=False)
   panels: list[tuple[str, Mapping[str, np.ndarray]]] = []
   if tested:
@@ -193,7 +200,7 @@ def layer_summary(results: Results) -> Figure:
   if results.control:
     first, second = _columns(results, control=True)
     panels.append(('untrained control', second or first))
-  height = 1.2 + 0.28 * len(names)
+  height = 1.4 + 0.28 * len(names)
   figure, axes = style.new_figure(
     1, len(panels) + 2, width=3.1, height=height, sharey=True
   )
@@ -201,9 +208,9 @@ def layer_summary(results: Results) -> Figure:
   for ax, (title, ids) in zip(axes[0], panels, strict=False):
     _stack(ax, [ids.get(x) for x in names])
     ax.set(xlabel='units [%]', title=title, xlim=(0, 100))
-  for ax, key, label in (
-    (axes[0, -2], 'SI', 'spatial information,\nuncorrected [bits]'),
-    (axes[0, -1], 'EVs', 'held-out\nexplained variance'),
+  for ax, key, title, label in (
+    (axes[0, -2], 'SI', 'spatial information', 'uncorrected [bits]'),
+    (axes[0, -1], 'EVs', 'explained variance', 'held out'),
   ):
     values = [results.tables[x].metrics[key] for x in names]
     values = [v[np.isfinite(v)] for v in values]
@@ -212,15 +219,18 @@ def layer_summary(results: Results) -> Figure:
       patch_artist=True, showfliers=False, whis=(5, 95),
       medianprops={'color': 'black'},
     )  # fmt: skip
-    for patch, name in zip(box['boxes'], names, strict=True):
-      patch.set_facecolor(style.layer_color(name))
-    ax.set(xlabel=label, title='box: quartiles, whiskers: 5-95 %')
+    for patch in box['boxes']:
+      patch.set_facecolor('#d0d0d0')  # colours are classes
+    ax.set(xlabel=f'{label}\nbox: quartiles, whiskers: 5-95 %', title=title)
   axes[0, -1].axvline(0, color=style.GREY, lw=0.8, ls=':')
   labels = [f'{x} ({len(results.tables[x])})' for x in names]
   axes[0, 0].set_yticks(y, labels)
+  axes[0, 0].set_ylabel('layer (units)')
+  if names != single and single:
+    figure.suptitle(f'Left out, one unit: {", ".join(single)}.', fontsize=9)
   axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
   handles = [Patch(color=COLORS[x], label=LABELS[x]) for x in cell_types.NAMES]
-  figure.legend(handles=handles, loc='outside lower center', ncols=7)
+  figure.legend(handles=handles, loc='outside lower center', ncols=len(COLORS))
   return figure
 
 

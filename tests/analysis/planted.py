@@ -57,12 +57,13 @@ def field(track: Track, centre, width: float) -> np.ndarray:
 
 
 def population(
-  tiles, track: Track, rng, each=12, noise=0.1, signed=False
+  tiles, track: Track, rng, each=12, noise=0.1, signed=False, weak=0
 ) -> tuple[Samples, np.ndarray]:
   """Samples of all kinds of units, and the class each belongs to.
 
-  `each` units per kind, four times as many of noise. Signed units are scaled
-  and shifted, so that they are negative outside their fields.
+  `each` units per kind, four times as many of noise, and `weak` ones of each
+  of three shapes. Signed units are scaled and shifted, so that they are
+  negative outside their fields.
   """
   units, truth = [], []
 
@@ -88,11 +89,30 @@ def population(
   X += noise * rng.normal(size=X.shape)
   slow = [slow_noise(track, 2 * each, rho, rng) for rho in (0.9, 0.98)]
   X = np.concatenate([X, *slow], 1)
+  faint = drowned(tiles, track, visited, weak, rng)
+  X = np.concatenate([X, faint], 1)
   X = 1.5 * X - 0.5 if signed else np.maximum(X, 0)
   still = np.repeat([[0.0, 0.0, 0.7]], len(X), 0)
   X = np.concatenate([X, still], 1).astype(np.float32)
-  truth += [cell_types.UNTUNED] * (4 * each) + [cell_types.DEAD] * 3
+  truth += [cell_types.UNTUNED] * (4 * each)
+  truth += [cell_types.WEAK] * faint.shape[1] + [cell_types.DEAD] * 3
   return Samples('planted', X, track), np.array(truth)
+
+
+def drowned(tiles, track: Track, visited, count: int, rng) -> np.ndarray:
+  """Fields, pairs of fields and borders (N, 3 count) of half the noise.
+
+  Half of the noise is fresh in every step, half is slow.
+  """
+  walls = wall_distances(tiles, count)[:count]
+  units = [np.exp(-(d[tuple(track.pos.T)] - 1) / 1.5) for d in walls]
+  for _ in range(count):
+    units.append(field(track, rng.choice(visited), rng.uniform(1.5, 3)))
+    units.append(several(track, visited, 2, rng))
+  X = np.reshape(units, (3 * count, len(track))).T
+  slow = np.arange(3 * count) % 2 == 0
+  noise = [slow_noise(track, 3 * count, rho, rng) for rho in (0, 0.95)]
+  return X + 2 * np.where(slow, noise[1], noise[0])
 
 
 def several(track: Track, visited, count: int, rng) -> np.ndarray:

@@ -55,6 +55,10 @@ TESTS = [
   ((0.9, 0.01, 0.5, 0.0, 0.5, 0.9, 0.1, 0.9), 'HD_cells'),
   ((0.04, 0.04, 0.5, 0.2, 0.2, 0.9, 0.1, 0.9), 'untuned'),  # shared alpha
   ((0.01, 0.01, 0.005, 0.002, 0.0, 0.9, 0.1, 0.9), 'untuned'),  # too little
+  ((0.01, 0.5, 0.5, 0.5, 0.0, 0.9, 0.1, 0.0), 'weak'),
+  ((0.01, 0.5, 0.5, 0.5, 0.0, 0.1, 0.9, 0.39), 'weak'),
+  ((0.01, 0.5, 0.5, 0.5, 0.0, 0.2, 0.1, 0.3), 'weak'),
+  ((0.01, 0.5, 0.5, 0.5, 0.0, 0.9, 0.1, 0.4), 'single_field'),
 ]
 
 
@@ -64,12 +68,15 @@ def test_the_tested_rules(values, name):
           'map_reliability')  # fmt: skip
   metrics = {k: np.array([v]) for k, v in zip(keys, values[2:], strict=True)}
   metrics |= {k: np.array([1.0]) for k in ('fieldsize', 'fieldasymmetry')}
-  metrics['field_second'] = np.array([0.0])
+  metrics |= {'field_second': np.array([0.0]), 'EVs': np.array([0.1])}
   q = {
     'place_given_HD': np.array(values[:1]),
     'HD_given_place': np.array(values[1:2]),
   }
   assert NAMES[cell_types.by_test(metrics, q, Thresholds())[0]] == name
+  if name in ('single_field', 'border_cells', 'complex_cells'):
+    metrics['EVs'] = np.array([0.0])  # says nothing of other episodes
+    assert NAMES[cell_types.by_test(metrics, q, Thresholds())[0]] == 'weak'
 
 
 def test_a_second_field_makes_a_unit_complex():
@@ -78,6 +85,7 @@ def test_a_second_field_makes_a_unit_complex():
   keys = ('R2_both', 'R2_place', 'R2_HD', 'field_r2', 'wall_r2',
           'map_reliability')  # fmt: skip
   metrics |= {k: np.array([v]) for k, v in zip(keys, values[1:], strict=True)}
+  metrics['EVs'] = np.array([0.1])
   q = {'place_given_HD': np.array([0.01]), 'HD_given_place': np.array([0.9])}
   for second, name in ((0.0, 'single_field'), (1.0, 'complex_cells')):
     metrics['field_second'] = np.array([second])
@@ -88,7 +96,7 @@ def test_a_second_field_makes_a_unit_complex():
 def test_fractions():
   ids = np.array([0, 0, 2, 6])
   np.testing.assert_allclose(
-    cell_types.fractions(ids), [0.5, 0, 0.25, 0, 0, 0, 0.25]
+    cell_types.fractions(ids), [0.5, 0, 0.25, 0, 0, 0, 0.25, 0]
   )
 
 
@@ -97,7 +105,7 @@ def classify(seed, obstructed, signed):
   rng = np.random.default_rng(seed)
   tiles = planted.world(obstructed=obstructed)
   track = planted.track(tiles, rng, 50)
-  samples, truth = planted.population(tiles, track, rng, signed=signed)
+  samples, truth = planted.population(tiles, track, rng, signed=signed, weak=12)
   design = Design.build(track, Grid(*tiles.shape))
   walls = find_walls(planted.free(tiles))
   setup = Setup.build(design, walls, n_shuffles=200, seed=seed)
@@ -113,6 +121,10 @@ def test_planted_units_come_back_as_what_they_are(obstructed, signed):
   truth, ids = (np.concatenate(x) for x in zip(*found, strict=True))
   n = len(NAMES)
   table = np.bincount(truth * n + ids, minlength=n * n).reshape(n, n)
+  # A weak place code may drown in the noise, but its shape is not named.
+  faint = table[cell_types.WEAK]
+  faint[cell_types.WEAK] += faint[cell_types.UNTUNED]
+  faint[cell_types.UNTUNED] = 0
   right = np.diag(table) / table.sum(1)
   for k, share in enumerate(right):
     assert share >= 0.95, (NAMES[k], table)

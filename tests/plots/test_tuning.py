@@ -78,6 +78,22 @@ def test_summary_has_a_row_per_layer_and_a_control(shown):
     assert total == pytest.approx(100)
 
 
+def test_layers_of_one_unit_have_no_bar(shown):
+  wide = shown.tables['dyn/deter']
+  metrics = {k: v[:1] for k, v in wide.metrics.items()}
+  q = {k: v[:1] for k, v in wide.q.items()}
+  one = dataclasses.replace(
+    wide, units=wide.units[:1], curves=wide.curves[:1],
+    hd_curves=wide.hd_curves[:1], metrics=metrics, q=q,
+  )  # fmt: skip
+  tables = {'dyn/deter': wide, 'rew/pred': one}
+  figure = plots.layer_summary(Results({}, tables, {}, Thresholds()))
+  labels = [x.get_text() for x in figure.axes[0].get_yticklabels()]
+  assert labels == [f'dyn/deter ({len(wide)})']
+  texts: list[Any] = figure.texts
+  assert any('one unit: rew/pred' in x.get_text() for x in texts)
+
+
 def test_figures_are_drawn_without_nulls_facing_or_walls():
   plain = results(n_shuffles=0)
   table = plain.tables['dyn/deter']
