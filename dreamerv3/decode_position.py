@@ -21,6 +21,7 @@ from typing import Any
 
 import tqdm
 
+from dreamerv3 import leftovers
 from dreamerv3.analysis import decode, decode_store
 from dreamerv3.analysis.decode_plan import REPRS, Plan, Protocol, make_plan
 from dreamerv3.analysis.decode_result import DecodeResult, summary, table
@@ -144,6 +145,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(table(rows))
   if args.cv == 'timesteps':
     print(LEAK)
+  # Each mode has files of its own; decoders say themselves what they know.
+  leftovers.clear(
+    save, 'decode_position', outputs,
+    lambda entry: entry['args'].get('mode') == args.mode,
+    ('classifier_*.pkl', 'layer_decoders/*', decode_store.CHECKPOINT),
+  )  # fmt: skip
   log_run_info(
     save, 'decode_position', args, outputs,
     extra={

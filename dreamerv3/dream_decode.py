@@ -19,7 +19,7 @@ import elements
 import numpy as np
 import tqdm
 
-from dreamerv3 import inference, make
+from dreamerv3 import inference, leftovers, make
 from dreamerv3.analysis import dream_decoder
 from dreamerv3.analysis import dreams as stats
 from dreamerv3.analysis.dream_starts import Start, Starts, Watch
@@ -290,6 +290,7 @@ class Session:
     log_run_info(self.folder, 'dream_decode', args, outputs, extra)
     print(f'Saved {self.folder}')
 
+    leftovers.clear(self.folder, 'dream_decode', outputs)
   def results(
     self,
     dreams: DreamSet,

@@ -15,6 +15,7 @@ if not __package__:
 import dataclasses
 from collections.abc import Sequence
 
+from dreamerv3 import leftovers
 from dreamerv3.analysis import learning
 from dreamerv3.data import files, settings
 from dreamerv3.data.errors import UserError
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   print('\n'.join(str(x) for x in outputs))
   if args.show:
     windows.show([figure])
+  leftovers.clear(save, 'plot_training', outputs)
 
 
 def read(args: Settings) -> list[learning.Curves]:

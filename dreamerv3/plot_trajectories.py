@@ -13,11 +13,13 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from dreamerv3 import leftovers
 from dreamerv3.analysis import spatial
 from dreamerv3.data import files, settings
 from dreamerv3.data.errors import UserError
@@ -123,10 +125,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     'left_out': left_out,
     'notes': run.notes,
   }
+  # Pictures of one recording may be added one by one.
+  leftovers.clear(
+    save, 'plot_trajectories', run.outputs,
+    lambda entry: not _same_data(entry, args.data),
+  )  # fmt: skip
   log_run_info(save, 'plot_trajectories', args, run.outputs, extra)
   print('\n'.join(str(x) for x in run.outputs))
   if args.show:
     windows.show(run.figures)
+
+
+def _same_data(entry: Mapping[str, Any], data: str) -> bool:
+  """Whether an earlier run drew the recording in the same folder."""
+  other = pathlib.Path(entry['args'].get('data', '')).expanduser()
+  here = pathlib.Path(data).expanduser().resolve()
+  return (pathlib.Path(entry['cwd']) / other).resolve() == here
 
 
 def choose(

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from dreamerv3 import leftovers
 from dreamerv3.analysis import cell_types, census, nulls
 from dreamerv3.analysis.cell_types import Thresholds
 from dreamerv3.analysis.together import (
@@ -105,8 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print_table(results)
     if not args.no_plots:
       outputs += save_figures(results, save, args.seed)
+    leftovers.clear(save, 'tuning_curve', outputs)
     log_run_info(save, 'tuning_curve', args, outputs, summary(results))
-    print('\n'.join(str(x) for x in outputs))
+    pictures = sum(x.suffix == '.png' for x in outputs)
+    print(f'Saved {save}: results, units.csv and {pictures} figures.')
   if args.interactive or not args.save:
     view(results)
 
@@ -273,17 +276,21 @@ def save_figures(
 
 def print_table(results: Results) -> None:
   """Prints the classes of each layer, by test where there were nulls."""
-  head = f'{"layer":24}{"units":>7}  ' + ' '.join(
-    f'{x:>13}' for x in cell_types.NAMES
-  )
-  print(head)
+  tested = any(x.n_nulls for x in results.tables.values())
+  names = cell_types.NAMES if tested else cell_types.PUBLISHED
+  print(
+    'Share of units per class, '
+    + ('tested against chance; by thresholds: units.csv.' if tested
+       else 'by thresholds alone.')
+  )  # fmt: skip
+  print(f'{"layer":20}{"units":>7}' + ''.join(f'{x:>14}' for x in names))
   for name, table in results.tables.items():
-    simple, tested = results.classes(name)
-    rows = [('' if tested is None else 'tested', tested), ('rules', simple)]
-    for label, ids in rows:
-      if ids is not None:
-        shares = ' '.join(f'{x:13.1%}' for x in cell_types.fractions(ids))
-        print(f'{f"{name} {label}":24}{len(table):7}  {shares}')
+    simple, passed = results.classes(name)
+    ids = simple if passed is None else passed
+    shares = ''.join(
+      f'{x:14.1%}' for x in cell_types.fractions(ids)[: len(names)]
+    )
+    print(f'{name:20}{len(table):7}{shares}')
   n = max(x.n_nulls for x in results.tables.values())
   if 0 < n < nulls.TAIL and 1 / (n + 1) > results.limits.alpha / 2:
     print(

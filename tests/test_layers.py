@@ -46,7 +46,9 @@ ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
     BASE | {'elements', 'cloudpickle', 'tensorboardX', 'wandb', 'PIL'},
   ),
   'data': (('dreamerv3.data',), set(), BASE | {'filelock'}),
-  'run_info': (('dreamerv3.run_info',), {'data'}, {'filelock'}),
+  'run_info': (
+    ('dreamerv3.run_info', 'dreamerv3.leftovers'), {'data'}, {'filelock'},
+  ),
   'envs': (
     ('embodied.envs',),
     {'core'},

@@ -101,6 +101,17 @@ def test_the_table_has_a_row_per_unit(recording, tmp_path):
   assert row['cell_type_tested'] == names[layer['tested_ids'][7]]
 
 
+def test_a_folder_holds_one_run(recording, tmp_path, capsys):
+  run(recording, tmp_path, '--layers', 'enc/cnn0', '--control', str(recording))
+  assert (tmp_path / 'units_control.csv').exists()
+  run(recording, tmp_path, '--layers', 'dyn/stoch', '--no_plots')
+  there = {x.name for x in tmp_path.iterdir() if not x.name.startswith('.')}
+  assert there == {'tuning_results.pkl', 'units.csv', 'run_info.json'}
+  out = capsys.readouterr().out
+  assert 'results, units.csv and 4 figures' in out
+  assert 'Deleted 5 files of earlier runs' in out
+
+
 def test_the_seed_decides(recording, tmp_path):
   a, b, c = (
     run(recording, tmp_path / str(i), '--no_plots', '--seed', seed, '--layers',
