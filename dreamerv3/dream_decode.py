@@ -32,7 +32,7 @@ from dreamerv3.data.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.dreamer import Dreamer
-from dreamerv3.recording import steps_behind
+from dreamerv3.recording import digest, steps_behind
 from dreamerv3.rollouts import Rollouts
 from dreamerv3.run_info import log_run_info
 from dreamerv3.taps import WIDTH, Probe
@@ -69,14 +69,17 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
   metadata = describe(config, worlds, guide)
   tell_world(decoder, metadata)
-  folder = files.make_folder(
-    settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
-  )
   agent = make_agent()
   inference.check_agent(agent)
   inference.load(agent, source, config.run.from_checkpoint_regex)
   probe = Probe(agent.model, LATENTS, 'float32')
   params = inference.parameters(agent)
+  dream_decoder.check_agent(
+    decoder, digest(params), source, steps_behind(source)
+  )
+  folder = files.make_folder(
+    settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
+  )
   starts = Starts(
     decoder, probe.layers, settings.num_batches * WIDTH, settings.warmup,
     config.seed,
@@ -287,10 +290,10 @@ class Session:
       **{k: dataclasses.asdict(v) for k, v in found.items()},
     }
     args = self.config.flat
+    leftovers.clear(self.folder, 'dream_decode', outputs)
     log_run_info(self.folder, 'dream_decode', args, outputs, extra)
     print(f'Saved {self.folder}')
 
-    leftovers.clear(self.folder, 'dream_decode', outputs)
   def results(
     self,
     dreams: DreamSet,

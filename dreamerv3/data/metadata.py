@@ -88,9 +88,17 @@ class Metadata:
 
   @property
   def source(self) -> dict[str, Any]:
-    """What decides an episode besides its number; None where unknown."""
+    """What decides an episode besides its number; None where unknown.
+
+    The weights and the seed do; the checkpoint and its steps name the weights.
+    """
     known = self.extra.get('fingerprint', {})
-    return {'weights': known.get('weights'), 'seed': self.seed}
+    return {
+      'weights': known.get('weights'),
+      'seed': self.seed,
+      'checkpoint': self.extra.get('checkpoint'),
+      'step': self.extra.get('checkpoint_step'),
+    }
 
   @property
   def wanted(self) -> range | None:

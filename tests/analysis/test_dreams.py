@@ -250,6 +250,26 @@ def test_a_decoder_that_does_not_fit_is_refused_with_what_was_expected():
     dream_decoder.check_decoder(decoder(), 3, Grid(32, 32))
 
 
+def test_a_decoder_reads_the_run_that_it_was_fitted_to(tmp_path, capsys):
+  def check(**known):
+    fitted = dataclasses.replace(decoder(), trained_on=known)
+    dream_decoder.check_agent(fitted, 'ab', tmp_path / 'ckpt' / 'b', 1308)
+    return capsys.readouterr().out
+
+  (tmp_path / 'ckpt' / 'a').mkdir(parents=True)
+  here, moved = str(tmp_path / 'ckpt' / 'gone'), '/elsewhere/ckpt/a'
+  assert check(weights='ab', checkpoint='/elsewhere/ckpt/c', step=1) == ''
+  for source in (here, moved):
+    out = check(weights='cd', checkpoint=source, step=900)
+    assert 'decoder from step 900, dreams from step 1308' in out
+  for known in ({}, {'weights': 'cd', 'seed': 1}):
+    assert 'does not say which agent' in check(**known)
+  with pytest.raises(UserError, match='another agent, /elsewhere/ckpt/c'):
+    check(weights='cd', checkpoint='/elsewhere/ckpt/c', step=1)
+  with pytest.raises(UserError, match='an untrained network'):
+    check(weights='cd', checkpoint=None, step=None)
+
+
 def test_training_path_and_its_share_of_walkable_tiles():
   visits = np.zeros(GRID.shape, np.int32)
   visits[1, 1], visits[11, 9] = 3, 1
