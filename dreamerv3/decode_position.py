@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   data_path = pathlib.Path(args.data).expanduser().resolve()
   folder = data_path.parent / 'decoder_results'
   outputs: list[pathlib.Path] = []
-  against = None
+  against, trained = None, {}
   # The folder is made once nothing is left to refuse, and before long work.
   if args.from_model:
     results = _evaluate(data, args)
@@ -138,9 +138,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan = _plan(data, args)
     against = _open_control(plan, args)
     data, save = plan.data, files.make_folder(args.save or folder)
-    results = _decode(plan, args, save, outputs)
+    results, trained = _decode(plan, args, save, outputs), plan.trained()
   control = _control(against, args, [x.layer for x in results])
-  rows = [_row(x, control, args) for x in results]
+  rows = [{**_row(x, control, args), **trained} for x in results]
   outputs += _save(results, rows, control, data, args, save)
   print(table(rows))
   if args.cv == 'timesteps':

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.decode_result import counts
 from dreamerv3.analysis.dreams import LABELS, steps_of
 from dreamerv3.data import settings
 from dreamerv3.data.errors import UserError, reading
@@ -71,6 +72,10 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   yield ''
   yield f'Position decoding, mean error [tiles] ({path})'
   head = ('layer', 'units', 'error', '95 %', 'constant', 'prior', 'shuffled')
+  if rows[0].get('episodes'):
+    yield counts(rows[0])
+  if all(float(x['low']) != float(x['low']) for x in rows):
+    yield f'{NONE.capitalize()}.'
   yield _line(head) + f'{"untrained":>11}{"its constant":>14}'
   for row in rows:
     low, high = float(row['low']), float(row['high'])

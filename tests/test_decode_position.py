@@ -109,6 +109,20 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   assert 'untrained' in out
 
 
+def test_modes_share_a_folder_that_holds_one_run_of_each(recording, tmp_path):
+  here = ('--data', recording, '--save', tmp_path, *QUICK)
+  out = run(*here, '--repr', 'deter', '--save_model')
+  assert 'Trained on 5 episodes, ' in out
+  run(*here, '--mode', 'layers', '--layers', 'pol/.*')
+  run(*here, '--repr', 'stoch')
+  found = names(tmp_path)
+  assert {
+    'classifier_deter.pkl', 'classification_stoch.png', 'layer_comparison.png',
+    'layer_decode_checkpoint.pkl',
+  } <= found  # fmt: skip
+  assert 'classification_deter.png' not in found
+
+
 def test_from_model_gives_the_numbers_of_the_fit(layered, recording, tmp_path):
   save, _ = layered
   run('--data', recording, '--save', tmp_path, '--mode', 'layers',

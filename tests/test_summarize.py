@@ -39,6 +39,20 @@ def test_numbers_and_figures(run, capsys):
   assert 'gone.png' not in text
 
 
+def test_amounts_and_missing_intervals_are_stated(run, capsys):
+  path = run / 'decoder_results' / 'summary.csv'
+  text = path.read_text().splitlines()
+  names, values = (x.split(',') for x in text)
+  row = {**dict(zip(names, values, strict=True)), 'low': 'nan', 'high': 'nan'}
+  row |= {'episodes': 3, 'timesteps': 700, 'train_episodes': 9}
+  files.save_csv(path, [{**row, 'train_timesteps': 2100}])
+  summarize.main(['--logdir', str(run)])
+  lines = capsys.readouterr().out.splitlines()
+  said = 'Trained on 9 episodes, 2100 timesteps; tested on 3 episodes, 700'
+  assert f'{said} timesteps.' in lines
+  assert 'No interval below 5 episodes.' in lines
+
+
 def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
   moved = tmp_path.with_name('moved')
   run.rename(moved)

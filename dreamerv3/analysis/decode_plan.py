@@ -67,6 +67,15 @@ class Plan:
     """All layers or representations that results are due for, in order."""
     return layers.order([*self.chosen, *self.copies])
 
+  def trained(self) -> dict[str, int]:
+    """Episodes and timesteps that are trained on; the fewest of the folds."""
+    episode = self.data.track().episode
+    rows = [x.split.train for x in self.folds]
+    return {
+      'train_episodes': min(len(np.unique(episode[x])) for x in rows),
+      'train_timesteps': min(len(x) for x in rows),
+    }
+
 
 def make_plan(
   data: Trajectories, test: Trajectories | None, protocol: Protocol

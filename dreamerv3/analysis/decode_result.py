@@ -116,6 +116,24 @@ def summary(
   }
 
 
+def counts(row: Mapping[str, Any]) -> str:
+  """How much a row of the table was trained and tested on, as a sentence."""
+  tested = f'tested on {_amount(row, "")}.'
+  if not float(row.get('train_episodes', np.nan)) > 0:
+    return tested.capitalize()
+  return f'Trained on {_amount(row, "train_")}; {tested}'
+
+
+def _amount(row: Mapping[str, Any], prefix: str) -> str:
+  episodes, steps = (
+    int(float(row[prefix + k])) for k in ('episodes', 'timesteps')
+  )
+  return (
+    f'{episodes} {"episode" if episodes == 1 else "episodes"}, {steps} '
+    'timesteps'
+  )
+
+
 COLUMNS = {
   'mean': 'mean', 'low': 'low', 'high': 'high', 'median': 'median',
   'balanced': 'by tile', 'accuracy': 'exact', 'best_constant': 'constant',
@@ -134,10 +152,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   lines = [
     f'Held-out error |dx| + |dy| [tiles], {what}; chance: constant, prior, '
     'shuffled.',
+    counts(rows[0]),
     f'{"layer":<{wide}}{"units":>7}'
     + ''.join(f'{COLUMNS[k]:>11}' for k in shown),
   ]
   for row in rows:
-    cells = ''.join(f'{row[k]:>11.2f}' for k in shown)
+    cells = ''.join(
+      f'{row[k]:>11.2f}' if row[k] == row[k] else f'{"-":>11}' for k in shown
+    )
     lines.append(f'{row["layer"]:<{wide}}{row["units"]:>7}{cells}')
   return '\n'.join(lines)

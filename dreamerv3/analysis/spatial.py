@@ -88,13 +88,21 @@ class SpatialUnits:
       f'{"unit":>6} axis {"r":>6} {"95 % interval":>16} {"p":>7} {"q":>7}'
     ]
     for row in self.table()[:best]:
+      p, q, low, high = (
+        f'{row[k]:.3f}' if row[k] == row[k] else '-'
+        for k in ('p', 'q', 'low', 'high')
+      )
+      spread = f'{float(low):.2f} .. {float(high):5.2f}' if low != '-' else '-'
       lines.append(
-        f'{row["unit"]:6} {row["axis"]:>4} {row["r"]:6.2f} '
-        f'{row["low"]:7.2f} .. {row["high"]:5.2f} {row["p"]:7.3f} '
-        f'{row["q"]:7.3f}'
+        f'{row["unit"]:6} {row["axis"]:>4} {row["r"]:6.2f} {spread:>16} '
+        f'{p:>7} {q:>7}'
       )
     if np.isnan(self.low).all():
-      lines.append(bootstrap.NONE.capitalize())
+      lines.append(
+        f'{bootstrap.NONE.capitalize()}: r rests on {self.counts[0]}.'
+      )
+    if not self.n_null:
+      lines.append('No p: there is no other path to pair the activations with.')
     return '\n'.join(lines)
 
 

@@ -107,7 +107,9 @@ def test_one_episode_and_silent_units(rng):
   assert np.isnan(units.p).all()
   assert np.isnan(units.low).all()
   assert (units.r[3] == 0).all()
-  assert 'nan' in units.summary()
+  assert 'nan' not in units.summary()
+  assert 'No interval below 5 episodes: r rests on 1.' in units.summary()
+  assert 'No p: there is no other path' in units.summary()
 
 
 def test_the_seed_decides(rng):
