@@ -31,7 +31,11 @@ class Settings:
 
   logdir: str = flag(help='Folder of the run, with its .jsonl logs.')
   save: str = flag('', help='Folder to write to; LOGDIR/plots by default.')
-  smooth: int = flag(50, low=1, help='Episodes that a mean is taken over.')
+  smooth: int = flag(
+    50,
+    low=1,
+    help='Episodes that a mean is taken over; a fifth of all at most.',
+  )
   no_achievements: bool = flag(False, help='Leave out the unlock rates.')
   no_losses: bool = flag(
     False, help='Leave out the losses, and reward, return and value.'
@@ -59,11 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
   figure = training.progress(runs, not args.no_achievements, not args.no_losses)
   outputs.append(files.save_figure(save / 'training_progress.png', figure))
   extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in runs}
+  leftovers.clear(save, 'plot_training', outputs)
   log_run_info(save, 'plot_training', args, outputs, extra)
   print('\n'.join(str(x) for x in outputs))
   if args.show:
     windows.show([figure])
-  leftovers.clear(save, 'plot_training', outputs)
 
 
 def read(args: Settings) -> list[learning.Curves]:
@@ -72,7 +76,13 @@ def read(args: Settings) -> list[learning.Curves]:
   if len({x.resolve() for x in folders}) < len(folders):
     raise UserError('--compare names a run twice; each seed counts once.')
   logs = [MetricsLog.open(x) for x in folders]
-  runs = [learning.curves(x, args.smooth) for x in logs]
+  window = min(args.smooth, *(learning.widest(x) for x in logs))
+  if window < args.smooth:
+    print(
+      f'Means are over {window} episodes, a fifth of all, instead of '
+      f'--smooth {args.smooth}.', file=sys.stderr,
+    )  # fmt: skip
+  runs = [learning.curves(x, window) for x in logs]
   for log, run in zip(logs, runs, strict=True):
     for line in (*log.notes, *run.lacks):
       print(f'{log.path}: {line}', file=sys.stderr)

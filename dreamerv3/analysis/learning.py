@@ -7,6 +7,7 @@ All curves are over environment steps.
 """
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -76,6 +77,7 @@ class Curves:
     summary: single numbers of the run.
     lacks: what the log does not allow and why, one line each.
     bound: unlocks are upper bounds, from mean counts instead of episodes.
+    window: episodes that means are taken over.
   """
 
   path: str
@@ -89,6 +91,7 @@ class Curves:
   summary: Mapping[str, float]
   lacks: tuple[str, ...] = ()
   bound: bool = False
+  window: int = 50
 
 
 def crafter_score(rates: np.ndarray) -> np.ndarray:
@@ -131,6 +134,13 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   return np.divide(
     total, count, out=np.full(total.shape, np.nan), where=count > 0
   )
+
+
+def widest(log: MetricsLog) -> int:
+  """Most episodes of a mean whose curve still shows a change: a fifth."""
+  if 'episode/score' not in log.keys:
+    return sys.maxsize
+  return max(len(log.curve('episode/score')[0]) // 5, 1)
 
 
 def curves(log: MetricsLog, window: int = 50) -> Curves:
@@ -176,6 +186,7 @@ def curves(log: MetricsLog, window: int = 50) -> Curves:
     summary=_summary(log, score, rates, bound, window),
     lacks=tuple(lacks),
     bound=bound,
+    window=window,
   )
 
 

@@ -90,7 +90,7 @@ def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
   ax.set_xlabel('held-out error |dx| + |dy| [tiles]')
   ax.set_ylabel('share of timesteps')
   ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-  ax.legend(loc='upper right')
+  fig.legend(loc='outside lower center', ncols=2)
   ax.set_title(_title(row))
   return fig
 
@@ -222,9 +222,11 @@ def _probmap(
     trained = result.fold_visits[result.fold[row]] > 0
     share = np.where(trained, share, np.nan)
   else:
-    world.draw_world(ax, metadata, dim=0.35)
+    world.draw_world(ax, metadata, dim=0.75)
+  # Probable is bright on grey, and dark on the pale world.
+  cmap = style.HEAT if metadata is None else 'RdPu'
   world.draw_map(
-    ax, share, cmap=style.HEAT, colorbar=False, vmin=0, vmax=1,
+    ax, share, cmap=cmap, colorbar=False, vmin=0, vmax=1,
     background=world.UNVISITED if metadata is None else None,
     alpha=None if metadata is None else _fade(share),
   )  # fmt: skip

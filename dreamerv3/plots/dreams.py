@@ -30,7 +30,7 @@ ACTIONS = {'replay': 'real actions', 'policy': 'own actions'}
 
 COLORS = {
   'replay': style.BLUE, 'policy': style.SKY, 'observed': style.GREEN,
-  'real': style.BLACK, 'shuffled': style.PURPLE, 'still': style.ORANGE,
+  'real': style.BLACK, 'shuffled': style.PURPLE, 'still': style.GREY,
   'constant': style.RED, 'prior': style.RED,
 }  # fmt: skip
 LINES = {

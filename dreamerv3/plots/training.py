@@ -69,27 +69,27 @@ def _score(ax: Axes, runs: Sequence[Curves]) -> None:
       found[0].step, found[0].raw, '.', color=style.GREY, ms=2.5, alpha=0.6,
       label='episode',
     )  # fmt: skip
-  _draw(ax, found, style.BLUE, 'moving mean')
+  _draw(ax, found, style.BLUE, f'mean of {runs[0].window} episodes')
   ax.set(title='Episode score', ylabel='return')
-  ax.legend(loc='upper left', frameon=True)
+  _legend(ax)
 
 
 def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
   _draw(ax, [x.reward for x in runs if x.reward], style.GREEN, 'sum')
   ax.set(title='Cumulative reward', ylabel='sum of returns')
   if len(runs) > 1:
-    ax.legend(loc='upper left', frameon=True)
+    _legend(ax)
 
 
 def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
   found = [x.crafter_score for x in runs if x.crafter_score]
-  _draw(ax, found, style.RED, 'moving window')
+  _draw(ax, found, style.RED, f'window of {runs[0].window} episodes')
   ax.set(
     title='Crafter score' + _totals(runs),
     ylabel=('upper bound of the ' if _bound(runs) else '') + 'score [%]',
   )
   ax.set_ylim(bottom=0)
-  ax.legend(loc='upper left', frameon=True)
+  _legend(ax)
 
 
 def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
@@ -98,8 +98,8 @@ def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
   order = np.argsort(-rates[:, -1], kind='stable')
   edges = np.linspace(step[0], step[-1], len(step) + 1)
   image = ax.pcolormesh(
-    edges, np.arange(len(order) + 1), rates[order], cmap=style.SEQUENTIAL,
-    vmin=0, vmax=1, rasterized=True,
+    edges, np.arange(len(order) + 1), 100 * rates[order],
+    cmap=style.SEQUENTIAL, vmin=0, vmax=100, rasterized=True,
   )  # fmt: skip
   names = [ACHIEVEMENTS[i].replace('_', ' ') for i in order]
   ax.set_yticks(np.arange(len(order)) + 0.5, names, fontsize=6.5)
@@ -113,7 +113,7 @@ def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
   what = 'at most (from mean counts)' if _bound(runs) else 'of episodes'
   ax.set_title('Unlock rate' + (', mean of runs' if len(runs) > 1 else ''))
   ax.figure.colorbar(
-    image, ax=ax, label=f'share {what}; beside: last [%]', pad=0.08, aspect=30
+    image, ax=ax, label=f'share {what} [%]; beside: last', pad=0.08, aspect=30
   )
 
 
@@ -148,8 +148,11 @@ def _each(
   for i, name in enumerate(names):
     found = [pick(x)[name] for x in runs if name in pick(x)]
     color = style.PALETTE[i % len(style.PALETTE)]
-    dash = '-' if i < len(style.PALETTE) else '--'
-    # Curves may coincide: the earlier ones are wider and stay visible.
+    # Curves may coincide, as the losses of dynamics and representation do:
+    # the earlier one is wider, and seen through the gaps of the later one.
+    hides = any(_coincide(found, [pick(x)[y] for x in runs if y in pick(x)])
+                for y in names[:i])  # fmt: skip
+    dash = '--' if hides or i >= len(style.PALETTE) else '-'
     width = max(2.6 - 0.2 * i, 1.0)
     _draw(ax, found, color, name, dash, width, named=True)
     known = np.concatenate([x.value[np.isfinite(x.value)] for x in found])
@@ -159,6 +162,18 @@ def _each(
     fontsize=7,
   )  # fmt: skip
   return lowest
+
+
+def _coincide(first: Sequence[Curve], second: Sequence[Curve]) -> bool:
+  return len(first) == len(second) and all(
+    len(a.value) == len(b.value) and np.allclose(a.value, b.value, 1e-3, 1e-6)
+    for a, b in zip(first, second, strict=True)
+  )
+
+
+def _legend(ax: Axes) -> None:
+  """Below the panel, where it covers no curve."""
+  ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
 def _draw(
