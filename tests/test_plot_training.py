@@ -61,6 +61,15 @@ def test_flags_do_what_they_say(logdir, tmp_path):
   assert len(set(plots.values())) == 3
 
 
+def test_a_mean_never_spans_more_than_a_fifth(logdir, tmp_path, capsys):
+  run('--logdir', logdir, '--save', tmp_path / 'a', '--smooth', 500)
+  assert 'over 46 episodes, a fifth of all' in capsys.readouterr().err
+  run('--logdir', logdir, '--save', tmp_path / 'b', '--smooth', 46)
+  assert 'a fifth of all' not in capsys.readouterr().err
+  a, b = (read_csv(tmp_path / x) for x in 'ab')
+  assert a == b
+
+
 def test_no_achievements_changes_a_figure_that_has_them(tmp_path):
   record = {'step': 1, 'episode/score': 2.0}
   record |= {f'episode/achievement_{x}': 1.0 for x in ACHIEVEMENTS}

@@ -78,6 +78,18 @@ def test_losses_are_logarithmic_unless_one_changes_its_sign():
   assert 'linear within' in ax.get_ylabel()
 
 
+def test_a_curve_that_hides_another_is_dashed_and_legends_lie_below():
+  ramp = make_run().score
+  losses = {'dyn': ramp, 'rep': ramp, 'image': make_run(1.0).score}
+  figure = training.progress([make_run(losses=losses)])
+  dashes = [x.get_linestyle() for x in axis(figure, 'Losses').lines]
+  assert dashes == ['-', '--', '-']
+  figure.canvas.draw()
+  ax = axis(figure, 'Episode score')
+  low = ax.get_window_extent().y0
+  assert ax.get_legend().get_window_extent().y1 < low
+
+
 def test_several_runs_show_their_mean():
   figure = training.progress([make_run(0.0), make_run(2.0)])
   ax = axis(figure, 'Episode score')
