@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis import cell_types
 from dreamerv3.analysis.head_direction import STEPS
@@ -222,6 +223,7 @@ def layer_summary(results: Results) -> Figure:
     for patch in box['boxes']:
       patch.set_facecolor('#d0d0d0')  # colours are classes
     ax.set(xlabel=f'{label}\nbox: quartiles, whiskers: 5-95 %', title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(4))
   axes[0, -1].axvline(0, color=style.GREY, lw=0.8, ls=':')
   labels = [f'{x} ({len(results.tables[x])})' for x in names]
   axes[0, 0].set_yticks(y, labels)
