@@ -26,27 +26,43 @@ import numpy as np
 import torch
 
 from bench import decode_codes
-from dreamerv3.analysis import decode, splits
-from dreamerv3.analysis.linear_decoder_fit import FitOptions
+from dreamerv3.analysis.decoding import layers as decode
+from dreamerv3.analysis.decoding import splits
+from dreamerv3.analysis.decoding.fit import FitOptions
 from dreamerv3.data.grid import Grid, manhattan
-from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
 
 ITERATIONS, RATE, DECAY, SHARE = 5000, 1e-3, 0.3, 0.75
 # Layers of the size1m agent, [units].
 SIZE1M = {
-  'enc/cnn0': 8192, 'enc/cnn1': 3072, 'enc/cnn2': 1024, 'enc/cnn3': 256,
-  'dyn/stoch': 128, 'dyn/deter': 512, 'dyn/prior0': 64, 'dyn/prior1': 64,
-  'dyn/prior': 128, 'dyn/obs0': 64, 'dyn/post': 128, 'dec/mlp0': 64,
-  'dec/space': 1024, 'rew/mlp/linear0': 64, 'con/mlp/linear0': 64,
+  'enc/cnn0': 8192,
+  'enc/cnn1': 3072,
+  'enc/cnn2': 1024,
+  'enc/cnn3': 256,
+  'dyn/stoch': 128,
+  'dyn/deter': 512,
+  'dyn/prior0': 64,
+  'dyn/prior1': 64,
+  'dyn/prior': 128,
+  'dyn/obs0': 64,
+  'dyn/post': 128,
+  'dec/mlp0': 64,
+  'dec/space': 1024,
+  'rew/mlp/linear0': 64,
+  'con/mlp/linear0': 64,
   **{f'{x}/mlp/linear{i}': 64 for x in ('pol', 'val') for i in range(3)},
-}  # fmt: skip
+}
 
 
 def reference(
-  X: np.ndarray, y: np.ndarray, outputs: int, iterations: int, device: str,
+  X: np.ndarray,
+  y: np.ndarray,
+  outputs: int,
+  iterations: int,
+  device: str,
   seed: int = 0,
-) -> tuple[np.ndarray, float]:  # fmt: skip
+) -> tuple[np.ndarray, float]:
   """Weights (D, outputs) after some iterations, and seconds they took."""
   torch.manual_seed(seed)
   inputs, labels = torch.tensor(X).to(device), torch.tensor(y).to(device)
@@ -70,9 +86,15 @@ def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
   centre = (area[0] // 2, area[1] // 2)
   tiles[centre] = synthetic.MATERIALS.index('grass')
   return synthetic.record(
-    folder, codes, episodes=episodes, length=length, tiles=tiles, seed=seed,
-    start=centre, rest=0.5,
-  )  # fmt: skip
+    folder,
+    codes,
+    episodes=episodes,
+    length=length,
+    tiles=tiles,
+    seed=seed,
+    start=centre,
+    rest=0.5,
+  )
 
 
 def quality(args, folder) -> None:
@@ -100,12 +122,8 @@ def compare(args, name: str, data: Trajectories, layer: str) -> None:
   X = data.layer(layer, track).X
   theirs, ours, floor = [], [], []
   for i, split in enumerate(parts):
-    classes, y = np.unique(
-      grid.to_class(track.pos[split.train]), return_inverse=True
-    )
-    W, _ = reference(
-      X[split.train], y, len(classes), args.iterations, args.device, i
-    )
+    classes, y = np.unique(grid.to_class(track.pos[split.train]), return_inverse=True)
+    W, _ = reference(X[split.train], y, len(classes), args.iterations, args.device, i)
     pred = grid.to_pos(classes[(X[split.test] @ W).argmax(1)])
     theirs.append(manhattan(pred, track.pos[split.test]).mean())
     ours.append(result.errors[result.fold == i].mean())
@@ -131,9 +149,12 @@ def standard(args, folder) -> None:
   X = data.layer('dyn/deter').X
   train = parts[0].train
   _, seconds = reference(
-    X[train], grid.to_class(track.pos[train]), Grid(*area).size, args.its,
+    X[train],
+    grid.to_class(track.pos[train]),
+    Grid(*area).size,
+    args.its,
     args.device,
-  )  # fmt: skip
+  )
   each = seconds / args.its
   start, cpu = time.perf_counter(), time.process_time()
   folds = decode.make_folds(track, grid, parts, 0)
@@ -165,11 +186,23 @@ def layers(args, folder) -> None:
   steps = len(Trajectories.open(path).track())
   start = time.perf_counter()
   subprocess.run(
-    [sys.executable, 'dreamerv3/decode_position.py', '--mode', 'layers',
-     '--data', path, '--save', folder / 'results', '--n_jobs',
-     str(args.n_jobs), '--device', args.device],
-    cwd=sys.path[0], check=True,
-  )  # fmt: skip
+    [
+      sys.executable,
+      'dreamerv3/decode_position.py',
+      '--mode',
+      'layers',
+      '--data',
+      path,
+      '--save',
+      folder / 'results',
+      '--n_jobs',
+      str(args.n_jobs),
+      '--device',
+      args.device,
+    ],
+    cwd=sys.path[0],
+    check=True,
+  )
   seconds = time.perf_counter() - start
   used = resource.getrusage(resource.RUSAGE_CHILDREN)
   peak, cpu = used.ru_maxrss / 1024, used.ru_utime + used.ru_stime

@@ -16,9 +16,7 @@ def place_code(units: int, seed: int, area: tuple[int, int], noise: float):
     fixed = np.random.default_rng(seed)
     waves = fixed.normal(size=(2, units)) * 4 / np.array(area)[:, None]
     clean = np.sin(pos @ waves + fixed.uniform(0, 2 * np.pi, units))
-    return np.tanh(
-      clean + noise * synthetic.noise(pos, facing, rng, units, 0.9)
-    )
+    return np.tanh(clean + noise * synthetic.noise(pos, facing, rng, units, 0.9))
 
   return code
 

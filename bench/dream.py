@@ -26,10 +26,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from dreamerv3 import config as configs
-from dreamerv3 import inference, make
-from dreamerv3.dreamer import Dreamer
-from dreamerv3.taps import WIDTH
+from dreamerv3.probing import trained
+from dreamerv3.probing.dreaming import Dreamer
+from dreamerv3.probing.probe import WIDTH
+from dreamerv3.setup import config as configs
+from dreamerv3.setup import make
 
 
 class Bench:
@@ -41,7 +42,7 @@ class Bench:
     config = configs.stack(configs.read_blocks(), configs.parse_flags(flags))
     config = make.platform(config)
     self.agent: Any = make.make_agent(config)
-    self.params = inference.parameters(self.agent)
+    self.params = trained.parameters(self.agent)
     rng = np.random.default_rng(0)
     rssm = config.agent.dyn.rssm
     deter = np.tanh(rng.normal(size=(WIDTH, rssm.deter))).astype(np.float32)

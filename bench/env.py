@@ -104,8 +104,10 @@ def play(player, setting, seconds):
         break
   return {
     'rate': steps / (time.process_time() - begin),
-    'first': first, 'steps': steps, 'episodes': episodes,
-  }  # fmt: skip
+    'first': first,
+    'steps': steps,
+    'episodes': episodes,
+  }
 
 
 def compare(settings, seconds, rounds):
@@ -137,8 +139,10 @@ def in_a_process(player, setting, seconds):
   command = [sys.executable, __file__, '--play', player, setting]
   done = subprocess.run(
     [*command, '--seconds', str(seconds)],
-    stdout=subprocess.PIPE, text=True, check=True,
-  )  # fmt: skip
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
+  )
   return json.loads(done.stdout)
 
 
@@ -182,9 +186,7 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
   parser.add_argument('--seconds', type=float, default=10, help='per process')
   parser.add_argument('--rounds', type=int, default=3)
-  parser.add_argument(
-    '--settings', nargs='+', choices=SETTINGS, default=[*SETTINGS]
-  )
+  parser.add_argument('--settings', nargs='+', choices=SETTINGS, default=[*SETTINGS])
   parser.add_argument('--profile', action='store_true')
   parser.add_argument('--play', nargs=2, help=argparse.SUPPRESS)
   args = parser.parse_args()

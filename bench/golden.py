@@ -4,7 +4,7 @@ For whoever changes the model. The file holds parameters, a batch, and what
 the published agent makes of them, all sampling replaced by the mode. Sizes
 are read off the arrays.
 
-  python bench/golden.py --npz tests/data/dreamerv3_size1m.npz
+  python bench/golden.py --npz tests/fixtures/dreamerv3_size1m.npz
 """
 
 import argparse
@@ -22,10 +22,9 @@ import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
 
-from dreamerv3 import config as configs
-from dreamerv3 import losses
-from dreamerv3.agent import Model
-from dreamerv3.networks import TRAINED
+from dreamerv3.agent import Model, losses
+from dreamerv3.agent.networks import TRAINED
+from dreamerv3.setup import config as configs
 from embodied.jax import outs
 from embodied.jax.opt import Optimizer
 
@@ -122,9 +121,7 @@ class Golden:
     self.state |= self.given
     self.errors: Errors = collections.defaultdict(dict)
 
-  def compare(
-    self, name: str, key: str, got: object, scale: float = 0.0
-  ) -> None:
+  def compare(self, name: str, key: str, got: object, scale: float = 0.0) -> None:
     self.errors[name][key] = error(np.asarray(got), self.data[key], scale)
 
   def start(self) -> dict[str, jax.Array]:
@@ -176,17 +173,24 @@ class Golden:
       pol: Any = model.pol(x)['action']
       post: Any = model.dyn.dist(feat['logit'])
       return {
-        'tokens': tokens, 'deter': feat['deter'], 'stoch': feat['stoch'],
-        'post_logit': feat['logit'], 'prior_logit': prior,
+        'tokens': tokens,
+        'deter': feat['deter'],
+        'stoch': feat['stoch'],
+        'post_logit': feat['logit'],
+        'prior_logit': prior,
         'post_logit_unimix': post.output.logits,
         'image_mean': model.dec(feat)['image'].pred(),
-        'reward_logits': rew.logits, 'reward_mean': rew.pred(),
-        'cont_logit': con.logit, 'cont_prob': con.prob(),
-        'policy_logits': pol.logits, 'policy_entropy': pol.entropy(),
-        'value_logits': val.logits, 'value_mean': val.pred(),
+        'reward_logits': rew.logits,
+        'reward_mean': rew.pred(),
+        'cont_logit': con.logit,
+        'cont_prob': con.prob(),
+        'policy_logits': pol.logits,
+        'policy_entropy': pol.entropy(),
+        'value_logits': val.logits,
+        'value_mean': val.pred(),
         'slowvalue_mean': model.slowval(x).pred(),
         'bins': rew.bins,
-      }  # fmt: skip
+      }
 
     out = self.run(filtered, self.start(), self.obs(), self.prevact())
     for key, value in out.items():
@@ -218,9 +222,7 @@ class Golden:
 
     def loss(trained: dict, *args: object) -> tuple:
       state = {**trained, **rest}
-      _, (total, aux) = nj.pure(self.model.loss)(
-        state, *args, None, modify=False
-      )
+      _, (total, aux) = nj.pure(self.model.loss)(state, *args, None, modify=False)
       return total, aux
 
     (total, aux), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
@@ -247,8 +249,7 @@ class Golden:
         state[key] = count
     update: Any = self.model.update
     step = jax.jit(lambda s, *xs: update(s, *xs, None))
-    steps = {int(k.split('/')[0]) for k in group(self.data, 'train/')
-             if k[0].isdigit()}  # fmt: skip
+    steps = {int(k.split('/')[0]) for k in group(self.data, 'train/') if k[0].isdigit()}
     for i in sorted(steps):
       state, _, metrics = step(state, self.start(), self.obs(), self.prevact())
       for key in group(self.data, f'train/{i}/'):
@@ -306,22 +307,33 @@ class Golden:
 
 
 LIMITS = {
-  'init': 1e-6, 'init (of 6 sigma)': 1.0,
-  'forward': FORWARD, 'imagination': FORWARD, 'losses': FORWARD,
-  'loss metrics': FORWARD, 'gradient norms': BACKWARD,
-  'gradients': BACKWARD, 'train metrics': BACKWARD,
-  'trained state': BACKWARD, 'trained change': BACKWARD,
-  'trained moments': BACKWARD, 'units': FORWARD,
-}  # fmt: skip
+  'init': 1e-6,
+  'init (of 6 sigma)': 1.0,
+  'forward': FORWARD,
+  'imagination': FORWARD,
+  'losses': FORWARD,
+  'loss metrics': FORWARD,
+  'gradient norms': BACKWARD,
+  'gradients': BACKWARD,
+  'train metrics': BACKWARD,
+  'trained state': BACKWARD,
+  'trained change': BACKWARD,
+  'trained moments': BACKWARD,
+  'units': FORWARD,
+}
 
 
 def compare(path: str) -> Errors:
   """All errors, by group and array."""
   golden = Golden(path)
   for part in (
-    golden.init, golden.forward, golden.imagination, golden.losses,
-    golden.training, golden.units,
-  ):  # fmt: skip
+    golden.init,
+    golden.forward,
+    golden.imagination,
+    golden.losses,
+    golden.training,
+    golden.units,
+  ):
     part()
   return golden.errors
 

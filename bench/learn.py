@@ -31,7 +31,7 @@ TASK = (
   f'--task grid_goal --env.grid.length {LENGTH} --run.envs 4 --batch_size 8 '
   '--batch_length 16 --report_length 8 --logger.outputs jsonl '
   '--run.usage.nvsmi False'
-)  # fmt: skip
+)
 # More entropy than by default (3e-4), so that the actor does not settle before
 # the world model has seen goals; with the default it learns too, but later.
 AGENT = (
@@ -42,7 +42,7 @@ AGENT = (
   r'--agent.imag_length 10 --agent.horizon 20 --agent.imag_loss.actent 1e-2 '
   r'--agent.opt.lr 1e-3 --agent.opt.warmup 100 --run.train_ratio 32 '
   r'--run.report_every 0 --run.log_every 20 --run.save_every 0'
-)  # fmt: skip
+)
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps at ends of episodes, returns
 
@@ -80,11 +80,24 @@ def run(logdir: pathlib.Path, name: str, steps: int, cells: int) -> Curve:
   random = name == 'random'
   size = cells * PIXELS
   command = [
-    sys.executable, str(ROOT / 'dreamerv3/main.py'), *TASK.split(),
-    *AGENT.split(), '--run.steps', str(steps), '--env.grid.cells', str(cells),
-    '--env.grid.size', str(size), str(size), '--logdir', str(logdir),
-    '--seed', '0' if random else name, '--random_agent', str(random),
-  ]  # fmt: skip
+    sys.executable,
+    str(ROOT / 'dreamerv3/main.py'),
+    *TASK.split(),
+    *AGENT.split(),
+    '--run.steps',
+    str(steps),
+    '--env.grid.cells',
+    str(cells),
+    '--env.grid.size',
+    str(size),
+    str(size),
+    '--logdir',
+    str(logdir),
+    '--seed',
+    '0' if random else name,
+    '--random_agent',
+    str(random),
+  ]
   logdir.parent.mkdir(parents=True, exist_ok=True)
   with logdir.with_suffix('.log').open('a') as log:
     subprocess.run(command, stdout=log, stderr=log, check=True)
@@ -110,17 +123,13 @@ def straight(cells: int, episodes: int = 500) -> float:
 
   What the image shows is read off, as the agent has to.
   """
-  env = Grid(
-    size=(cells * PIXELS,) * 2, cells=cells, length=LENGTH, seed=12345
-  )  # fmt: skip
+  env = Grid(size=(cells * PIXELS,) * 2, cells=cells, length=LENGTH, seed=12345)
   total = 0.0
   for _ in range(episodes):
     obs = env.step({'action': 0, 'reset': True})
     while not obs['is_last']:
       image = obs['image'][::PIXELS, ::PIXELS]
-      goal, player = (
-        np.argwhere((image == x).all(-1))[0] for x in (GOAL, PLAYER)
-      )
+      goal, player = (np.argwhere((image == x).all(-1))[0] for x in (GOAL, PLAYER))
       down, right = np.sign(goal - player)
       move = (right, 0) if right else (0, down)
       obs = env.step({'action': MOVES.index(move), 'reset': False})
@@ -130,7 +139,7 @@ def straight(cells: int, episodes: int = 500) -> float:
 
 def draw(path: pathlib.Path, curves: dict[str, Curve], best: float) -> None:
   """One line per seed: mean over the episodes of the last 1000 steps."""
-  from dreamerv3.data import files
+  from dreamerv3.base import files
   from dreamerv3.plots import style
 
   figure, axes = style.new_figure(1, 1, 5.6, 3.6)

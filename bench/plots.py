@@ -23,9 +23,9 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.patches import Polygon
 
+from dreamerv3.base.files import save_figure
 from dreamerv3.data.episode import Episode
-from dreamerv3.data.files import save_figure
-from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import animate, style, video, world
 from dreamerv3.plots.view import View
 from tests import synthetic
@@ -88,9 +88,7 @@ def _frames(
   return frames, shown
 
 
-def _ours(
-  data: Trajectories, episode: Episode, steps: int, path: pathlib.Path
-) -> None:
+def _ours(data: Trajectories, episode: Episode, steps: int, path: pathlib.Path) -> None:
   frames, shown = _frames(data, episode, steps)
   sample = np.concatenate(list(_frames(data, episode, 8)[0]))
   video.write(path, frames, len(shown), STEP_MS, sample)

@@ -31,11 +31,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from typing import Any
 
-from dreamerv3 import config as configs
-from dreamerv3 import eval_trajectory, make, recording, taps
-from dreamerv3.data.episode_bar import EpisodeBar
-from dreamerv3.data.recorder import Recorder
-from dreamerv3.rollouts import Rollouts
+from dreamerv3.modes import eval_trajectory
+from dreamerv3.probing import describe
+from dreamerv3.probing import probe as taps
+from dreamerv3.probing.rollouts import Rollouts
+from dreamerv3.recording.bar import EpisodeBar
+from dreamerv3.recording.recorder import Recorder
+from dreamerv3.setup import config as configs
+from dreamerv3.setup import make
 
 WAYS = {
   '1 alone': (1, 1),
@@ -58,16 +61,14 @@ class Bench:
     config = configs.stack(configs.read_blocks(), parsed)
     self.config = make.platform(config)
     agent: Any = make.make_agent(self.config)
-    self.probes = {
-      w: taps.Probe(agent.model, layers, width=w) for w in (1, taps.WIDTH)
-    }
+    self.probes = {w: taps.Probe(agent.model, layers, width=w) for w in (1, taps.WIDTH)}
     self.params = eval_trajectory.parameters(agent)
     guide: Any = make.make_env(self.config, 0)
     probe = self.probes[taps.WIDTH]
-    self.metadata = recording.describe(
+    self.metadata = describe.describe(
       self.config, guide, agent, probe, self.params, None
     )
-    self.columns = recording.columns_of(probe, guide.obs_space['image'].shape)
+    self.columns = describe.columns_of(probe, guide.obs_space['image'].shape)
 
   def step_bytes(self) -> int:
     return sum(x.nbytes for x in self.columns.values())
@@ -148,9 +149,7 @@ def main() -> None:
     report(preset, bench, found)
 
 
-def report(
-  preset: str, bench: Bench, found: dict[str, list[dict[str, float]]]
-) -> None:
+def report(preset: str, bench: Bench, found: dict[str, list[dict[str, float]]]) -> None:
   print(
     f'\n{preset}: {len(bench.metadata.layers)} layers, '
     f'{bench.step_bytes() / 1e3:.1f} kB per step, '
@@ -159,16 +158,14 @@ def report(
   print(f'{"envs":<9}{"steps/s":>9}{"CPU ms":>9}', end='')
   print(''.join(f'{x:>10}' for x in SHARES))
   middle = {
-    k: {x: statistics.median(y[x] for y in v) for x in v[0]}
-    for k, v in found.items()
+    k: {x: statistics.median(y[x] for y in v) for x in v[0]} for k, v in found.items()
   }
   for name, x in middle.items():
     print(f'{name:<9}{x["rate"]:>9.1f}{x["cpu"]:>9.2f}', end='')
     print(''.join(f'{x[k]:>10.1%}' for k in SHARES))
   for name in ('1', '1 alone'):
     ratios = [
-      a['rate'] / b['rate']
-      for a, b in zip(found['16'], found[name], strict=True)
+      a['rate'] / b['rate'] for a, b in zip(found['16'], found[name], strict=True)
     ]
     print(f'16 beside {name}: {statistics.median(ratios):.1f} times the rate')
 

@@ -57,13 +57,9 @@ def measure(args: argparse.Namespace, episodes: int) -> tuple[float, float]:
       f'--eval_trajectory.num_episodes {episodes} '
       f'--eval_trajectory.envs {args.envs} --logdir {logdir}'
     )
-    command = [
-      sys.executable, __file__, '--child', '--length', str(args.length)
-    ]  # fmt: skip
+    command = [sys.executable, __file__, '--child', '--length', str(args.length)]
     write_config(logdir, args.preset)
-    done = subprocess.run(
-      [*command, *flags.split()], capture_output=True, text=True
-    )
+    done = subprocess.run([*command, *flags.split()], capture_output=True, text=True)
     if done.returncode:
       sys.exit(done.stdout + done.stderr)
     files = list((logdir / 'trajectories_untrained').glob('episode_*.pkl'))
@@ -75,7 +71,7 @@ def measure(args: argparse.Namespace, episodes: int) -> tuple[float, float]:
 
 def write_config(logdir: pathlib.Path, preset: str) -> None:
   """What a training run leaves for the scripts that look at it."""
-  from dreamerv3 import config, rundir
+  from dreamerv3.setup import config, rundir
 
   flags = config.parse_flags(['--configs', 'crafter_small', preset])
   settled = config.stack(config.read_blocks(), flags)

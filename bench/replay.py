@@ -92,9 +92,7 @@ def bench_sampling(replay: Replay, repeats: int) -> None:
     latents = ('dyn/deter', 'dyn/stoch')
     replay.update({k: example[k][:, 1:] for k in ('stepid', *latents)})
 
-  spent, plain, back = in_turn(
-    [lambda: replay.sample(BATCH), copy, update], repeats
-  )
+  spent, plain, back = in_turn([lambda: replay.sample(BATCH), copy, update], repeats)
   for name, value, note in (
     ('sample', spent, f'ratio to memcpy {spent / plain:.2f}'),
     ('memcpy', plain, f'{size / 1e6:.1f} MB, the bytes of a batch'),

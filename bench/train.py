@@ -32,13 +32,25 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.flops import operations
-from dreamerv3.accelerator import choose, cores, split_cpu
+from dreamerv3.setup.machine import choose, cores, split_cpu
 
 COLUMNS = (
-  'preset', 'form', 'ready_s', 'compile_s', 'compile_cpu_s', 'step_s',
-  'step_cpu_s', 'policy1_ms', 'policy16_ms', 'gflop', 'xla_gflop',
-  'matmul_gflops', 'share', 'temp_gb', 'peak_gb',
-)  # fmt: skip
+  'preset',
+  'form',
+  'ready_s',
+  'compile_s',
+  'compile_cpu_s',
+  'step_s',
+  'step_cpu_s',
+  'policy1_ms',
+  'policy16_ms',
+  'gflop',
+  'xla_gflop',
+  'matmul_gflops',
+  'share',
+  'temp_gb',
+  'peak_gb',
+)
 
 
 def clock(call, repeats: int) -> tuple[float, float]:
@@ -74,22 +86,34 @@ def build(preset: str, options: argparse.Namespace, acting: int = 1):
   import elements
   import numpy as np
 
-  from dreamerv3 import config as configs
   from dreamerv3.agent import Agent
+  from dreamerv3.setup import config as configs
 
   flags = {'configs': ['crafter', preset]}
-  config = configs.stack(configs.read_blocks(), flags).update({
-    'jax.platform': options.platform, 'jax.debug': False,
-    'jax.compute_dtype': options.dtype, 'jax.cache': options.cache,
-    'jax.mock_devices': options.devices if options.devices > 1 else 0,
-    'jax.train_devices': list(range(options.devices)),
-    'jax.policy_devices': list(range(acting)),
-    'batch_size': options.batch, 'batch_length': options.length,
-  })  # fmt: skip
+  config = configs.stack(configs.read_blocks(), flags).update(
+    {
+      'jax.platform': options.platform,
+      'jax.debug': False,
+      'jax.compute_dtype': options.dtype,
+      'jax.cache': options.cache,
+      'jax.mock_devices': options.devices if options.devices > 1 else 0,
+      'jax.train_devices': list(range(options.devices)),
+      'jax.policy_devices': list(range(acting)),
+      'batch_size': options.batch,
+      'batch_length': options.length,
+    }
+  )
   beside = (
-    'logdir', 'seed', 'jax', 'batch_size', 'batch_length', 'replay_context',
-    'report_length', 'replica', 'replicas',
-  )  # fmt: skip
+    'logdir',
+    'seed',
+    'jax',
+    'batch_size',
+    'batch_length',
+    'replay_context',
+    'report_length',
+    'replica',
+    'replicas',
+  )
   Space = elements.Space
   flag = {k: Space(bool) for k in ('is_first', 'is_last', 'is_terminal')}
   image = Space(np.uint8, (64, 64, 3))
@@ -175,8 +199,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   for batch in (1, 16):
     if batch > 1 and options.devices > 1:
       agent, _ = build(preset, options, acting=options.devices)
-    obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0)
-           for k, v in host.items()}  # fmt: skip
+    obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0) for k, v in host.items()}
     carries = [agent.init_policy(batch)]
 
     def act(agent=agent, carries: list = carries, obs: dict = obs) -> None:
@@ -194,9 +217,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument('--dtype', default='auto')
   parser.add_argument('--cache', default='off', help='as --jax.cache')
   parser.add_argument('--devices', type=int, default=0, help='of the CPU')
-  parser.add_argument(
-    '--plain', action='store_true', help='measure the peer, too'
-  )
+  parser.add_argument('--plain', action='store_true', help='measure the peer, too')
   parser.add_argument('--batch', type=int, default=16)
   parser.add_argument('--length', type=int, default=64)
   parser.add_argument('--steps', type=int, default=5)

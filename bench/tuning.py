@@ -29,10 +29,10 @@ import scipy.optimize
 import scipy.signal
 import scipy.stats
 
-from dreamerv3.analysis import border, tuning
-from dreamerv3.analysis.border import find_walls
-from dreamerv3.analysis.design import Design
-from dreamerv3.analysis.measures import Setup
+from dreamerv3.analysis.tuning import border, table
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.border import find_walls
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
@@ -73,7 +73,7 @@ def activity(track: Track, units: int) -> np.ndarray:
 def reference(X: np.ndarray, design: Design, walls: np.ndarray) -> dict:
   """The metrics by calls of pynapple and scipy; seconds of each part."""
   clock = [time.process_time()]
-  maps, _, _ = tuning.reference(X, design)
+  maps, _, _ = table.reference(X, design)
   clock.append(time.process_time())
   part = design.part
   for fold in np.unique(design.fold):
@@ -98,8 +98,13 @@ def reference(X: np.ndarray, design: Design, walls: np.ndarray) -> dict:
     curve = design.from_map(maps[unit])
     shapes(curve, design, walls)
   clock.append(time.process_time())
-  names = ('curves, information', 'folds, halves', 'place x facing',
-           'autocorrelation, MI', 'field and wall fits')  # fmt: skip
+  names = (
+    'curves, information',
+    'folds, halves',
+    'place x facing',
+    'autocorrelation, MI',
+    'field and wall fits',
+  )
   return dict(zip(names, np.diff(clock), strict=True))
 
 
@@ -136,9 +141,12 @@ def curves_of(X: np.ndarray, design: Design, facing=False) -> np.ndarray:
     bins = [*bins, 4]
   features = nap.TsdFrame(t=t, d=columns.astype(np.float64))
   return nap.compute_tuning_curves(
-    data, features, bins=bins, range=[(-0.5, n - 0.5) for n in bins],
+    data,
+    features,
+    bins=bins,
+    range=[(-0.5, n - 0.5) for n in bins],
     feature_names=['x', 'y', 'heading'][: len(bins)],
-  ).to_numpy()  # fmt: skip
+  ).to_numpy()
 
 
 def autocorrelation(curve: np.ndarray) -> None:
@@ -178,28 +186,26 @@ def compare(args: argparse.Namespace, track: Track) -> None:
   tested = Setup.build(design, walls, n_shuffles=args.nulls)
   distance = design.from_map(np.stack([x.distance for x in walls]))
   reference(X[:, :8], design, distance)  # imports and compilation
-  tuning.measure(samples, bare, units=np.arange(8))
+  table.measure(samples, bare, units=np.arange(8))
   ours, theirs, clocks = [], [], []
   for _ in range(args.rounds):
-    ours.append(seconds(tuning.measure, samples, bare, clock=time.process_time))
+    ours.append(seconds(table.measure, samples, bare, clock=time.process_time))
     start = time.perf_counter()
     parts = reference(X[:, :part], design, distance)
     clocks.append((time.perf_counter() - start) * args.units / part)
     theirs.append({k: v * args.units / part for k, v in parts.items()})
   with bare.workers(args.jobs) as workers:
     rounds = [
-      seconds(tuning.measure, samples, bare, None, None, workers)
+      seconds(table.measure, samples, bare, None, None, workers)
       for _ in range(args.rounds + 1)
     ]
   both = statistics.median(rounds[1:])  # without the start of the processes
   with tested.workers(args.jobs) as workers:
-    tuning.measure(samples, tested, None, np.arange(8), workers)
-    null = seconds(tuning.measure, samples, tested, None, None, workers)
+    table.measure(samples, tested, None, np.arange(8), workers)
+    null = seconds(table.measure, samples, tested, None, None, workers)
   a = statistics.median(ours)
   b = statistics.median(sum(x.values()) for x in theirs)
-  print(
-    f'{args.units} units, {len(track)} timesteps, {AREA[0]}x{AREA[1]} tiles'
-  )
+  print(f'{args.units} units, {len(track)} timesteps, {AREA[0]}x{AREA[1]} tiles')
   for name in theirs[0]:
     middle = statistics.median(x[name] for x in theirs)
     print(f'reference: {name:24}{middle:9.2f} s')
@@ -225,7 +231,7 @@ def layers(args: argparse.Namespace, track: Track) -> None:
     for units in SIZE1M:
       samples = Samples('layer', activity(track, units), track)
       start = time.perf_counter()
-      tuning.measure(samples, setup, workers=workers)
+      table.measure(samples, setup, workers=workers)
       spent += time.perf_counter() - start
       print(f'{units:6} units, {spent:8.2f} s so far', flush=True)
     others = me.children()
@@ -234,8 +240,10 @@ def layers(args: argparse.Namespace, track: Track) -> None:
     peaks = [peak(x.pid) for x in (me, *others)]
   largest = max(SIZE1M) * len(track) * 4 / 2**20
   print(f'{cpu:.0f} s of CPU time in {len(others)} other processes')
-  print(f'largest layer {largest:.0f} MiB; peak of each process, all with what '
-        f'they import: {", ".join(f"{x:.0f}" for x in peaks)} MiB')  # fmt: skip
+  print(
+    f'largest layer {largest:.0f} MiB; peak of each process, all with what '
+    f'they import: {", ".join(f"{x:.0f}" for x in peaks)} MiB'
+  )
 
 
 def peak(pid: int) -> float:

@@ -17,7 +17,7 @@ sys.path[0] = str(ROOT)
 import dataclasses
 import importlib
 
-from dreamerv3.data import settings
+from dreamerv3.base import flags
 
 README = ROOT / 'README.md'
 BLOCK = re.compile(r'(<!-- flags (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
@@ -40,8 +40,7 @@ def table(name: str) -> str:
     rows = _section(name)
   lines = ['| flag | default | what it does |', '|---|---|---|']
   lines += [
-    f'| `--{x}` | {_safe(default)} | {_safe(text)} |'
-    for x, default, text in rows
+    f'| `--{x}` | {_safe(default)} | {_safe(text)} |' for x, default, text in rows
   ]
   return '\n'.join(lines) + '\n'
 
@@ -49,7 +48,7 @@ def table(name: str) -> str:
 def script_rows(name: str) -> list[tuple[str, str, str]]:
   """(flag, default, help) of a script with a settings dataclass."""
   module = importlib.import_module(f'dreamerv3.{name}')
-  parser = settings.make_parser(module.Settings)
+  parser = flags.make_parser(module.Settings)
   helps = {x.dest: x.help or '' for x in parser._actions}
   rows = []
   for field in dataclasses.fields(module.Settings):
@@ -73,9 +72,7 @@ def _section(name: str) -> list[tuple[str, str, str]]:
     return []
   rows = []
   for line in match[1].splitlines():
-    key, value, comment = re.fullmatch(
-      r'    (\w+): (.*?)(?:  # (.*))?', line
-    ).groups()  # type: ignore[union-attr]
+    key, value, comment = re.fullmatch(r'    (\w+): (.*?)(?:  # (.*))?', line).groups()  # type: ignore[union-attr]
     rows.append((f'{name}.{key}', value.strip("'"), comment or ''))
   return rows
 

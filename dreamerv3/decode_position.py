@@ -22,21 +22,18 @@ from typing import Any
 import tqdm
 
 from dreamerv3 import leftovers
-from dreamerv3.analysis import decode, decode_store
-from dreamerv3.analysis.decode_plan import REPRS, Plan, Protocol, make_plan
-from dreamerv3.analysis.decode_result import DecodeResult, summary, table
-from dreamerv3.analysis.decode_store import Checkpoint
-from dreamerv3.analysis.linear_decoder_fit import FitOptions, devices
-from dreamerv3.analysis.together import (
-  check_same,
-  other_episodes,
-  placed,
-  untrained,
-)  # fmt: skip
-from dreamerv3.data import files, layers, settings
-from dreamerv3.data.errors import UserError
-from dreamerv3.data.reader import Trajectories
-from dreamerv3.data.settings import flag
+from dreamerv3.analysis.compatible import check_same, other_episodes, placed, untrained
+from dreamerv3.analysis.decoding import layers as decode
+from dreamerv3.analysis.decoding import store as decode_store
+from dreamerv3.analysis.decoding.fit import FitOptions, devices
+from dreamerv3.analysis.decoding.protocol import REPRS, Plan, Protocol, make_plan
+from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
+from dreamerv3.analysis.decoding.store import Checkpoint
+from dreamerv3.base import files, flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+from dreamerv3.data import layers
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
 
 LEAK = (
@@ -52,50 +49,56 @@ class Settings:
   data: str = flag(help='Folder of recorded episodes.')
   save: str = flag('', help='Folder to write to (<data>/../decoder_results).')
   mode: str = flag(
-    'standard', choices=('standard', 'layers'),
+    'standard',
+    choices=('standard', 'layers'),
     help='The representations of --repr, or every recorded layer.',
-  )  # fmt: skip
-  repr: str = flag(
-    'all', choices=('deter', 'stoch', 'combined', 'all'),
-    help='Standard mode: what to decode; combined is both side by side.',
-  )  # fmt: skip
-  layers: tuple[str, ...] = flag(
-    (), help='Layers mode: names (regex); all by default.'
   )
+  repr: str = flag(
+    'all',
+    choices=('deter', 'stoch', 'combined', 'all'),
+    help='Standard mode: what to decode; combined is both side by side.',
+  )
+  layers: tuple[str, ...] = flag((), help='Layers mode: names (regex); all by default.')
   save_model: bool = flag(False, help='Save the decoders.')
   n_jobs: int = flag(
-    1, low=-1,
+    1,
+    low=-1,
     help='Fits at a time, one core each; -1 for all cores. Same numbers.',
-  )  # fmt: skip
+  )
   device: str = flag(
-    'cpu', choices=('cpu', 'cuda'),
+    'cpu',
+    choices=('cpu', 'cuda'),
     help='Where to fit; several GPUs take turns, use --n_jobs for as many.',
-  )  # fmt: skip
+  )
   n_iters: int = flag(
-    5000, low=0,
+    5000,
+    low=0,
     help='Most iterations (of 32 timesteps) that improve the closed form.',
-  )  # fmt: skip
+  )
   patience: int = flag(
-    500, low=0,
+    500,
+    low=0,
     help='Stop after this many iterations without a lower validation error, '
     'and keep the best weights; 0 never stops early.',
-  )  # fmt: skip
-  holdout_frac: float = flag(
-    0.2, low=0, high=0.9,
-    help='Share of the episodes to test on; 0 for cross-validation.',
-  )  # fmt: skip
-  n_cv_folds: int = flag(
-    0, low=0,
-    help='Folds of whole episodes; 0 for 10 in standard and 5 in layers mode.',
-  )  # fmt: skip
-  cv: str = flag(
-    'episodes', choices=('episodes', 'timesteps'),
-    help='What is held out. Timesteps leak: for comparison with older work.',
-  )  # fmt: skip
-  test_data: str = flag('', help='Test on these episodes, train on all others.')
-  control: str = flag(
-    '', help='Recording of the untrained network, drawn beside.'
   )
+  holdout_frac: float = flag(
+    0.2,
+    low=0,
+    high=0.9,
+    help='Share of the episodes to test on; 0 for cross-validation.',
+  )
+  n_cv_folds: int = flag(
+    0,
+    low=0,
+    help='Folds of whole episodes; 0 for 10 in standard and 5 in layers mode.',
+  )
+  cv: str = flag(
+    'episodes',
+    choices=('episodes', 'timesteps'),
+    help='What is held out. Timesteps leak: for comparison with older work.',
+  )
+  test_data: str = flag('', help='Test on these episodes, train on all others.')
+  control: str = flag('', help='Recording of the untrained network, drawn beside.')
   from_model: str = flag(
     '', help='Only evaluate decoders that were saved here (folder or file).'
   )
@@ -115,14 +118,12 @@ class Settings:
   area: tuple[int, int] | None = flag(
     None, low=1, help='W H [tiles], for recordings without metadata.'
   )
-  n_boot: int = flag(
-    1000, low=0, help='Draws of episodes behind the 95 % intervals.'
-  )
+  n_boot: int = flag(1000, low=0, help='Draws of episodes behind the 95 % intervals.')
   seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   _check(args)
   data = _open(args.data, args)
   # Of '.', too, the parent is another folder than the recording.
@@ -147,19 +148,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(LEAK)
   # Each mode has files of its own; decoders say themselves what they know.
   leftovers.clear(
-    save, 'decode_position', outputs,
+    save,
+    'decode_position',
+    outputs,
     lambda entry: entry['args'].get('mode') == args.mode,
     ('classifier_*.pkl', 'layer_decoders/*', decode_store.CHECKPOINT),
-  )  # fmt: skip
+  )
   log_run_info(
-    save, 'decode_position', args, outputs,
+    save,
+    'decode_position',
+    args,
+    outputs,
     extra={
       'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
-      'n_samples': len(data.track()), 'n_episodes': len(data),
-      'grid': data.grid.shape, 'metric': 'manhattan', 'lacks': data.lacks,
+      'n_samples': len(data.track()),
+      'n_episodes': len(data),
+      'grid': data.grid.shape,
+      'metric': 'manhattan',
+      'lacks': data.lacks,
       'summary': rows,
     },
-  )  # fmt: skip
+  )
 
 
 def _check(args: Settings) -> None:
@@ -169,17 +178,14 @@ def _check(args: Settings) -> None:
   _check_mode(args)
   if args.from_model:
     given = [
-      f'--{x}' for x in ('resume', 'test_data', 'control', 'save_model')
+      f'--{x}'
+      for x in ('resume', 'test_data', 'control', 'save_model')
       if getattr(args, x)
-    ]  # fmt: skip
+    ]
     if given:
-      raise UserError(
-        f'--from_model only evaluates; leave out {" and ".join(given)}.'
-      )
+      raise UserError(f'--from_model only evaluates; leave out {" and ".join(given)}.')
   if args.test_data and args.cv == 'timesteps':
-    raise UserError(
-      '--cv timesteps splits one recording; leave out --test_data.'
-    )
+    raise UserError('--cv timesteps splits one recording; leave out --test_data.')
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
 
@@ -188,9 +194,7 @@ def _check_mode(args: Settings) -> None:
   """Flags of the other mode would do nothing."""
   other = ('repr',) if args.mode == 'layers' else ('layers', 'max_samples')
   named = {x.name: x for x in dataclasses.fields(Settings)}
-  given = [
-    f'--{x}' for x in other if getattr(args, x) != named[x].default
-  ]  # fmt: skip
+  given = [f'--{x}' for x in other if getattr(args, x) != named[x].default]
   if given:
     right = 'standard' if args.mode == 'layers' else 'layers'
     work = 'works' if len(given) == 1 else 'work'
@@ -199,9 +203,7 @@ def _check_mode(args: Settings) -> None:
       'mode, or leave it out.'
     )
   if args.n_cv_folds == 1:
-    raise UserError(
-      '--n_cv_folds is 1; expected at least 2, or 0 for as usual.'
-    )
+    raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
 
 
 def _open(path: str, args: Settings) -> Trajectories:
@@ -224,9 +226,18 @@ def _decode(
   """All results in network order; layers that are done are on disk."""
   keep = {
     x: getattr(args, x)
-    for x in ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience',
-              'seed', 'min_bbox', 'max_episodes', 'test_data')
-  }  # fmt: skip
+    for x in (
+      'cv',
+      'holdout_frac',
+      'max_samples',
+      'n_iters',
+      'patience',
+      'seed',
+      'min_bbox',
+      'max_episodes',
+      'test_data',
+    )
+  }
   known = decode_store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
   store = Checkpoint(known)
   if args.resume:
@@ -235,11 +246,13 @@ def _decode(
   if args.save_model and args.mode == 'layers':
     models = files.make_folder(save / 'layer_decoders')
   todo = [
-    x for x in plan.chosen
+    x
+    for x in plan.chosen
     if x not in store.results
-    or (args.save_model
-        and not decode_store.decoder_path(models, x, args.mode).exists())
-  ]  # fmt: skip
+    or (
+      args.save_model and not decode_store.decoder_path(models, x, args.mode).exists()
+    )
+  ]
   options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
   refit = args.save_model and len(plan.folds) > 1
   most = args.max_samples if args.mode == 'layers' else 0
@@ -271,8 +284,7 @@ def _decode(
 
 def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
   decoders = decode_store.load_decoders(args.from_model)
-  sizes = {**data.layers(), **{k: 0 for k, v in REPRS.items()
-                               if v in data.layers()}}  # fmt: skip
+  sizes = {**data.layers(), **{k: 0 for k, v in REPRS.items() if v in data.layers()}}
   if len(set(REPRS) & set(sizes)) == len(REPRS):
     sizes['combined'] = 0
   common = [x for x in layers.order(decoders) if x in sizes]
@@ -327,9 +339,7 @@ def _row(
   other, nan = control.get(result.layer), float('nan')
   row['control'] = nan if other is None else float(other.errors.mean())
   # It walks paths of its own, which can be easier or harder to guess.
-  row['control_constant'] = (
-    nan if other is None else float(other.constant.mean())
-  )
+  row['control_constant'] = nan if other is None else float(other.constant.mean())
   return row
 
 
@@ -346,12 +356,15 @@ def _save(
 
   extra = {
     'protocol': dict(
-      cv=args.cv, holdout_frac=args.holdout_frac, seed=args.seed,
-      test_data=args.test_data, from_model=args.from_model,
+      cv=args.cv,
+      holdout_frac=args.holdout_frac,
+      seed=args.seed,
+      test_data=args.test_data,
+      from_model=args.from_model,
       spawn_relative=args.spawn_relative,
     ),
     'control': {k: v.to_dict() for k, v in control.items()},
-  }  # fmt: skip
+  }
   standard = args.mode == 'standard'
   name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
   values = decode_store.results_dict(results, data, rows, extra)
@@ -363,12 +376,17 @@ def _save(
   ]
   others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
   made = decoding.all_figures(
-    results, rows, others, data.metadata,
-    [x.number for x in data.episodes], args.mode, args.cv == 'timesteps',
-  )  # fmt: skip
+    results,
+    rows,
+    others,
+    data.metadata,
+    [x.number for x in data.episodes],
+    args.mode,
+    args.cv == 'timesteps',
+  )
   figures = [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
   return outputs + figures
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

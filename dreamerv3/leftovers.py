@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import read_run_info
 
 SLACK = 2.0  # seconds that a file may be newer than the entry that lists it

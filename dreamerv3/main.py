@@ -20,10 +20,11 @@ if __name__ == '__main__':  # the repository, not this folder, on the path
 
 import elements
 
-from dreamerv3 import checks, config, flags_help, rundir
-from dreamerv3.data import settings
-from dreamerv3.data.errors import UserError
+from dreamerv3.base import flags as settings
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import end_run_info, log_run_info
+from dreamerv3.setup import config, rules, rundir
+from dreamerv3.setup import help as flags_help
 from embodied.run.checkpoint import CheckpointError
 from embodied.run.signals import Signals
 
@@ -37,7 +38,7 @@ class Script:
       with one factory per need, by the name make_<need>, and with `args` (the
       settings of `run` with the common ones, flat) or `config` (all of them);
       it returns an exit code or None.
-    needs: Names of factories in dreamerv3.make.
+    needs: Names of factories in dreamerv3.setup.make.
     help: One line.
     trains: Owns the logdir; else inherits its settings and never writes them.
     gives: 'args' or 'config'.
@@ -57,32 +58,41 @@ class Script:
 TRAIN = ('agent', 'replay', 'env', 'stream', 'logger')
 
 SCRIPTS = {
-  'train': Script(
-    'embodied.run.train:train', TRAIN, 'Trains an agent.', trains=True
-  ),
+  'train': Script('embodied.run.train:train', TRAIN, 'Trains an agent.', trains=True),
   'train_eval': Script(
-    'embodied.run.train_eval:train_eval', TRAIN,
-    'Trains, and evaluates in environments of its own.', trains=True,
+    'embodied.run.train_eval:train_eval',
+    TRAIN,
+    'Trains, and evaluates in environments of its own.',
+    trains=True,
   ),
   'eval_only': Script(
-    'embodied.run.eval_only:eval_only', ('agent', 'env', 'logger'),
+    'embodied.run.eval_only:eval_only',
+    ('agent', 'env', 'logger'),
     'Acts with a trained agent and logs scores.',
   ),
   'eval_trajectory': Script(
-    'dreamerv3.eval_trajectory:run', ('agent',),
-    'Records positions and activations of a trained agent.', gives='config',
+    'dreamerv3.modes.eval_trajectory:run',
+    ('agent',),
+    'Records positions and activations of a trained agent.',
+    gives='config',
   ),
   'dream_decode': Script(
-    'dreamerv3.dream_decode:run', ('agent',),
-    'Decodes positions from imagined trajectories.', gives='config',
+    'dreamerv3.modes.dream_decode:run',
+    ('agent',),
+    'Decodes positions from imagined trajectories.',
+    gives='config',
   ),
-}  # fmt: skip
+}
 
 # Failures of the machine that a message explains better than a traceback.
 MACHINE = (
-  errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EFBIG,
+  errno.EROFS,
+  errno.EACCES,
   errno.EIO,
-)  # fmt: skip
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -133,13 +143,11 @@ def resolve(
   if not SCRIPTS[settled.script].trains:
     settled, notes = rundir.inherit(settled, blocks, flags)
   settled = place_replica(settled, flags)
-  checks.check(settled)
+  rules.check(settled)
   return settled, notes
 
 
-def place_replica(
-  settled: elements.Config, flags: config.Flags
-) -> elements.Config:
+def place_replica(settled: elements.Config, flags: config.Flags) -> elements.Config:
   """Which of the processes of a run this is; all but the first have folders
   of their own below the logdir."""
   if settled.replicas > 1 and 'replica' not in flags:
@@ -165,7 +173,7 @@ def _launch(
   script: Script, settled: elements.Config, stack: contextlib.ExitStack
 ) -> int:
   # Not at the top: --help and wrong flags should not wait for JAX.
-  make = importlib.import_module('dreamerv3.make')
+  make = importlib.import_module('dreamerv3.setup.make')
   make.check(settled)  # before anything is written
   settled = make.platform(settled)
   if script.trains:
@@ -174,9 +182,12 @@ def _launch(
     for key, (then, now) in changed.items():
       print(f'Changed since this run began: {key} {then} -> {now}')
     log_run_info(
-      settled.logdir, settled.script, settled.flat,
-      outputs=_outputs(settled), extra={'changed': changed},
-    )  # fmt: skip
+      settled.logdir,
+      settled.script,
+      settled.flat,
+      outputs=_outputs(settled),
+      extra={'changed': changed},
+    )
     stack.callback(end_run_info, settled.logdir)
     if need:
       make.tell_memory(settled, need)

@@ -20,22 +20,32 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dreamerv3.data import settings
-from dreamerv3.data.errors import UserError
-from dreamerv3.data.settings import flag
+from dreamerv3.base import flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
 from dreamerv3.run_info import read_run_info
 
 LEVELS = 4  # folders above a file that may hold its entry
 READS = (
-  'data', 'test_data', 'control', 'from_model', 'resume', 'decoder_model',
-  'logdir', 'compare', 'from_checkpoint', 'from_pkl',
-)  # fmt: skip
+  'data',
+  'test_data',
+  'control',
+  'from_model',
+  'resume',
+  'decoder_model',
+  'logdir',
+  'compare',
+  'from_checkpoint',
+  'from_pkl',
+)
 # Where a checkpoint was looked for, no matter once it is known which it was.
 PLACES = ('logdir', 'from_checkpoint')
 # Stages of which a repeated command goes on with what is there.
 GROWING = {
-  'train': 'training', 'train_eval': 'training', 'eval_trajectory': 'recording',
-}  # fmt: skip
+  'train': 'training',
+  'train_eval': 'training',
+  'eval_trajectory': 'recording',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +84,7 @@ class Step:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   path = pathlib.Path(args.file).expanduser().absolute()
   if not path.exists():
     raise UserError(f'{path} does not exist; name a file or a folder.')
@@ -129,10 +139,12 @@ def makers(
   for folder in (start, *start.parents[:LEVELS]):
     inside = path.relative_to(folder).parts
     found = [
-      x for x in read_run_info(folder)
-      if _lists(x, path, inside) and _extra(x).get('new_steps') != 0
+      x
+      for x in read_run_info(folder)
+      if _lists(x, path, inside)
+      and _extra(x).get('new_steps') != 0
       and (before is None or _time(x) <= before)
-    ]  # fmt: skip
+    ]
     growing = [x for x in found if x['stage'] in GROWING]
     if growing and (path == folder or growing[-1] is found[-1]):
       kind = GROWING[growing[-1]['stage']]
@@ -184,9 +196,7 @@ def _time(entry: dict[str, Any]) -> datetime.datetime:
   return datetime.datetime.fromisoformat(entry['timestamp'])
 
 
-def _saved(
-  checkpoint: pathlib.Path, otherwise: datetime.datetime
-) -> datetime.datetime:
+def _saved(checkpoint: pathlib.Path, otherwise: datetime.datetime) -> datetime.datetime:
   """When a checkpoint was saved, as its name says."""
   found = re.fullmatch(r'(\d{8}T\d{6})F\d{6}', checkpoint.name)
   if not found:
@@ -196,9 +206,7 @@ def _saved(
   return min(named.replace(tzinfo=otherwise.tzinfo), otherwise)
 
 
-def _lists(
-  entry: dict[str, Any], path: pathlib.Path, inside: tuple[str, ...]
-) -> bool:
+def _lists(entry: dict[str, Any], path: pathlib.Path, inside: tuple[str, ...]) -> bool:
   """Whether a file, its folder, or something in it is among the outputs."""
   for output in map(pathlib.PurePath, entry['outputs']):
     whole = pathlib.PurePath(entry['cwd'], output)
@@ -215,4 +223,4 @@ def _ends(output: pathlib.PurePath, inside: tuple[str, ...]) -> bool:
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 
 from dreamerv3 import leftovers
 from dreamerv3.analysis import learning
-from dreamerv3.data import files, settings
-from dreamerv3.data.errors import UserError
+from dreamerv3.base import files, flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
-from dreamerv3.data.settings import flag
 from dreamerv3.plots import training, windows
 from dreamerv3.run_info import log_run_info
 
@@ -47,7 +47,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   if args.show:
     windows.check()
   runs = read(args)
@@ -57,9 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       f'{"; ".join(runs[0].lacks)}.'
     )
   save = files.make_folder(args.save or pathlib.Path(args.logdir) / 'plots')
-  outputs = [
-    files.save_csv(save / 'training_progress.csv', learning.rows(runs))
-  ]
+  outputs = [files.save_csv(save / 'training_progress.csv', learning.rows(runs))]
   figure = training.progress(runs, not args.no_achievements, not args.no_losses)
   outputs.append(files.save_figure(save / 'training_progress.png', figure))
   extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in runs}
@@ -80,8 +78,9 @@ def read(args: Settings) -> list[learning.Curves]:
   if window < args.smooth:
     print(
       f'Means are over {window} episodes, a fifth of all, instead of '
-      f'--smooth {args.smooth}.', file=sys.stderr,
-    )  # fmt: skip
+      f'--smooth {args.smooth}.',
+      file=sys.stderr,
+    )
   runs = [learning.curves(x, window) for x in logs]
   for log, run in zip(logs, runs, strict=True):
     for line in (*log.notes, *run.lacks):
@@ -92,4 +91,4 @@ def read(args: Settings) -> list[learning.Curves]:
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

@@ -20,18 +20,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dreamerv3 import leftovers
-from dreamerv3.analysis import spatial
-from dreamerv3.data import files, settings
-from dreamerv3.data.errors import UserError
-from dreamerv3.data.reader import Trajectories
-from dreamerv3.data.settings import flag
+from dreamerv3.analysis import correlations
+from dreamerv3.base import files, flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import animate, trajectories, video, view, windows, world
 from dreamerv3.run_info import log_run_info
 
 TYPES = (
-  'trajectories', 'heatmap', 'activation', 'spatial', 'world', 'fullworld',
-  'animate', 'animate_world', 'worldview', 'world_only',
-)  # fmt: skip
+  'trajectories',
+  'heatmap',
+  'activation',
+  'spatial',
+  'world',
+  'fullworld',
+  'animate',
+  'animate_world',
+  'worldview',
+  'world_only',
+)
 
 # Small enough to mail: about 10 kB a frame, 5 kB in an MP4.
 FRAMES = {'.gif': 1200, '.mp4': 3000}
@@ -53,9 +61,11 @@ class Settings:
   layer: str = flag('deter', help='Layer of activation and spatial.')
   unit: int = flag(0, low=0, help='Unit of that layer, for activation.')
   egocentric_view: int | None = flag(
-    None, low=0, help='N of an N x N egocentric view, 0 for the normal one; '
+    None,
+    low=0,
+    help='N of an N x N egocentric view, 0 for the normal one; '
     'taken from the recording by default.',
-  )  # fmt: skip
+  )
   view_half: int = flag(
     4, low=2, high=32, help='Tiles seen to each side in the normal view.'
   )
@@ -63,9 +73,12 @@ class Settings:
     17, low=3, high=101, help='Side of the window of worldview [tiles].'
   )
   step_ms: int | None = flag(
-    None, low=20, high=10000, help='How long a frame is shown [ms]; by default '
+    None,
+    low=20,
+    high=10000,
+    help='How long a frame is shown [ms]; by default '
     f'{WORLDVIEW_MS} in worldview and {JOURNEY_MS} in the others.',
-  )  # fmt: skip
+  )
   mp4: bool = flag(False, help='Write animations as MP4 instead of GIF.')
   max_episodes: int = flag(0, low=0, help='Use the first episodes; 0 = all.')
   area: tuple[int, int] = flag(
@@ -99,7 +112,7 @@ class Run:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   if args.show:
     windows.check()
   data = Trajectories.open(args.data, args.area or None, args.max_episodes)
@@ -127,9 +140,11 @@ def main(argv: Sequence[str] | None = None) -> None:
   }
   # Pictures of one recording may be added one by one.
   leftovers.clear(
-    save, 'plot_trajectories', run.outputs,
+    save,
+    'plot_trajectories',
+    run.outputs,
     lambda entry: not _same_data(entry, args.data),
-  )  # fmt: skip
+  )
   log_run_info(save, 'plot_trajectories', args, run.outputs, extra)
   print('\n'.join(str(x) for x in run.outputs))
   if args.show:
@@ -143,9 +158,7 @@ def _same_data(entry: Mapping[str, Any], data: str) -> bool:
   return (pathlib.Path(entry['cwd']) / other).resolve() == here
 
 
-def choose(
-  args: Settings, data: Trajectories
-) -> tuple[list[str], dict[str, str]]:
+def choose(args: Settings, data: Trajectories) -> tuple[list[str], dict[str, str]]:
   """The plots to make, and those of `all` that the data does not allow.
 
   Raises:
@@ -188,9 +201,7 @@ def _lacks_unit(args: Settings, data: Trajectories, name: str) -> str:
       raise
     return str(e).rstrip('.')
   if name == 'activation' and args.unit >= units:
-    raise UserError(
-      f'--unit is {args.unit}; {args.layer} has units 0 to {units - 1}.'
-    )
+    raise UserError(f'--unit is {args.unit}; {args.layer} has units 0 to {units - 1}.')
   return ''
 
 
@@ -199,25 +210,19 @@ def seen_as(args: Settings, data: Trajectories) -> view.View:
   tiles = args.egocentric_view
   if tiles is None:
     tiles = view.recorded(data.metadata.settings)
-  shapes = [
-    x.arrays['image'].shape for x in data.episodes if 'image' in x.arrays
-  ]
+  shapes = [x.arrays['image'].shape for x in data.episodes if 'image' in x.arrays]
   size = shapes[0][2] if shapes else 64
-  return (
-    view.View.ego(tiles, size) if tiles else view.View.normal(args.view_half)
-  )
+  return view.View.ego(tiles, size) if tiles else view.View.normal(args.view_half)
 
 
 def plot_activation(run: Run) -> None:
   unit = run.args.unit
-  figure = trajectories.activation(
-    run.data.layer(run.args.layer), unit, run.data
-  )
+  figure = trajectories.activation(run.data.layer(run.args.layer), unit, run.data)
   run.picture(f'{run.layer_file}_{unit}_activation', figure)
 
 
 def plot_spatial(run: Run) -> None:
-  units = spatial.correlate(run.data.layer(run.args.layer))
+  units = correlations.correlate(run.data.layer(run.args.layer))
   path = run.save / f'{run.layer_file}_spatial.csv'
   run.outputs.append(files.save_csv(path, units.table()))
   run.picture(f'{run.layer_file}_spatial', trajectories.spatial(units))
@@ -324,9 +329,7 @@ def _film(
     )
   sample = np.concatenate(list(frames(shown.thinner(8))))
   step_ms = run.args.step_ms or step_ms
-  run.outputs.append(
-    video.write(path, frames(shown), len(shown), step_ms, sample)
-  )
+  run.outputs.append(video.write(path, frames(shown), len(shown), step_ms, sample))
 
 
 def _mosaic(run: Run, k: int) -> view.Mosaic:
@@ -364,4 +367,4 @@ MAKERS: dict[str, Callable[[Run], None]] = {
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

@@ -24,19 +24,34 @@ from typing import Any
 
 import filelock
 
-from dreamerv3.data import files
-from dreamerv3.data.errors import reading
+from dreamerv3.base import files
+from dreamerv3.base.errors import reading
 
 PACKAGES = (
-  'jax', 'jaxlib', 'elements', 'ninjax', 'optax', 'crafter', 'numpy', 'scipy',
-  'scikit-learn', 'pynapple', 'torch', 'matplotlib',
-)  # fmt: skip
+  'jax',
+  'jaxlib',
+  'elements',
+  'ninjax',
+  'optax',
+  'crafter',
+  'numpy',
+  'scipy',
+  'scikit-learn',
+  'pynapple',
+  'torch',
+  'matplotlib',
+)
 
 # What readers need of an entry.
 _FORM: dict[str, type] = {
-  'stage': str, 'timestamp': str, 'command': str, 'cwd': str, 'args': dict,
-  'outputs': list, 'extra': dict,
-}  # fmt: skip
+  'stage': str,
+  'timestamp': str,
+  'command': str,
+  'cwd': str,
+  'args': dict,
+  'outputs': list,
+  'extra': dict,
+}
 _STARTED = time.time()
 _written: dict[str, Any] = {}  # the entry that this process has made last
 
@@ -154,10 +169,15 @@ def plain(value: Any) -> Any:
 
 
 _SLURM = (
-  'SLURM_JOB_ID', 'SLURM_JOB_NAME', 'SLURM_ARRAY_JOB_ID', 'SLURM_ARRAY_TASK_ID',
-  'SLURM_RESTART_COUNT', 'SLURM_JOB_PARTITION', 'SLURM_JOB_NODELIST',
+  'SLURM_JOB_ID',
+  'SLURM_JOB_NAME',
+  'SLURM_ARRAY_JOB_ID',
+  'SLURM_ARRAY_TASK_ID',
+  'SLURM_RESTART_COUNT',
+  'SLURM_JOB_PARTITION',
+  'SLURM_JOB_NODELIST',
   'SLURM_CLUSTER_NAME',
-)  # fmt: skip
+)
 
 
 def _read(path: pathlib.Path) -> list[Any]:
@@ -184,8 +204,11 @@ def _git(*args: str) -> str | None:
   try:
     done = subprocess.run(
       ['git', '-C', str(folder), *args],
-      capture_output=True, text=True, timeout=20, check=True,
-    )  # fmt: skip
+      capture_output=True,
+      text=True,
+      timeout=20,
+      check=True,
+    )
   except (OSError, subprocess.SubprocessError):
     return None
   return done.stdout.strip()

@@ -17,11 +17,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
-from dreamerv3.analysis.decode_result import counts
-from dreamerv3.analysis.dreams import LABELS, steps_of
-from dreamerv3.data import settings
-from dreamerv3.data.errors import UserError, reading
-from dreamerv3.data.settings import flag
+from dreamerv3.analysis.decoding.result import counts
+from dreamerv3.analysis.dreams.measures import LABELS, steps_of
+from dreamerv3.base import flags
+from dreamerv3.base.errors import UserError, reading
+from dreamerv3.base.flags import flag
 from dreamerv3.run_info import read_run_info
 
 # Columns of chance levels, as sentences call them.
@@ -41,7 +41,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   logdir = pathlib.Path(args.logdir).expanduser()
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')
@@ -54,9 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def summary(logdir: pathlib.Path) -> Iterator[str]:
   """The lines of the summary; of a file that is another, why it is left out."""
   shown = (
-    ('*summary.csv', decoding), ('units.csv', cell_types),
-    ('dream_curves.csv', dreams), ('run_info.json', figures),
-  )  # fmt: skip
+    ('*summary.csv', decoding),
+    ('units.csv', cell_types),
+    ('dream_curves.csv', dreams),
+    ('run_info.json', figures),
+  )
   for name, show in shown:
     for path in sorted(logdir.rglob(name)):
       try:
@@ -81,10 +83,14 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
     low, high = float(row['low']), float(row['high'])
     interval = f'{low:.1f}-{high:.1f}' if low == low else '-'
     cells = (
-      row['layer'], row['units'], _round(row['mean']), interval,
-      _round(row['best_constant']), _round(row['prior']),
+      row['layer'],
+      row['units'],
+      _round(row['mean']),
+      interval,
+      _round(row['best_constant']),
+      _round(row['prior']),
       _round(row['shuffled']),
-    )  # fmt: skip
+    )
     control = _round(row['control']), _round(row['control_constant'])
     yield _line(cells) + f'{control[0]:>11}{control[1]:>14}'
   for row in rows:
@@ -105,8 +111,7 @@ def meaning(row: dict[str, str]) -> str:
   known = low == low
   spread = f'95 %: {low:.0%} to {high:.0%}' if known else NONE
   text = (
-    f'{row["layer"]}: {share:.0%} of the error of the best constant guess '
-    f'({spread})'
+    f'{row["layer"]}: {share:.0%} of the error of the best constant guess ({spread})'
   )
   levels = {x: float(row[x]) / constant for x in CHANCE}
   name = min(levels, key=lambda x: (levels[x] != levels[x], levels[x]))
@@ -183,9 +188,7 @@ def _rows(path: pathlib.Path) -> list[dict[str, str]]:
 
 
 def _shares(rows: list[dict[str, str]]) -> dict[str, float]:
-  column = (
-    'cell_type_tested' if rows[0].get('cell_type_tested') else 'cell_type'
-  )
+  column = 'cell_type_tested' if rows[0].get('cell_type_tested') else 'cell_type'
   counts = collections.Counter(x[column] for x in rows)
   return {k: v / len(rows) for k, v in counts.items()}
 
@@ -204,4 +207,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

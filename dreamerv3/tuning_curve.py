@@ -18,19 +18,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from dreamerv3 import leftovers
-from dreamerv3.analysis import cell_types, census, nulls
-from dreamerv3.analysis.cell_types import Thresholds
-from dreamerv3.analysis.together import (
-  check_same,
-  other_episodes,
-  placed,
-  untrained,
-)  # fmt: skip
-from dreamerv3.analysis.tuning_file import Results
-from dreamerv3.data import files, layers, settings
-from dreamerv3.data.errors import UserError
-from dreamerv3.data.reader import Trajectories
-from dreamerv3.data.settings import flag
+from dreamerv3.analysis import nulls
+from dreamerv3.analysis.compatible import check_same, other_episodes, placed, untrained
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning import layers as census
+from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.base import files, flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+from dreamerv3.data import layers
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
 
 
@@ -45,24 +43,16 @@ class Settings:
   test_data: str = flag(
     '', help='Other episodes of the agent, for the held-out variance.'
   )
-  control: str = flag(
-    '', help='Recording of the untrained agent, to compare with.'
-  )
-  max_neurons: int = flag(
-    0, low=0, help='Random sample of units per layer; 0 for all.'
-  )
+  control: str = flag('', help='Recording of the untrained agent, to compare with.')
+  max_neurons: int = flag(0, low=0, help='Random sample of units per layer; 0 for all.')
   no_hd: bool = flag(False, help='Leave out head direction.')
   no_plots: bool = flag(False, help='Save no figures.')
   interactive: bool = flag(False, help='Open the viewer when done.')
   min_bbox: float = flag(
     0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
   )
-  min_visits: int = flag(
-    1, low=1, help='Leave out tiles with fewer samples than this.'
-  )
-  sigma: float = flag(
-    0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.'
-  )
+  min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
+  sigma: float = flag(0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.')
   n_shuffles: int = flag(
     200, low=0, help='Null pairings behind each p value; 0 for no tests.'
   )
@@ -80,9 +70,7 @@ class Settings:
   EV_thresh: float | None = flag(
     None, help='Explained variance that a single field needs (0.5).'
   )
-  EV_unthresh: float | None = flag(
-    None, help='Explained variance that is none (0.15).'
-  )
+  EV_unthresh: float | None = flag(None, help='Explained variance that is none (0.15).')
   HD_thresh: float | None = flag(
     None, help='Head-direction information that is some [bits] (0.5).'
   )
@@ -97,7 +85,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  args = settings.parse(Settings, argv)
+  args = flags.parse(Settings, argv)
   check(args)
   results = reopen(args) if args.from_pkl else analyse(args)
   if args.save:
@@ -119,9 +107,7 @@ def check(args: Settings) -> None:
   if args.from_pkl and args.data:
     raise UserError('Give --data to measure, or --from_pkl to view, not both.')
   if not args.from_pkl and not (args.data and args.save):
-    raise UserError(
-      'Give --data and --save to measure, or --from_pkl to view results.'
-    )
+    raise UserError('Give --data and --save to measure, or --from_pkl to view results.')
   if args.from_pkl:
     _check_reopened(args)
   if args.interactive or not args.save:
@@ -134,9 +120,10 @@ def _check_reopened(args: Settings) -> None:
   """Results are shown as they were measured, and never lose layers."""
   named = {x.name: x for x in dataclasses.fields(Settings)}
   given = [
-    f'--{x}' for x in (*_MEASURED, 'test_data', 'control', 'area')
+    f'--{x}'
+    for x in (*_MEASURED, 'test_data', 'control', 'area')
     if x != 'seed' and getattr(args, x) != named[x].default
-  ]  # fmt: skip
+  ]
   if given:
     raise UserError(
       f'--from_pkl shows what was measured; leave out {" and ".join(given)}, '
@@ -145,8 +132,7 @@ def _check_reopened(args: Settings) -> None:
   source = pathlib.Path(args.from_pkl).expanduser().resolve()
   if args.layers and args.save and source == _results_path(args).resolve():
     raise UserError(
-      f'--layers would drop the other layers from {source}; choose another '
-      '--save.'
+      f'--layers would drop the other layers from {source}; choose another --save.'
     )
 
 
@@ -194,9 +180,7 @@ def lacks(data: Trajectories, args: Settings) -> list[str]:
   if not faced and not args.no_hd:
     lines.append('without facing: no head direction, no HD cells')
   if len(data) < 2 and args.null == 'session' and args.n_shuffles:
-    lines.append(
-      'one episode: no other to pair it with, so no tests; try --null shift'
-    )
+    lines.append('one episode: no other to pair it with, so no tests; try --null shift')
   return lines
 
 
@@ -240,9 +224,16 @@ def describe(
 
 
 _MEASURED = (
-  'n_shuffles', 'null', 'min_visits', 'min_bbox', 'sigma', 'max_neurons',
-  'no_hd', 'seed', 'spawn_relative',
-)  # fmt: skip
+  'n_shuffles',
+  'null',
+  'min_visits',
+  'min_bbox',
+  'sigma',
+  'max_neurons',
+  'no_hd',
+  'seed',
+  'spawn_relative',
+)
 
 
 def save_results(results: Results, save: pathlib.Path) -> list[pathlib.Path]:
@@ -257,9 +248,7 @@ def save_results(results: Results, save: pathlib.Path) -> list[pathlib.Path]:
   return outputs
 
 
-def save_figures(
-  results: Results, save: pathlib.Path, seed: int
-) -> list[pathlib.Path]:
+def save_figures(results: Results, save: pathlib.Path, seed: int) -> list[pathlib.Path]:
   """Writes three figures per layer and one of all layers."""
   from dreamerv3.plots import tuning
 
@@ -280,16 +269,17 @@ def print_table(results: Results) -> None:
   names = cell_types.NAMES if tested else cell_types.PUBLISHED
   print(
     'Share of units per class, '
-    + ('tested against chance; by thresholds: units.csv.' if tested
-       else 'by thresholds alone.')
-  )  # fmt: skip
+    + (
+      'tested against chance; by thresholds: units.csv.'
+      if tested
+      else 'by thresholds alone.'
+    )
+  )
   print(f'{"layer":20}{"units":>7}' + ''.join(f'{x:>14}' for x in names))
   for name, table in results.tables.items():
     simple, passed = results.classes(name)
     ids = simple if passed is None else passed
-    shares = ''.join(
-      f'{x:14.1%}' for x in cell_types.fractions(ids)[: len(names)]
-    )
+    shares = ''.join(f'{x:14.1%}' for x in cell_types.fractions(ids)[: len(names)])
     print(f'{name:20}{len(table):7}{shares}')
   n = max(x.n_nulls for x in results.tables.values())
   if 0 < n < nulls.TAIL and 1 / (n + 1) > results.limits.alpha / 2:
@@ -320,11 +310,11 @@ def summary(results: Results) -> dict[str, Any]:
 
 def view(results: Results) -> None:
   """Opens the viewer and returns when it is closed."""
-  from dreamerv3.plots import interactive, windows
+  from dreamerv3.plots import tuning_viewer, windows
 
-  viewer = interactive.Viewer(results)
+  viewer = tuning_viewer.Viewer(results)
   windows.show([viewer.figure])
 
 
 if __name__ == '__main__':
-  settings.run(main)
+  flags.run(main)

@@ -5,8 +5,8 @@ import pickle
 import subprocess
 import sys
 
-from dreamerv3 import config as configs
-from dreamerv3 import rundir
+from dreamerv3.setup import config as configs
+from dreamerv3.setup import rundir
 from embodied.run.checkpoint import Checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -26,7 +26,7 @@ class Fixed:
 
 def make_run(logdir, *flags):
   """A logdir with config.yaml and a checkpoint of an untrained agent."""
-  from dreamerv3 import make
+  from dreamerv3.setup import make
 
   given = [*FLAGS, '--logdir', str(logdir), '--jax.platform', 'cpu', *flags]
   config = configs.stack(configs.read_blocks(), configs.parse_flags(given))
@@ -42,9 +42,16 @@ def make_run(logdir, *flags):
 def command(logdir, *flags):
   main = str(ROOT / 'dreamerv3' / 'main.py')
   return [
-    sys.executable, main, '--logdir', str(logdir),
-    '--script', 'eval_trajectory', '--jax.platform', 'cpu', *flags,
-  ]  # fmt: skip
+    sys.executable,
+    main,
+    '--logdir',
+    str(logdir),
+    '--script',
+    'eval_trajectory',
+    '--jax.platform',
+    'cpu',
+    *flags,
+  ]
 
 
 def execute(logdir, *flags):

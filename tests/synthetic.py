@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.data import files, unpickle
+from dreamerv3.base import files, unpickle
 from dreamerv3.data.metadata import Metadata
 
 MATERIALS = ('none', 'water', 'grass', 'stone', 'path', 'sand', 'tree')
@@ -122,16 +122,19 @@ def record(
     files.save_pickle(folder / f'episode_{k:03d}.pkl', episode)
   w, h = tiles.shape
   metadata = Metadata(
-    area=(w, h), env_seed=1, world_seed=2, seed=seed, world_map=tiles,
-    materials=MATERIALS, layers=shapes,
-  )  # fmt: skip
+    area=(w, h),
+    env_seed=1,
+    world_seed=2,
+    seed=seed,
+    world_map=tiles,
+    materials=MATERIALS,
+    layers=shapes,
+  )
   files.save_pickle(folder / 'metadata.pkl', metadata.to_dict())
   return folder
 
 
-def copy(
-  recording: pathlib.Path, folder: pathlib.Path, **changes: Any
-) -> pathlib.Path:
+def copy(recording: pathlib.Path, folder: pathlib.Path, **changes: Any) -> pathlib.Path:
   """A copy of a recording whose metadata say something else."""
   shutil.copytree(recording, folder)
   about = unpickle.load(folder / 'metadata.pkl')

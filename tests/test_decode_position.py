@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from dreamerv3 import decode_position
-from dreamerv3.analysis.linear_decoder import LinearDecoder
-from dreamerv3.data import files, settings, unpickle
+from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.base import files, unpickle
+from dreamerv3.base import flags as settings
 from dreamerv3.run_info import read_run_info
 from tests import synthetic
 
@@ -42,9 +43,10 @@ def run(*args, fails=False):
 
 def names(folder):
   return {
-    x.relative_to(folder).as_posix() for x in folder.rglob('*')
+    x.relative_to(folder).as_posix()
+    for x in folder.rglob('*')
     if x.is_file() and not x.name.startswith('.')
-  }  # fmt: skip
+  }
 
 
 @pytest.fixture(scope='module')
@@ -52,17 +54,35 @@ def layered(recording, tmp_path_factory):
   """Layers mode with saved decoders, and the folder it wrote."""
   save = tmp_path_factory.mktemp('layers') / 'new' / 'results'
   out = run(
-    '--data', recording, '--save', save, '--mode', 'layers', '--save_model',
-    '--control', recording, '--n_jobs', 2, *QUICK,
-  )  # fmt: skip
+    '--data',
+    recording,
+    '--save',
+    save,
+    '--mode',
+    'layers',
+    '--save_model',
+    '--control',
+    recording,
+    '--n_jobs',
+    2,
+    *QUICK,
+  )
   return save, out
 
 
 def test_standard_mode_writes_all_its_files(recording, tmp_path):
   out = run(
-    '--data', recording, '--save', tmp_path / 'r', '--save_model',
-    '--holdout_frac', 0, '--n_cv_folds', 3, *QUICK,
-  )  # fmt: skip
+    '--data',
+    recording,
+    '--save',
+    tmp_path / 'r',
+    '--save_model',
+    '--holdout_frac',
+    0,
+    '--n_cv_folds',
+    3,
+    *QUICK,
+  )
   found = names(tmp_path / 'r')
   for name in ('deter', 'stoch', 'combined'):
     assert f'classification_{name}.png' in found
@@ -87,16 +107,17 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   save, out = layered
   found = names(save)
   assert {
-    'layer_comparison.png', 'layer_decode_results.pkl',
+    'layer_comparison.png',
+    'layer_decode_results.pkl',
     'layer_summary.csv',
-    'layer_decode_checkpoint.pkl', 'layer_decoders/manifest.pkl',
-    'layer_decoders/dyn_deter.pkl', 'layer_decoders/pol_mlp_linear0.pkl',
+    'layer_decode_checkpoint.pkl',
+    'layer_decoders/manifest.pkl',
+    'layer_decoders/dyn_deter.pkl',
+    'layer_decoders/pol_mlp_linear0.pkl',
     'run_info.json',
-  } <= found  # fmt: skip
+  } <= found
   results = unpickle.load(save / 'layer_decode_results.pkl')
-  assert results['ordered'] == [
-    'enc/cnn0', 'dyn/stoch', 'dyn/deter', 'pol/mlp/linear0'
-  ]  # fmt: skip
+  assert results['ordered'] == ['enc/cnn0', 'dyn/stoch', 'dyn/deter', 'pol/mlp/linear0']
   manifest = unpickle.load(save / 'layer_decoders' / 'manifest.pkl')
   assert manifest['layer_sizes']['enc/cnn0'] == 40
   (entry,) = read_run_info(save)
@@ -117,16 +138,26 @@ def test_modes_share_a_folder_that_holds_one_run_of_each(recording, tmp_path):
   run(*here, '--repr', 'stoch')
   found = names(tmp_path)
   assert {
-    'classifier_deter.pkl', 'classification_stoch.png', 'layer_comparison.png',
+    'classifier_deter.pkl',
+    'classification_stoch.png',
+    'layer_comparison.png',
     'layer_decode_checkpoint.pkl',
-  } <= found  # fmt: skip
+  } <= found
   assert 'classification_deter.png' not in found
 
 
 def test_from_model_gives_the_numbers_of_the_fit(layered, recording, tmp_path):
   save, _ = layered
-  run('--data', recording, '--save', tmp_path, '--mode', 'layers',
-      '--from_model', save / 'layer_decoders')  # fmt: skip
+  run(
+    '--data',
+    recording,
+    '--save',
+    tmp_path,
+    '--mode',
+    'layers',
+    '--from_model',
+    save / 'layer_decoders',
+  )
   fitted = unpickle.load(save / 'layer_decode_results.pkl')['results']
   again = unpickle.load(tmp_path / 'layer_decode_results.pkl')['results']
   for name, before in fitted.items():
@@ -142,15 +173,36 @@ def test_from_model_gives_the_numbers_of_the_fit(layered, recording, tmp_path):
 def test_from_model_refuses_other_worlds_and_sizes(layered, tmp_path):
   save, _ = layered
   wide = synthetic.record(tmp_path / 'a', {'dyn/deter': synthetic.noise}, 2, 20)
-  line = run('--data', wide, '--save', tmp_path / 'r', '--mode', 'layers',
-             '--from_model', save / 'layer_decoders', fails=True)  # fmt: skip
+  line = run(
+    '--data',
+    wide,
+    '--save',
+    tmp_path / 'r',
+    '--mode',
+    'layers',
+    '--from_model',
+    save / 'layer_decoders',
+    fails=True,
+  )
   assert '120 units' in line
   other = synthetic.record(
-    tmp_path / 'b', {'dyn/deter': synthetic.noise}, 2, 20,
+    tmp_path / 'b',
+    {'dyn/deter': synthetic.noise},
+    2,
+    20,
     tiles=synthetic.world((9, 9)),
-  )  # fmt: skip
-  line = run('--data', other, '--save', tmp_path / 'r', '--mode', 'layers',
-             '--from_model', save / 'layer_decoders', fails=True)  # fmt: skip
+  )
+  line = run(
+    '--data',
+    other,
+    '--save',
+    tmp_path / 'r',
+    '--mode',
+    'layers',
+    '--from_model',
+    save / 'layer_decoders',
+    fails=True,
+  )
   assert '(12, 10)' in line
   assert '(9, 9)' in line
   assert not names(tmp_path / 'r')
@@ -160,8 +212,17 @@ def test_test_data_trains_on_all_of_data(recording, tmp_path):
   other = synthetic.record(
     tmp_path / 'test', {'dyn/deter': synthetic.one_hot_places}, 3, 40, seed=9
   )
-  out = run('--data', recording, '--test_data', other, '--save',
-            tmp_path / 'r', '--mode', 'layers', *QUICK)  # fmt: skip
+  out = run(
+    '--data',
+    recording,
+    '--test_data',
+    other,
+    '--save',
+    tmp_path / 'r',
+    '--mode',
+    'layers',
+    *QUICK,
+  )
   assert 'left out: dyn/stoch, enc/cnn0, pol/mlp/linear0' in out
   results = unpickle.load(tmp_path / 'r' / 'layer_decode_results.pkl')
   assert results['ordered'] == ['dyn/deter']
@@ -170,17 +231,13 @@ def test_test_data_trains_on_all_of_data(recording, tmp_path):
   assert deter['errors'][deter['visited']].max() == 0
 
 
-def test_a_control_must_be_untrained_and_of_the_same_network(
-  recording, tmp_path
-):
+def test_a_control_must_be_untrained_and_of_the_same_network(recording, tmp_path):
   flags = ['--data', recording, '--save', tmp_path / 'r', '--control']
   trained = synthetic.copy(recording, tmp_path / 'a', trained=True)
   assert 'of a trained network' in run(*flags, trained, fails=True)
   other = synthetic.copy(recording, tmp_path / 'b', trained=False, world_seed=9)
   assert 'of world 9' in run(*flags, other, fails=True)
-  small = synthetic.record(
-    tmp_path / 'c', {'dyn/deter': synthetic.noise}, 4, 20
-  )
+  small = synthetic.record(tmp_path / 'c', {'dyn/deter': synthetic.noise}, 4, 20)
   about = unpickle.load(small / 'metadata.pkl') | {'trained': False}
   files.save_pickle(small / 'metadata.pkl', about)
   assert 'dyn/deter has 8 units and 120' in run(*flags, small, fails=True)
@@ -188,9 +245,7 @@ def test_a_control_must_be_untrained_and_of_the_same_network(
 
 
 def test_many_worlds_are_decoded_relative_to_the_spawn(recording, tmp_path):
-  many = synthetic.copy(
-    recording, tmp_path / 'd', fixed_seed=False, world_map=None
-  )
+  many = synthetic.copy(recording, tmp_path / 'd', fixed_seed=False, world_map=None)
   flags = ['--data', many, '--save', tmp_path / 'r', '--repr', 'deter', *QUICK]
   assert '--spawn_relative' in run(*flags, fails=True)
   run(*flags, '--spawn_relative')
@@ -208,9 +263,7 @@ def test_both_modes_share_a_folder(recording, tmp_path):
   assert 'pol/mlp/linear0' in (tmp_path / 'layer_summary.csv').read_text()
 
 
-def test_results_lie_beside_a_recording_called_dot(
-  recording, tmp_path, monkeypatch
-):
+def test_results_lie_beside_a_recording_called_dot(recording, tmp_path, monkeypatch):
   folder = synthetic.copy(recording, tmp_path / 'trajectories')
   monkeypatch.chdir(folder)
   run('--data', '.', '--repr', 'stoch', *QUICK)
@@ -220,10 +273,22 @@ def test_results_lie_beside_a_recording_called_dot(
 
 def test_the_older_protocol_says_that_it_leaks(recording, tmp_path):
   done = subprocess.run(
-    [*SCRIPT, '--data', str(recording), '--save', str(tmp_path), '--repr',
-     'stoch', '--cv', 'timesteps', *QUICK],
-    capture_output=True, text=True, check=True,
-  )  # fmt: skip
+    [
+      *SCRIPT,
+      '--data',
+      str(recording),
+      '--save',
+      str(tmp_path),
+      '--repr',
+      'stoch',
+      '--cv',
+      'timesteps',
+      *QUICK,
+    ],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   assert 'They leak' in done.stderr
   assert 'They leak' in done.stdout
   results = unpickle.load(tmp_path / 'decode_results.pkl')
@@ -231,16 +296,23 @@ def test_the_older_protocol_says_that_it_leaks(recording, tmp_path):
 
 
 @pytest.mark.slow
-def test_resume_after_a_kill_continues_and_refuses_other_flags(
-  recording, tmp_path
-):
+def test_resume_after_a_kill_continues_and_refuses_other_flags(recording, tmp_path):
   save = tmp_path / 'r'
   # Without patience a layer takes long enough to be killed in between.
-  flags = ['--data', recording, '--save', save, '--mode', 'layers',
-           '--n_iters', 4000, '--patience', 0, '--save_model']  # fmt: skip
-  process = subprocess.Popen(
-    [*SCRIPT, *map(str, flags)], stdout=subprocess.DEVNULL
-  )
+  flags = [
+    '--data',
+    recording,
+    '--save',
+    save,
+    '--mode',
+    'layers',
+    '--n_iters',
+    4000,
+    '--patience',
+    0,
+    '--save_model',
+  ]
+  process = subprocess.Popen([*SCRIPT, *map(str, flags)], stdout=subprocess.DEVNULL)
   checkpoint = save / 'layer_decode_checkpoint.pkl'
   while not checkpoint.exists():
     assert process.poll() is None
@@ -251,8 +323,9 @@ def test_resume_after_a_kill_continues_and_refuses_other_flags(
   assert 0 < len(done) < 4
   assert not (save / 'layer_decode_results.pkl').exists()
 
-  line = run(*flags[:-5], '--n_iters', 4001, '--patience', 0,
-             '--resume', checkpoint, fails=True)  # fmt: skip
+  line = run(
+    *flags[:-5], '--n_iters', 4001, '--patience', 0, '--resume', checkpoint, fails=True
+  )
   assert 'n_iters is 4001 and was 4000' in line
   line = run(*flags, '--resume', checkpoint, '--seed', 5, fails=True)
   assert 'seed is 5 and was 0' in line
@@ -290,38 +363,39 @@ def stand(episode):
 MISTAKES = {
   'no episodes': (lambda r, t: ['--data', t], 'no episodes'),
   'no folder': (lambda r, t: ['--data', t / 'none'], 'does not exist'),
-  'one episode': (
-    lambda r, t: ['--data', r, '--max_episodes', 1], '1 episode'),
-  'min_bbox': (
-    lambda r, t: ['--data', r, '--min_bbox', 9999], '--min_bbox 9999'),
+  'one episode': (lambda r, t: ['--data', r, '--max_episodes', 1], '1 episode'),
+  'min_bbox': (lambda r, t: ['--data', r, '--min_bbox', 9999], '--min_bbox 9999'),
   'layer': (
     lambda r, t: ['--data', r, '--mode', 'layers', '--layers', 'enc/cnn9'],
-    'there are: enc/cnn0, dyn/stoch'),
+    'there are: enc/cnn0, dyn/stoch',
+  ),
   'area': (lambda r, t: ['--data', r, '--area', 5, 5], '--area is (5, 5)'),
   'NaN': (
     lambda r, t: ['--data', damaged(t / 'd', r, spoil), '--repr', 'deter'],
-    'act/dyn/deter holds NaN'),
+    'act/dyn/deter holds NaN',
+  ),
   'cuda': (lambda r, t: ['--data', r, '--device', 'cuda'], '--device cpu'),
   'flag': (lambda r, t: ['--data', r, '--n_iter', 5], 'mean --n_iters'),
   'resume': (
     lambda r, t: ['--data', r, '--mode', 'layers', '--resume', t / 'x.pkl'],
-    'Cannot read'),
+    'Cannot read',
+  ),
   'layers mode': (
     lambda r, t: ['--data', r, '--layers', 'deter'],
-    '--layers works with --mode layers'),
+    '--layers works with --mode layers',
+  ),
   'samples mode': (
     lambda r, t: ['--data', r, '--layers', 'a', '--max_samples', 9],
-    '--layers and --max_samples work with --mode layers'),
+    '--layers and --max_samples work with --mode layers',
+  ),
   'repr mode': (
     lambda r, t: ['--data', r, '--mode', 'layers', '--repr', 'deter'],
-    '--repr works with --mode standard'),
-  'one fold': (
-    lambda r, t: ['--data', r, '--n_cv_folds', 1], 'expected at least 2'),
-  'resume mode': (
-    lambda r, t: ['--data', r, '--resume', t], '--mode layers'),
-  'model': (
-    lambda r, t: ['--data', r, '--from_model', t], 'no classifier_*.pkl'),
-}  # fmt: skip
+    '--repr works with --mode standard',
+  ),
+  'one fold': (lambda r, t: ['--data', r, '--n_cv_folds', 1], 'expected at least 2'),
+  'resume mode': (lambda r, t: ['--data', r, '--resume', t], '--mode layers'),
+  'model': (lambda r, t: ['--data', r, '--from_model', t], 'no classifier_*.pkl'),
+}
 
 
 @pytest.mark.parametrize('mistake', sorted(MISTAKES))
@@ -344,11 +418,28 @@ def test_an_error_while_fits_run_is_one_line(recording, tmp_path):
 
   spoilt = damaged(tmp_path / 'd', recording, spoil_last)
   done = subprocess.run(
-    [*SCRIPT, '--data', spoilt, '--save', tmp_path / 'r', '--mode', 'layers',
-     '--layers', 'dyn/deter', 'pol.*', '--n_jobs', '3', '--n_iters', '1000000',
-     '--patience', '0'],
-    capture_output=True, text=True, check=False,
-  )  # fmt: skip
+    [
+      *SCRIPT,
+      '--data',
+      spoilt,
+      '--save',
+      tmp_path / 'r',
+      '--mode',
+      'layers',
+      '--layers',
+      'dyn/deter',
+      'pol.*',
+      '--n_jobs',
+      '3',
+      '--n_iters',
+      '1000000',
+      '--patience',
+      '0',
+    ],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
   assert done.returncode == 2, done.stderr
   (line,) = done.stderr.splitlines()
   assert 'act/pol/mlp/linear0 holds NaN' in line
@@ -357,10 +448,24 @@ def test_an_error_while_fits_run_is_one_line(recording, tmp_path):
 @pytest.mark.slow
 def test_an_interrupt_stops_the_fits(recording, tmp_path):
   process = subprocess.Popen(
-    [*SCRIPT, '--data', recording, '--save', tmp_path / 'r', '--mode', 'layers',
-     '--n_jobs', '2', '--n_iters', '100000', '--patience', '0'],
-    stderr=subprocess.PIPE, text=True,
-  )  # fmt: skip
+    [
+      *SCRIPT,
+      '--data',
+      recording,
+      '--save',
+      tmp_path / 'r',
+      '--mode',
+      'layers',
+      '--n_jobs',
+      '2',
+      '--n_iters',
+      '100000',
+      '--patience',
+      '0',
+    ],
+    stderr=subprocess.PIPE,
+    text=True,
+  )
   while not (tmp_path / 'r').exists():  # made when the fits begin
     assert process.poll() is None
     time.sleep(0.02)

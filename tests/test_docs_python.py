@@ -20,17 +20,32 @@ def folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp('python')
   run = make_run(folder / 'logdir' / 'my_run')
   layers = 'enc/cnn0|dyn/(deter|stoch)'
-  record(run, '--eval_trajectory.num_episodes', '3',
-         '--eval_trajectory.layers', layers)  # fmt: skip
+  record(run, '--eval_trajectory.num_episodes', '3', '--eval_trajectory.layers', layers)
   data = ['--data', str(run / 'trajectories'), '--save']
   decode_position.main(
-    [*data, str(run / 'decoder_results'), '--save_model', '--n_boot', '20',
-     '--repr', 'deter', '--n_iters', '50']
-  )  # fmt: skip
+    [
+      *data,
+      str(run / 'decoder_results'),
+      '--save_model',
+      '--n_boot',
+      '20',
+      '--repr',
+      'deter',
+      '--n_iters',
+      '50',
+    ]
+  )
   tuning_curve.main(
-    [*data, str(run / 'tuning_results'), '--layers', 'dyn/deter', '--no_plots',
-     '--n_shuffles', '0']
-  )  # fmt: skip
+    [
+      *data,
+      str(run / 'tuning_results'),
+      '--layers',
+      'dyn/deter',
+      '--no_plots',
+      '--n_shuffles',
+      '0',
+    ]
+  )
   return folder
 
 

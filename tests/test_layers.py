@@ -15,103 +15,93 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 JAX = {'jax', 'jaxlib', 'optax', 'ninjax', 'chex'}
 HEAVY = {'torch', 'sklearn', 'pynapple', 'matplotlib'}
-LIBRARIES = JAX | HEAVY | {
-    'numpy', 'elements', 'crafter', 'numba', 'opensimplex', 'scipy', 'joblib',
-    'PIL', 'imageio', 'av', 'ruamel', 'filelock', 'tqdm', 'psutil',
-    'tensorboardX', 'cloudpickle', 'threadpoolctl', 'ml_dtypes', 'wandb',
-}  # fmt: skip
+LIBRARIES = (
+  JAX
+  | HEAVY
+  | {
+    'numpy',
+    'elements',
+    'crafter',
+    'numba',
+    'opensimplex',
+    'scipy',
+    'joblib',
+    'PIL',
+    'imageio',
+    'av',
+    'ruamel',
+    'filelock',
+    'tqdm',
+    'psutil',
+    'tensorboardX',
+    'cloudpickle',
+    'threadpoolctl',
+    'ml_dtypes',
+    'wandb',
+  }
+)
 
-AGENT_FILES = (
-    'agent', 'networks', 'imagination', 'rssm', 'encoder', 'decoder', 'losses',
-    'report', 'taps', 'rollouts', 'dreamer',
-)  # fmt: skip
-SETUP_FILES = (
-    'make', 'config', 'flags_help', 'checks', 'rundir', 'memory', 'accelerator',
-    'recording', 'inference', 'player',
-)  # fmt: skip
-AGENT_SCRIPTS = ('eval_trajectory', 'dream_decode')
-ANALYSIS_SCRIPTS = (
-    'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
-    'summarize', 'origin',
-)  # fmt: skip
+JAXES = 'jax jaxlib optax ninjax chex'
 
-AGENT = tuple(f'dreamerv3.{x}' for x in AGENT_FILES)
-BASE = {'numpy', 'tqdm', 'psutil'}
+# Folder or module: what it may import of the project: libraries besides numpy, tqdm
+# and psutil. `dreamerv3` stands for the commands at its top. A name covers what is
+# below it, the longest name holds, and `@x` stands for all that x may import.
+RULES = f"""
+embodied: embodied.core:
+embodied.core: : elements cloudpickle tensorboardX wandb PIL
+embodied.envs: embodied.core: elements crafter numba opensimplex PIL
+embodied.jax: embodied.core: {JAXES} elements ml_dtypes filelock
+embodied.run: embodied.core: elements
+dreamerv3.base: : filelock
+dreamerv3.run_info: dreamerv3.base: filelock
+dreamerv3.leftovers: dreamerv3.base dreamerv3.run_info: filelock
+dreamerv3.data: dreamerv3.base:
+dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info: filelock
+dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
+dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel filelock
+dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamerv3.recording: {JAXES} elements
+dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy torch pynapple threadpoolctl
+dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
+dreamerv3: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info dreamerv3.leftovers: matplotlib
+dreamerv3.modes: @dreamerv3.probing @dreamerv3 dreamerv3.probing: {JAXES} elements matplotlib
+dreamerv3.main: dreamerv3.setup dreamerv3.base dreamerv3.run_info embodied.run embodied.core: elements ruamel
+"""  # noqa: E501
 
-# room: (own modules, rooms it may import, libraries it may import)
-ROOMS: dict[str, tuple[tuple[str, ...], set[str], set[str]]] = {
-  'core': (
-    ('embodied.core',),
-    set(),
-    BASE | {'elements', 'cloudpickle', 'tensorboardX', 'wandb', 'PIL'},
-  ),
-  'data': (('dreamerv3.data',), set(), BASE | {'filelock'}),
-  'run_info': (
-    ('dreamerv3.run_info', 'dreamerv3.leftovers'), {'data'}, {'filelock'},
-  ),
-  'envs': (
-    ('embodied.envs',),
-    {'core'},
-    BASE | {'elements', 'crafter', 'numba', 'opensimplex', 'PIL'},
-  ),
-  'jax': (
-    ('embodied.jax',),
-    {'core'},
-    BASE | JAX | {'elements', 'ml_dtypes', 'filelock'},
-  ),
-  'analysis': (
-    ('dreamerv3.analysis',),
-    {'data'},
-    BASE | {'scipy', 'torch', 'pynapple', 'threadpoolctl'},
-  ),
-  'run': (('embodied.run',), {'core'}, BASE | {'elements'}),
-  'agent': (AGENT, {'core', 'jax'}, BASE | JAX | {'elements'}),
-  'plots': (
-    ('dreamerv3.plots',),
-    {'data', 'analysis'},
-    BASE | {'matplotlib', 'PIL', 'av', 'scipy'},
-  ),
-  'setup': (
-    tuple(f'dreamerv3.{x}' for x in SETUP_FILES),
-    {'core', 'envs', 'jax', 'run', 'agent', 'data', 'run_info'},
-    BASE | JAX | {'elements', 'ruamel', 'filelock'},
-  ),
-  'agent scripts': (
-    tuple(f'dreamerv3.{x}' for x in AGENT_SCRIPTS),
-    {'core', 'envs', 'jax', 'run', 'agent', 'setup', 'data', 'run_info',
-     'analysis', 'plots'},
-    BASE | JAX | {'elements', 'matplotlib'},
-  ),
-  'analysis scripts': (
-    tuple(f'dreamerv3.{x}' for x in ANALYSIS_SCRIPTS),
-    {'data', 'run_info', 'analysis', 'plots'},
-    BASE | {'matplotlib'},
-  ),
-  'main': (
-    ('dreamerv3.main',),
-    {'core', 'run', 'data', 'run_info', 'setup', 'agent scripts'},
-    BASE | {'elements', 'ruamel'},
-  ),
-}  # fmt: skip
+
+def _rules():
+  rows = [x.split(':') for x in RULES.strip().splitlines()]
+  rooms = {x[0].strip(): x[1].split() for x in rows}
+
+  def spelt(names):
+    for name in names:
+      yield from spelt(rooms[name[1:]]) if name[0] == '@' else [name]
+
+  common = {'numpy', 'tqdm', 'psutil'}
+  return {
+    x[0].strip(): ({*spelt(x[1].split())}, {*x[2].split()} | common) for x in rows
+  }
+
+
+ROOMS = _rules()
 
 # A heavy library is imported by these modules alone.
 ONLY = {
   'torch': {
-    'dreamerv3.analysis.discriminant',
-    'dreamerv3.analysis.linear_decoder_data',
-    'dreamerv3.analysis.linear_decoder_fit',
+    'dreamerv3.analysis.decoding.discriminant',
+    'dreamerv3.analysis.decoding.training',
+    'dreamerv3.analysis.decoding.fit',
   },
-  'pynapple': {'dreamerv3.analysis.tuning'},
+  'pynapple': {'dreamerv3.analysis.tuning.table'},
 }
 
 # entry point -> libraries that importing it must not load
 LIGHT = {
   'embodied': JAX | HEAVY | {'crafter'},
   'dreamerv3': JAX | HEAVY | {'elements', 'numpy'},
-  'dreamerv3.data.reader': JAX | HEAVY | {'elements', 'scipy'},
+  'dreamerv3.data.trajectories': JAX | HEAVY | {'elements', 'scipy'},
   'dreamerv3.run_info': JAX | HEAVY | {'elements'},
   'dreamerv3.main': JAX | HEAVY | {'crafter', 'numba'},
-  'dreamerv3.make': JAX | HEAVY | {'crafter', 'numba'},
+  'dreamerv3.setup.make': JAX | HEAVY | {'crafter', 'numba'},
   'embodied.run.train': JAX | HEAVY | {'crafter', 'numba'},
   'dreamerv3.agent': HEAVY | {'crafter', 'numba'},
 }
@@ -129,10 +119,11 @@ def modules():
 
 
 def room_of(name):
-  """The room of a module; None for a bare package such as `dreamerv3`."""
-  for room, (members, _, _) in ROOMS.items():
-    if any(name == x or name.startswith(x + '.') for x in members):
-      return room
+  """The longest room that a module lies in; None for other packages."""
+  parts = name.split('.')
+  for stop in range(len(parts), 0, -1):
+    if '.'.join(parts[:stop]) in ROOMS:
+      return '.'.join(parts[:stop])
   return None
 
 
@@ -153,31 +144,48 @@ def imports(name, path):
 
 def violations(name, path):
   room = room_of(name)
-  rooms, libraries = (
-    (ROOMS[room][1] | {room}, ROOMS[room][2]) if room else ({'core'}, set())
-  )
+  rooms, libraries = ROOMS[room]
   for target, line in imports(name, path):
     top = target.partition('.')[0]
     place = f'{path.relative_to(ROOT)}:{line}'
     if top in ('dreamerv3', 'embodied'):
       there = room_of(target)
-      if there is not None and there not in rooms:
-        yield f'{place} {room or name} imports {there}: {target}'
-      if room == there and room in ('agent scripts', 'analysis scripts'):
-        own = {'dreamerv3.make', 'dreamerv3.config', 'dreamerv3.recording'}
-        if not any(target.startswith(x) for x in own):
-          yield f'{place} a script imports a script: {target}'
+      if there == 'dreamerv3' and target != 'dreamerv3':
+        yield f'{place} a command is imported: {target}'
+      elif not any(f'{there}.'.startswith(f'{x}.') for x in rooms | {room}):
+        yield f'{place} {room} imports {there}: {target}'
     elif top in LIBRARIES:
       if top not in libraries:
-        yield f'{place} {room or name} imports {top}'
+        yield f'{place} {room} imports {top}'
       if top in ONLY and name not in ONLY[top]:
         yield f'{place} {top} belongs to {sorted(ONLY[top])} alone'
 
 
-def test_every_module_has_a_room():
-  bare = {'dreamerv3', 'embodied'}
-  lost = [n for n, _ in modules() if n not in bare and room_of(n) is None]
-  assert not lost, f'modules without a room in tests/test_layers.py: {lost}'
+def circles():
+  """Groups of modules that import each other, at run time or for types."""
+  known = dict(modules())
+  graph = {
+    name: {
+      next((t for t in (target, target.rpartition('.')[0]) if t in known), None)
+      for target, _ in imports(name, path)
+    }
+    - {None, name}
+    for name, path in known.items()
+  }
+  order = {n: i for i, n in enumerate(graph)}
+  reach = {}
+  for name in graph:
+    seen, todo = set(), [name]
+    while todo:
+      for other in graph[todo.pop()] - seen:
+        seen.add(other)
+        todo.append(other)
+    reach[name] = seen
+  return sorted(n for n in order if n in reach[n])
+
+
+def test_no_module_imports_itself_by_others():
+  assert not circles()
 
 
 def test_imports_go_down():
@@ -199,8 +207,11 @@ def test_entry_points_stay_light(entry):
   code = f'import sys, {entry}; print(*sys.modules)'
   done = subprocess.run(
     [sys.executable, '-c', code],
-    cwd=ROOT, capture_output=True, text=True, check=True,
-  )  # fmt: skip
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   loaded = LIGHT[entry] & {x.partition('.')[0] for x in done.stdout.split()}
   assert not loaded, f'import {entry} loads {sorted(loaded)}'
 

@@ -16,13 +16,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def test_return_rises_from_chance_towards_the_best(tmp_path):
   done = subprocess.run(
     [
-      sys.executable, str(ROOT / 'bench/learn.py'), '--seeds', '0',
-      '--cells', '2', '--steps', '2400', '--bins', '4',
-      '--logdir', str(tmp_path / 'learn'),
-      '--figure', str(tmp_path / 'curve.png'),
+      sys.executable,
+      str(ROOT / 'bench/learn.py'),
+      '--seeds',
+      '0',
+      '--cells',
+      '2',
+      '--steps',
+      '2400',
+      '--bins',
+      '4',
+      '--logdir',
+      str(tmp_path / 'learn'),
+      '--figure',
+      str(tmp_path / 'curve.png'),
     ],
-    capture_output=True, text=True, timeout=850, check=True,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+    timeout=850,
+    check=True,
+  )
   rows = {}
   for line in done.stdout.splitlines()[1:]:
     name, _, rest = line.strip().partition(':')

@@ -22,18 +22,19 @@ def folder(tmp_path):
 
 def clear(folder, stage='s'):
   leftovers.clear(
-    folder, stage, [folder / 'kept.csv'],
-    lambda entry: entry['args']['mode'] == 'a', ['model*.pkl'],
-  )  # fmt: skip
+    folder,
+    stage,
+    [folder / 'kept.csv'],
+    lambda entry: entry['args']['mode'] == 'a',
+    ['model*.pkl'],
+  )
   return {x.name for x in folder.iterdir() if x.suffix in ('.csv', '.old')}
 
 
 def test_what_a_run_did_not_write_again_goes(folder, capsys):
   assert clear(folder) == {'kept.csv', 'other.csv', 'mine.csv'}
   assert (folder / 'model.pkl').exists()
-  assert (
-    f'Deleted 1 file of earlier runs from {folder}' in capsys.readouterr().out
-  )
+  assert f'Deleted 1 file of earlier runs from {folder}' in capsys.readouterr().out
 
 
 def test_a_damaged_run_info_does_not_end_a_run(folder):

@@ -36,11 +36,14 @@ def test_json_lines_hold_scalars_by_step(tmp_path):
   logger.close()
   assert lines(tmp_path / 'metrics.jsonl') == [
     {
-      'step': 0, 'episode/score': 1.5, 'episode/length': 3.0,
-      'episode/achievement_eat': 2.0, 'f': 2.0,
+      'step': 0,
+      'episode/score': 1.5,
+      'episode/length': 3.0,
+      'episode/achievement_eat': 2.0,
+      'f': 2.0,
     },
     {'step': 10, 'train/loss': 0.25},
-  ]  # fmt: skip
+  ]
   assert lines(tmp_path / 'scores.jsonl') == [
     {'step': 0, 'episode/score': 1.5, 'episode/achievement_eat': 2.0}
   ]
@@ -118,10 +121,13 @@ def test_videos_thin_out_their_history(tmp_path):
 def test_tensorboard_takes_every_kind(tmp_path):
   output = logging.TensorBoard(tmp_path, purge_step=3)
   values = [
-    'text', 1.0, np.array([1, 2, np.nan]), np.zeros((4, 4)),
+    'text',
+    1.0,
+    np.array([1, 2, np.nan]),
+    np.zeros((4, 4)),
     np.zeros((4, 4, 3)),
     np.zeros((2, 4, 4, 3), np.uint8),
-  ]  # fmt: skip
+  ]
   output(
     [
       (3, f'a/{i}', x if isinstance(x, str) else np.asarray(x))
@@ -191,9 +197,7 @@ class FakeWandB(types.ModuleType):
     self._try('finish')
 
 
-@pytest.mark.parametrize(
-  'fails', ['init', 'log', 'import', 'convert', 'finish', '']
-)
+@pytest.mark.parametrize('fails', ['init', 'log', 'import', 'convert', 'finish', ''])
 def test_wandb_is_never_fatal(fails, monkeypatch, capsys):
   fake = FakeWandB(fails)
   monkeypatch.setitem(sys.modules, 'wandb', None if fails == 'import' else fake)

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from dreamerv3 import config, main, make
+from dreamerv3 import main
+from dreamerv3.setup import config, make
 from embodied.run import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -19,14 +20,17 @@ QUICK = (
   '--task dummy_disc --random_agent True --run.steps 300 --run.envs 2 '
   '--env.dummy.length 50 --batch_size 2 --batch_length 5 --report_length 5 '
   '--run.usage.nvsmi False'
-)  # fmt: skip
+)
 
 
 def call(*argv, **kwargs):
   return subprocess.run(
     [sys.executable, str(ROOT / 'dreamerv3/main.py'), *map(str, argv)],
-    capture_output=True, text=True, timeout=300, **kwargs,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+    timeout=300,
+    **kwargs,
+  )
 
 
 @pytest.mark.parametrize('name', main.SCRIPTS)
@@ -72,18 +76,35 @@ def test_without_arguments_nothing_is_trained(tmp_path):
     ),
     (['--task', 'atari_pong', '--logdir', '{tmp}'], "environment 'atari'"),
     (
-      ['--task', 'crafter_reward', '--env.crafter.egocentric_view', '4',
-       '--logdir', '{tmp}'],
+      [
+        '--task',
+        'crafter_reward',
+        '--env.crafter.egocentric_view',
+        '4',
+        '--logdir',
+        '{tmp}',
+      ],
       'egocentric_view',
     ),
     (
-      ['--run.from_checkpoint', '{tmp}/none', '--logdir', '{tmp}',
-       *QUICK.split()],
+      ['--run.from_checkpoint', '{tmp}/none', '--logdir', '{tmp}', *QUICK.split()],
       'There is no',
     ),
     *(
-      (['--configs', 'debug', '--task', 'dummy_disc', '--jax.platform', 'cpu',
-        *flags, '--logdir', '{tmp}'], message)
+      (
+        [
+          '--configs',
+          'debug',
+          '--task',
+          'dummy_disc',
+          '--jax.platform',
+          'cpu',
+          *flags,
+          '--logdir',
+          '{tmp}',
+        ],
+        message,
+      )
       for flags, message in (
         (['--agent.dyn.rssm.act', 'foo'], "'foo'"),
         (['--agent.dyn.rssm.deter', '12'], 'The agent cannot be made'),
@@ -91,7 +112,7 @@ def test_without_arguments_nothing_is_trained(tmp_path):
       )
     ),
   ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line_and_exit_code_2(argv, message, tmp_path):
   argv = [x.replace('{tmp}', str(tmp_path)) for x in argv]
   done = call(*argv)
@@ -118,9 +139,13 @@ def test_a_run_leaves_its_files_and_its_rerun_adds_none(tmp_path):
   run = tmp_path / 'run'
   names = {x.name for x in run.iterdir() if not x.name.startswith(('.', 'ev'))}
   assert names == {
-    'config.yaml', 'run_info.json', 'ckpt', 'replay', 'metrics.jsonl',
+    'config.yaml',
+    'run_info.json',
+    'ckpt',
+    'replay',
+    'metrics.jsonl',
     'scores.jsonl',
-  }  # fmt: skip
+  }
   assert list(run.glob('events.out.tfevents.*'))
   (entry,) = json.loads((run / 'run_info.json').read_text())
   assert entry['stage'] == 'train'
@@ -173,9 +198,17 @@ def test_eval_only_from_a_logdir_alone(tmp_path):
   assert call(*argv).returncode == 0
   before = {x.name: x.read_bytes() for x in tmp_path.glob('*.*')}
   done = call(
-    '--logdir', tmp_path, '--script', 'eval_only', '--run.steps', '200',
-    '--random_agent', 'True', '--run.envs', '1',
-  )  # fmt: skip
+    '--logdir',
+    tmp_path,
+    '--script',
+    'eval_only',
+    '--run.steps',
+    '200',
+    '--random_agent',
+    'True',
+    '--run.envs',
+    '1',
+  )
   assert done.returncode == 0, done.stderr
   assert 'Settings of agent, env, task and seed from' in done.stdout
   assert (tmp_path / 'eval_only/scores.jsonl').read_text().count('\n') == 3
@@ -194,12 +227,14 @@ def test_replica_from_the_cluster(monkeypatch):
 def test_training_loads_no_analysis():
   code = (
     'import sys; sys.path.insert(0, sys.argv[1]); '
-    'import dreamerv3.main, dreamerv3.make, embodied.run.train; '
+    'import dreamerv3.main, dreamerv3.setup.make, embodied.run.train; '
     'import dreamerv3.agent; print(*sys.modules)'
   )
   done = subprocess.run(
     [sys.executable, '-c', code, str(ROOT)],
-    capture_output=True, text=True, check=True,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   tops = {x.partition('.')[0] for x in done.stdout.split()}
   assert not tops & {'torch', 'sklearn', 'pynapple', 'matplotlib', 'pandas'}

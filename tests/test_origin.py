@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dreamerv3 import origin
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import log_run_info
 
 
@@ -14,9 +14,13 @@ def run(tmp_path):
   """A run, its recording, a decoder and dreams that read the decoder."""
   run = tmp_path / 'run'
   for name in (
-    'config.yaml', 'ckpt/latest', 'trajectories/episode_001.pkl',
-    'decoder/classifier_deter.pkl', 'decoder/map.png', 'dreams/map.png',
-  ):  # fmt: skip
+    'config.yaml',
+    'ckpt/latest',
+    'trajectories/episode_001.pkl',
+    'decoder/classifier_deter.pkl',
+    'decoder/map.png',
+    'dreams/map.png',
+  ):
     path = run / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -38,9 +42,11 @@ def run(tmp_path):
 def test_a_figure_leads_to_the_config_of_its_training_run(run):
   steps = origin.trace(run / 'dreams' / 'map.png')
   assert [(x.entry['stage'], x.depth) for x in steps] == [
-    ('dream_decode', 0), ('train', 1), ('decode_position', 1),
+    ('dream_decode', 0),
+    ('train', 1),
+    ('decode_position', 1),
     ('eval_trajectory', 2),
-  ]  # fmt: skip
+  ]
   train = next(x for x in steps if x.entry['stage'] == 'train')
   assert str(run / 'config.yaml') in train.entry['outputs']
 
@@ -51,9 +57,7 @@ def test_a_file_is_told_from_its_namesake(run):
 
 
 def test_folders_and_moved_results(run):
-  assert origin.trace(run / 'trajectories')[0].entry['stage'] == (
-    'eval_trajectory'
-  )
+  assert origin.trace(run / 'trajectories')[0].entry['stage'] == ('eval_trajectory')
   moved = run / 'thesis'
   (run / 'decoder').rename(moved)
   first = origin.trace(moved / 'map.png')[0]
@@ -68,10 +72,14 @@ def test_the_newest_command_counts(run):
 
 def entry(stage, time, outputs, args=(), **extra):
   return {
-    'stage': stage, 'timestamp': f'2026-01-02T{time}+01:00', 'cwd': '/',
-    'command': f'{stage} at {time}', 'args': dict(args), 'extra': extra,
+    'stage': stage,
+    'timestamp': f'2026-01-02T{time}+01:00',
+    'cwd': '/',
+    'command': f'{stage} at {time}',
+    'args': dict(args),
+    'extra': extra,
     'outputs': [str(x) for x in outputs],
-  }  # fmt: skip
+  }
 
 
 @pytest.fixture
@@ -94,9 +102,10 @@ def continued(tmp_path):
     recorded.parent: [
       entry('eval_trajectory', time, [recorded], logdir, **there, new_steps=n)
       for time, n in (('11:00:00', 50), ('11:10:00', 70), ('11:50:00', 0))
-    ] + [entry('eval_trajectory', '13:00:00', [recorded], logdir, **there)],
+    ]
+    + [entry('eval_trajectory', '13:00:00', [recorded], logdir, **there)],
     table.parent: [entry('decode_position', '12:00:00', [table], data)],
-  }  # fmt: skip
+  }
   for folder, found in entries.items():
     folder.mkdir(parents=True)
     (folder / 'run_info.json').write_text(json.dumps(found))
@@ -112,9 +121,11 @@ def test_what_came_after_a_file_was_read_did_not_make_it(continued):
   steps = origin.trace(continued / 'decoder' / 'summary.csv')
   assert [x.entry['command'] for x in steps] == [
     'decode_position at 12:00:00',
-    'eval_trajectory at 11:00:00', 'eval_trajectory at 11:10:00',
-    'train at 10:00:00', 'train at 10:20:00',
-  ]  # fmt: skip
+    'eval_trajectory at 11:00:00',
+    'eval_trajectory at 11:10:00',
+    'train at 10:00:00',
+    'train at 10:20:00',
+  ]
   assert [x.depth for x in steps] == [0, 1, 1, 2, 2]
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from dreamerv3 import plot_training
 from dreamerv3.analysis.learning import ACHIEVEMENTS
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import read_run_info
 
 ROOT = pathlib.Path(__file__).parents[1]
-LOGS = ROOT / 'tests' / 'data' / 'logs'
+LOGS = ROOT / 'tests' / 'fixtures' / 'logs'
 
 
 @pytest.fixture
@@ -36,9 +36,11 @@ def read_csv(folder):
 def test_as_a_script_from_another_folder(logdir, tmp_path):
   done = subprocess.run(
     [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', 'run'],
-    cwd=tmp_path, capture_output=True, text=True,
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
     env={**os.environ, 'MPLBACKEND': 'Agg'},
-  )  # fmt: skip
+  )
   assert done.returncode == 0, done.stderr
   assert 'no achievements of 22' in done.stderr
   assert 'episodes 231' in done.stdout
@@ -54,8 +56,10 @@ def test_as_a_script_from_another_folder(logdir, tmp_path):
 def test_flags_do_what_they_say(logdir, tmp_path):
   plots = {}
   for name, flags in {
-    'all': (), 'smooth': ('--smooth', 5), 'few': ('--no_losses',),
-  }.items():  # fmt: skip
+    'all': (),
+    'smooth': ('--smooth', 5),
+    'few': ('--no_losses',),
+  }.items():
     run('--logdir', logdir, '--save', tmp_path / name, *flags)
     plots[name] = (tmp_path / name / 'training_progress.png').read_bytes()
   assert len(set(plots.values())) == 3
@@ -135,7 +139,8 @@ def test_nothing_left_to_plot(tmp_path):
 def test_an_error_is_one_line_and_code_2(tmp_path):
   done = subprocess.run(
     [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', tmp_path],
-    capture_output=True, text=True,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 2
   assert done.stderr.count('\n') == 1

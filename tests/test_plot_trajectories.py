@@ -11,26 +11,33 @@ import numpy as np
 import pytest
 
 from dreamerv3 import plot_trajectories
-from dreamerv3.data import files
-from dreamerv3.data.errors import UserError
-from dreamerv3.data.reader import Trajectories
+from dreamerv3.base import files
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import read_run_info
 from tests import synthetic
 
 ROOT = pathlib.Path(__file__).parents[1]
-OLD = ROOT / 'tests' / 'data' / 'recordings'
+OLD = ROOT / 'tests' / 'fixtures' / 'recordings'
 CODES = {
   'dyn/deter': synthetic.one_hot_places,
   'dyn/stoch': lambda p, f, r: synthetic.noise(p, f, r, 12),
 }
 PICTURES = {
-  'trajectories.png', 'heatmap.png', 'deter_0_activation.png',
-  'deter_spatial.csv', 'deter_spatial.png', 'world_overlay.png',
-}  # fmt: skip
+  'trajectories.png',
+  'heatmap.png',
+  'deter_0_activation.png',
+  'deter_spatial.csv',
+  'deter_spatial.png',
+  'world_overlay.png',
+}
 EVERYTHING = PICTURES | {
-  'fullworld_overlay.png', 'world_only.png', 'trajectories.gif',
-  'fullworld_trajectories.gif', 'worldview_agentview.gif',
-}  # fmt: skip
+  'fullworld_overlay.png',
+  'world_only.png',
+  'trajectories.gif',
+  'fullworld_trajectories.gif',
+  'worldview_agentview.gif',
+}
 
 
 def run(*args):
@@ -64,11 +71,17 @@ def two(tmp_path):
 @pytest.mark.slow
 def test_all_as_a_script_from_another_folder(one, tmp_path):
   done = subprocess.run(
-    [sys.executable, ROOT / 'dreamerv3/plot_trajectories.py', '--data',
-     'run/trajectories'],
-    cwd=tmp_path, capture_output=True, text=True,
+    [
+      sys.executable,
+      ROOT / 'dreamerv3/plot_trajectories.py',
+      '--data',
+      'run/trajectories',
+    ],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
     env={**os.environ, 'MPLBACKEND': 'Agg'},
-  )  # fmt: skip
+  )
   assert done.returncode == 0, done.stderr
   save = one.parent / 'plots'
   assert names(save) == EVERYTHING | {'run_info.json'}
@@ -90,8 +103,7 @@ def test_all_of_an_old_recording_says_what_it_lacks(tmp_path, capsys):
   made = names(tmp_path / 'out') - {'run_info.json'}
   (entry,) = read_run_info(tmp_path / 'out')
   assert {pathlib.Path(x).name for x in entry['outputs']} == made
-  images = all('image' in x.arrays for x in Trajectories.open(
-    OLD, (64, 64)).episodes)  # fmt: skip
+  images = all('image' in x.arrays for x in Trajectories.open(OLD, (64, 64)).episodes)
   left_out = set(entry['extra']['left_out'])
   assert ('world' in left_out) == (not images)
   assert {'trajectories.png', 'heatmap.png', 'trajectories.gif'} <= made
@@ -130,9 +142,10 @@ def test_layer_and_unit(two, tmp_path):
   unit = content('--unit', 3)
   layer = content('--layer', 'dyn/stoch')
   assert [base[0], unit[0], layer[0]] == [
-    'deter_0_activation.png', 'deter_3_activation.png',
+    'deter_0_activation.png',
+    'deter_3_activation.png',
     'dyn_stoch_0_activation.png',
-  ]  # fmt: skip
+  ]
   assert len({base[1], unit[1], layer[1]}) == 3
 
 
@@ -167,15 +180,13 @@ def test_view_flags_change_the_field_of_view(two, tmp_path):
     run('--data', two, '--plot', 'worldview', '--save', tmp_path, *flags)
     return (tmp_path / 'worldview_agentview.gif').read_bytes()
 
-  looks = {
-    content(), content('--view_half', 2), content('--egocentric_view', 7)
-  }  # fmt: skip
+  looks = {content(), content('--view_half', 2), content('--egocentric_view', 7)}
   assert len(looks) == 3
   assert content('--egocentric_view', 0) == content()
 
 
 def test_the_recorded_view_is_the_default(two, tmp_path, capsys):
-  from dreamerv3.data import unpickle
+  from dreamerv3.base import unpickle
 
   values = unpickle.load(two / 'metadata.pkl')
   values['settings'] = {'env': {'egocentric_view': 7}}
@@ -194,8 +205,16 @@ def test_max_episodes_and_thinning(tmp_path, monkeypatch, capsys):
   count = sum(len(x) for x in found[:10])
   assert frames(tmp_path / 'a' / 'worldview_agentview.gif') == count
   monkeypatch.setitem(plot_trajectories.FRAMES, '.gif', 40)
-  run('--data', data, '--plot', 'worldview', '--save', tmp_path / 'b',
-      '--max_episodes', 11)  # fmt: skip
+  run(
+    '--data',
+    data,
+    '--plot',
+    'worldview',
+    '--save',
+    tmp_path / 'b',
+    '--max_episodes',
+    11,
+  )
   assert 'shows one timestep in' in capsys.readouterr().err
   assert 22 <= frames(tmp_path / 'b' / 'worldview_agentview.gif') <= 40
 
@@ -235,8 +254,9 @@ def test_bad_input_writes_nothing(two, flags, message):
 
 def test_a_plot_that_the_data_does_not_allow(tmp_path):
   with pytest.raises(UserError, match='no fullworld: the recording has no'):
-    run('--data', OLD, '--area', 64, 64, '--plot', 'fullworld',
-        '--save', tmp_path / 'out')  # fmt: skip
+    run(
+      '--data', OLD, '--area', 64, 64, '--plot', 'fullworld', '--save', tmp_path / 'out'
+    )
   with pytest.raises(UserError, match='give --area W H'):
     run('--data', OLD)
   assert not (tmp_path / 'out').exists()
@@ -256,16 +276,24 @@ def test_without_images_layers_or_facing(tmp_path, capsys):
   ):
     assert line in err
   assert names(tmp_path / 'out') == {
-    'trajectories.png', 'heatmap.png', 'trajectories.gif', 'run_info.json',
-  }  # fmt: skip
+    'trajectories.png',
+    'heatmap.png',
+    'trajectories.gif',
+    'run_info.json',
+  }
 
 
 def test_an_error_is_one_line_and_code_2(tmp_path):
   done = subprocess.run(
-    [sys.executable, ROOT / 'dreamerv3/plot_trajectories.py', '--data',
-     tmp_path / 'none'],
-    capture_output=True, text=True,
-  )  # fmt: skip
+    [
+      sys.executable,
+      ROOT / 'dreamerv3/plot_trajectories.py',
+      '--data',
+      tmp_path / 'none',
+    ],
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 2
   assert done.stderr.count('\n') == 1
   assert 'does not exist' in done.stderr

@@ -11,14 +11,18 @@ import sys
 import pytest
 
 from dreamerv3 import origin
-from dreamerv3.data import settings
+from dreamerv3.base import flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
-  'decode_position', 'tuning_curve', 'plot_trajectories', 'plot_training',
-  'summarize', 'origin',
-)  # fmt: skip
+  'decode_position',
+  'tuning_curve',
+  'plot_trajectories',
+  'plot_training',
+  'summarize',
+  'origin',
+)
 
 # The README's commands with budgets of seconds. What is not named here runs as
 # it stands.
@@ -46,14 +50,17 @@ def commands():
 def main_flags():
   done = subprocess.run(
     [sys.executable, 'dreamerv3/main.py', '--help'],
-    cwd=ROOT, capture_output=True, text=True, check=True,
-  )  # fmt: skip
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   return set(re.findall(r'^  --(\S+)', done.stdout, re.MULTILINE))
 
 
 def script_flags(name):
   module = importlib.import_module(f'dreamerv3.{name}')
-  parser = settings.make_parser(module.Settings)
+  parser = flags.make_parser(module.Settings)
   return {x.lstrip('-') for x in parser._option_string_actions}
 
 
@@ -107,18 +114,19 @@ def test_commands_run_in_order(tmp_path):
     for name in ('JAX_NUMPY_RANK_PROMOTION', 'JAX_NUMPY_DTYPE_PROMOTION'):
       env.pop(name, None)
     words[0] = sys.executable
-    done = subprocess.run(
-      words, cwd=tmp_path, env=env, capture_output=True, text=True
-    )
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, f'{line}\n{done.stdout}\n{done.stderr}'
     seen.append(line)
   assert len(seen) >= 13
   run = tmp_path / 'logdir' / 'my_run'
   for path in (
-    'trajectories/all_episodes.pkl', 'decoder_results/classifier_deter.pkl',
-    'layer_results/layer_comparison.png', 'tuning_results/units.csv',
-    'dream_results/dream_vs_real.png', 'plots/training_progress.png',
-  ):  # fmt: skip
+    'trajectories/all_episodes.pkl',
+    'decoder_results/classifier_deter.pkl',
+    'layer_results/layer_comparison.png',
+    'tuning_results/units.csv',
+    'dream_results/dream_vs_real.png',
+    'plots/training_progress.png',
+  ):
     assert (run / path).exists(), path
   # From a figure back to the settings of the training run.
   steps = origin.trace(run / 'dream_results' / 'dream_vs_real.png')

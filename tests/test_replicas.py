@@ -19,7 +19,7 @@ FLAGS = (
   '--run.envs 2 --run.train_ratio 4 --agent.imag_length 3 --jax.debug False '
   '--logger.outputs jsonl --run.usage.nvsmi False --replicas 2 '
   '--run.log_every -1 --run.report_every 0 --run.save_every 1'
-)  # fmt: skip
+)
 
 
 def start(logdir, *argv):
@@ -28,17 +28,21 @@ def start(logdir, *argv):
     probe.bind(('localhost', 0))
     address = f'localhost:{probe.getsockname()[1]}'
   command = [
-    sys.executable, str(ROOT / 'dreamerv3/main.py'), *FLAGS.split(),
-    '--jax.coordinator_address', address, '--logdir', str(logdir), *argv,
-  ]  # fmt: skip
+    sys.executable,
+    str(ROOT / 'dreamerv3/main.py'),
+    *FLAGS.split(),
+    '--jax.coordinator_address',
+    address,
+    '--logdir',
+    str(logdir),
+    *argv,
+  ]
   logs = [logdir.with_suffix(f'.{i}.log') for i in range(2)]
   processes = []
   for index, log in enumerate(logs):
     with log.open('w') as file:
       processes.append(
-        subprocess.Popen(
-          [*command, '--replica', str(index)], stdout=file, stderr=file
-        )
+        subprocess.Popen([*command, '--replica', str(index)], stdout=file, stderr=file)
       )
   return processes, logs
 
@@ -87,9 +91,7 @@ def test_processes_draw_different_actions(folders):
 
 
 @pytest.mark.slow
-def test_a_process_that_lacks_the_newest_takes_the_other_back(
-  folders, tmp_path
-):
+def test_a_process_that_lacks_the_newest_takes_the_other_back(folders, tmp_path):
   # As if the second one had been killed in the middle of its last save.
   run = tmp_path / 'run'
   shutil.copytree(folders[0].parents[1], run)

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from dreamerv3 import config, main, make, rundir
-from dreamerv3.data.errors import UserError
+from dreamerv3 import main
+from dreamerv3.base.errors import UserError
+from dreamerv3.setup import config, make, rundir
 from embodied.run import checkpoint
 from embodied.run.train import train
 
@@ -19,7 +20,7 @@ SMALL = (
   '--batch_length 5 --run.envs 2 --run.train_ratio 4 --agent.imag_length 3 '
   '--jax.debug False --run.save_every 0 --run.report_every 0 '
   '--run.log_every 0 --logger.outputs jsonl'
-)  # fmt: skip
+)
 
 
 def settle(*argv):
@@ -58,8 +59,9 @@ def test_n_and_n_updates_equal_2n_bit_for_bit(tmp_path):
   saved = checkpoint.read(found / 'agent.pkl')
   assert set(saved) == {'params', 'counters'}
   assert {x.dtype.name for x in saved['params'].values()} == {
-    'float32', 'int32',
-  }  # fmt: skip
+    'float32',
+    'int32',
+  }
 
 
 # ---------------------------------------------------------------------------
@@ -88,18 +90,42 @@ def test_the_record_is_the_resolved_nested_settings(tmp_path):
 def test_harmless_changes_go_on(tmp_path):
   before = begin(tmp_path)
   settled = settle(
-    '--logdir', str(tmp_path), '--agent.opt.lr', '1e-3', '--run.steps', '7',
-    '--logger.fps', '3', '--script', 'train_eval', '--agent.imag_length', '4',
-    '--agent.dyn.rssm.free_nats', '2', '--agent.retnorm.rate', '0.1',
-    '--agent.loss_scales.rep', '1', '--env.crafter.logs', 'True',
-    '--env.crafter.area', '9', '9',  # not its task
-  )  # fmt: skip
+    '--logdir',
+    str(tmp_path),
+    '--agent.opt.lr',
+    '1e-3',
+    '--run.steps',
+    '7',
+    '--logger.fps',
+    '3',
+    '--script',
+    'train_eval',
+    '--agent.imag_length',
+    '4',
+    '--agent.dyn.rssm.free_nats',
+    '2',
+    '--agent.retnorm.rate',
+    '0.1',
+    '--agent.loss_scales.rep',
+    '1',
+    '--env.crafter.logs',
+    'True',
+    '--env.crafter.area',
+    '9',
+    '9',  # not its task
+  )
   with rundir.training(settled) as changed:
     assert set(changed) == {
-      'agent.opt.lr', 'run.steps', 'logger.fps', 'agent.imag_length',
-      'agent.dyn.rssm.free_nats', 'agent.retnorm.rate',
-      'agent.loss_scales.rep', 'env.crafter.logs', 'env.crafter.area',
-    }  # fmt: skip
+      'agent.opt.lr',
+      'run.steps',
+      'logger.fps',
+      'agent.imag_length',
+      'agent.dyn.rssm.free_nats',
+      'agent.retnorm.rate',
+      'agent.loss_scales.rep',
+      'env.crafter.logs',
+      'env.crafter.area',
+    }
     assert changed['agent.opt.lr'] == (4e-5, 1e-3)
   assert (tmp_path / 'config.yaml').read_bytes() == before
 
@@ -180,9 +206,15 @@ def test_inference_precedence(tmp_path):
   flags = '--agent.value.units 9 --seed 5 --env.dummy.length 7'
   before = begin(tmp_path, *flags.split())
   settled, notes = resolve(
-    '--logdir', str(tmp_path), '--script', 'eval_only',
-    '--configs', 'size1m', '--env.dummy.length', '3',
-  )  # fmt: skip
+    '--logdir',
+    str(tmp_path),
+    '--script',
+    'eval_only',
+    '--configs',
+    'size1m',
+    '--env.dummy.length',
+    '3',
+  )
   # defaults < presets < the run's agent, env, task and seed < flags
   assert settled.agent.value.units == 9
   assert settled.agent.dyn.rssm.deter == 8
@@ -194,9 +226,15 @@ def test_inference_precedence(tmp_path):
   (vain,) = (x for x in notes if '--configs' in x)
   assert 'agent.dyn.rssm.deter=512 (here 8)' in vain
   other, notes = resolve(
-    '--logdir', str(tmp_path), '--script', 'eval_only', '--seed', '42',
-    '--configs', 'debug',
-  )  # fmt: skip
+    '--logdir',
+    str(tmp_path),
+    '--script',
+    'eval_only',
+    '--seed',
+    '42',
+    '--configs',
+    'debug',
+  )
   assert other.seed == 42
   (vain,) = (x for x in notes if '--configs' in x)
   assert vain.endswith(': agent.value.units=8 (here 9)')
@@ -208,9 +246,13 @@ def test_the_run_of_the_checkpoint_gives_the_settings(tmp_path):
   (tmp_path / 'run/ckpt/20260101T000000F000000').mkdir(parents=True)
   for place in ('ckpt/20260101T000000F000000', 'ckpt', 'ckpt/latest', ''):
     settled, _ = resolve(
-      '--logdir', str(tmp_path / 'new'), '--script', 'eval_only',
-      '--run.from_checkpoint', str(tmp_path / 'run' / place),
-    )  # fmt: skip
+      '--logdir',
+      str(tmp_path / 'new'),
+      '--script',
+      'eval_only',
+      '--run.from_checkpoint',
+      str(tmp_path / 'run' / place),
+    )
     assert settled.seed == 5
 
 

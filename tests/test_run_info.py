@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dreamerv3 import run_info
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import log_run_info, plain, read_run_info
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -32,9 +32,12 @@ def test_entry_has_every_field(tmp_path, monkeypatch):
   monkeypatch.setenv('SLURM_JOB_ID', '77')
   monkeypatch.setattr(sys, 'orig_argv', ['python', 'x.py', '--save', 'a b'])
   path = log_run_info(
-    tmp_path / 'new', 'stage', {'n': np.int64(3), 'p': tmp_path},
-    outputs=[tmp_path / 'a.png'], extra={'error': np.float32(0.5)},
-  )  # fmt: skip
+    tmp_path / 'new',
+    'stage',
+    {'n': np.int64(3), 'p': tmp_path},
+    outputs=[tmp_path / 'a.png'],
+    extra={'error': np.float32(0.5)},
+  )
   (entry,) = json.loads(path.read_text())
   assert entry['stage'] == 'stage'
   assert entry['args'] == {'n': 3, 'p': str(tmp_path)}

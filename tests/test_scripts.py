@@ -15,13 +15,16 @@ NEED = ('Trajectory', 'Decoding', 'LayerDecoding', 'Tuning', 'Plotting')
 
 def call(script, *argv, cwd=ROOT, **settings):
   env = {
-    k: v for k, v in os.environ.items()
-    if k in ('PATH', 'HOME') or k.startswith('COV')
-  }  # fmt: skip
+    k: v for k, v in os.environ.items() if k in ('PATH', 'HOME') or k.startswith('COV')
+  }
   return subprocess.run(
-    ['bash', str(ROOT / script), *argv], cwd=cwd, env={**env, **settings},
-    capture_output=True, text=True, timeout=60,
-  )  # fmt: skip
+    ['bash', str(ROOT / script), *argv],
+    cwd=cwd,
+    env={**env, **settings},
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
 
 
 def refused(done):

@@ -3,8 +3,8 @@
 import pytest
 
 from dreamerv3 import summarize
-from dreamerv3.data import files
-from dreamerv3.data.errors import UserError
+from dreamerv3.base import files
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import log_run_info
 
 
@@ -14,10 +14,17 @@ def run(tmp_path):
   for folder in (decoder, tuning):
     folder.mkdir()
   row = dict(
-    layer='deter', units=512, mean=2.5, low=2.0, high=3.0, best_constant=6.0,
-    prior=8.0, shuffled=7.0, control=float('nan'),
+    layer='deter',
+    units=512,
+    mean=2.5,
+    low=2.0,
+    high=3.0,
+    best_constant=6.0,
+    prior=8.0,
+    shuffled=7.0,
+    control=float('nan'),
     control_constant=float('nan'),
-  )  # fmt: skip
+  )
   files.save_csv(decoder / 'summary.csv', [row])
   kinds = ['single_field'] * 3 + ['untuned']
   units = [{'layer': 'deter', 'cell_type_tested': x} for x in kinds]
@@ -106,9 +113,16 @@ def test_nothing_to_show(tmp_path):
 
 def words(**changes):
   row = dict(
-    layer='dyn/deter', low='2.0', mean='2.4', high='3.0', best_constant='1.5',
-    prior='2', shuffled='1.8', control='4', control_constant='2.5',
-  )  # fmt: skip
+    layer='dyn/deter',
+    low='2.0',
+    mean='2.4',
+    high='3.0',
+    best_constant='1.5',
+    prior='2',
+    shuffled='1.8',
+    control='4',
+    control_constant='2.5',
+  )
   return summarize.meaning({**row, **changes})
 
 

@@ -11,25 +11,32 @@ import numpy as np
 import pytest
 
 from dreamerv3 import tuning_curve
-from dreamerv3.analysis.tuning_file import Results
-from dreamerv3.data import files, unpickle
-from dreamerv3.data.errors import UserError
+from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.base import files, unpickle
+from dreamerv3.base.errors import UserError
 from tests import synthetic
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 LAYERS = ('enc/cnn0', 'dyn/stoch', 'dyn/deter', 'pol/mlp/linear0')
 FORK_METRICS = {
-  'SI', 'HD_info', 'EVs', 'border_score', 'pf_peaks', 'fieldsize',
+  'SI',
+  'HD_info',
+  'EVs',
+  'border_score',
+  'pf_peaks',
+  'fieldsize',
   'fieldasymmetry',
-}  # fmt: skip
+}
 
 
 def script(*args, backend='Agg'):
   return subprocess.run(
     [sys.executable, 'dreamerv3/tuning_curve.py', *map(str, args)],
-    cwd=ROOT, capture_output=True, text=True,
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
     env={'MPLBACKEND': backend, 'PATH': '/usr/bin:/bin'},
-  )  # fmt: skip
+  )
 
 
 def run(recording, save, *args):
@@ -41,9 +48,7 @@ def run(recording, save, *args):
 
 def test_script_writes_everything_and_says_so(recording, tmp_path):
   save = tmp_path / 'out'
-  done = script(
-    '--data', recording, '--save', save, '--n_shuffles', 20, '--n_jobs', 2
-  )
+  done = script('--data', recording, '--save', save, '--n_shuffles', 20, '--n_jobs', 2)
   assert done.returncode == 0, done.stderr
   stems = [x.replace('/', '_') for x in LAYERS]
   kinds = ('si_ev_scatter', 'cell_types', 'example_tuning_curves')
@@ -68,8 +73,11 @@ def test_results_have_the_documented_keys(recording, tmp_path):
   assert metadata['area'] == (12, 10)
   assert metadata['n_episodes'] == 6
   assert set(metadata['thresholds']) >= {
-    'SI_thresh', 'EV_thresh', 'EV_unthresh', 'HD_thresh',
-  }  # fmt: skip
+    'SI_thresh',
+    'EV_thresh',
+    'EV_unthresh',
+    'HD_thresh',
+  }
   layer = content['layers']['dyn/deter']
   assert layer['tuning_curves'].shape == (120, 12, 10)
   assert set(layer['metrics']) >= FORK_METRICS
@@ -114,10 +122,19 @@ def test_a_folder_holds_one_run(recording, tmp_path, capsys):
 
 def test_the_seed_decides(recording, tmp_path):
   a, b, c = (
-    run(recording, tmp_path / str(i), '--no_plots', '--seed', seed, '--layers',
-        'enc/cnn0', '--max_neurons', '10')['layers']['enc/cnn0']
+    run(
+      recording,
+      tmp_path / str(i),
+      '--no_plots',
+      '--seed',
+      seed,
+      '--layers',
+      'enc/cnn0',
+      '--max_neurons',
+      '10',
+    )['layers']['enc/cnn0']
     for i, seed in enumerate('112')
-  )  # fmt: skip
+  )
   assert len(a['units']) == 10
   np.testing.assert_array_equal(a['units'], b['units'])
   np.testing.assert_array_equal(a['p']['EVs'], b['p']['EVs'])
@@ -127,26 +144,41 @@ def test_the_seed_decides(recording, tmp_path):
 
 def test_flags_reach_the_analysis(recording, tmp_path):
   content = run(
-    recording, tmp_path, '--no_plots', '--no_hd', '--sigma', '1',
-    '--min_visits', '3', '--null', 'shift', '--min_bbox', '5', '--layers',
+    recording,
+    tmp_path,
+    '--no_plots',
+    '--no_hd',
+    '--sigma',
+    '1',
+    '--min_visits',
+    '3',
+    '--null',
+    'shift',
+    '--min_bbox',
+    '5',
+    '--layers',
     'dyn/deter',
-  )  # fmt: skip
+  )
   layer = content['layers']['dyn/deter']
   assert np.isnan(layer['metrics']['HD_info']).all()
   assert 'SI_smoothed' in layer['metrics']
   assert layer['occupancy'][layer['occupancy'] > 0].min() >= 3
   assert content['metadata']['null'] == 'shift'
   none = run(
-    recording, tmp_path / '0', '--no_plots', '--n_shuffles', '0', '--layers',
+    recording,
+    tmp_path / '0',
+    '--no_plots',
+    '--n_shuffles',
+    '0',
+    '--layers',
     'dyn/deter',
-  )['layers']['dyn/deter']  # fmt: skip
+  )['layers']['dyn/deter']
   assert not none['p']
   assert 'tested_ids' not in none
 
 
 def test_held_out_variance_on_other_episodes(recording, tmp_path):
-  same = run(recording, tmp_path / 'a', '--no_plots', '--test_data',
-             str(recording))  # fmt: skip
+  same = run(recording, tmp_path / 'a', '--no_plots', '--test_data', str(recording))
   own = run(recording, tmp_path / 'b', '--no_plots')
   # On its own data the map of noise explains what it fitted.
   assert np.nanmedian(same['layers']['enc/cnn0']['metrics']['EVs']) > 0
@@ -155,15 +187,21 @@ def test_held_out_variance_on_other_episodes(recording, tmp_path):
 
 
 def test_control_is_measured_and_kept(recording, tmp_path):
-  code = {x: lambda p, f, r, n=n: synthetic.noise(p, f, r, n)
-          for x, n in zip(LAYERS, (40, 12, 120, 6), strict=True)}  # fmt: skip
+  code = {
+    x: lambda p, f, r, n=n: synthetic.noise(p, f, r, n)
+    for x, n in zip(LAYERS, (40, 12, 120, 6), strict=True)
+  }
   control = synthetic.record(
     tmp_path / 'control', code, tiles=synthetic.world(), seed=9
   )
   content = run(
-    recording, tmp_path / 'out', '--control', str(control), '--layers',
+    recording,
+    tmp_path / 'out',
+    '--control',
+    str(control),
+    '--layers',
     'dyn/deter',
-  )  # fmt: skip
+  )
   assert len(content['control']['dyn/deter']['group_ids']) == 120
   assert (tmp_path / 'out' / 'units_control.csv').exists()
 
@@ -171,10 +209,19 @@ def test_control_is_measured_and_kept(recording, tmp_path):
 def test_other_thresholds_need_no_recording(recording, tmp_path):
   run(recording, tmp_path / 'a', '--no_plots')
   path = tmp_path / 'a' / 'tuning_results.pkl'
-  tuning_curve.main([
-    '--from_pkl', str(path), '--save', str(tmp_path / 'b'), '--SI_thresh', '0',
-    '--layers', 'dyn/.*', '--no_plots',
-  ])  # fmt: skip
+  tuning_curve.main(
+    [
+      '--from_pkl',
+      str(path),
+      '--save',
+      str(tmp_path / 'b'),
+      '--SI_thresh',
+      '0',
+      '--layers',
+      'dyn/.*',
+      '--no_plots',
+    ]
+  )
   before = Results.open(path)
   after = Results.open(tmp_path / 'b' / 'tuning_results.pkl')
   assert list(after.tables) == ['dyn/stoch', 'dyn/deter']
@@ -201,9 +248,7 @@ def test_results_of_older_programs_open(tmp_path):
   assert results.classes('deter')[1] is None
 
 
-def test_old_recordings_work_and_say_what_is_missing(
-  recording, tmp_path, capsys
-):
+def test_old_recordings_work_and_say_what_is_missing(recording, tmp_path, capsys):
   folder = tmp_path / 'old'
   folder.mkdir()
   for path in recording.glob('episode_*.pkl'):
@@ -243,8 +288,7 @@ def test_old_recordings_work_and_say_what_is_missing(
 )
 def test_mistakes_are_one_line(args, text, recording, tmp_path):
   save = tmp_path / 'out'
-  args = [x.replace('{rec}', str(recording)).replace('{tmp}', str(save))
-          for x in args]  # fmt: skip
+  args = [x.replace('{rec}', str(recording)).replace('{tmp}', str(save)) for x in args]
   with pytest.raises(UserError) as error:
     tuning_curve.main(args)
   assert text in str(error.value)
@@ -260,9 +304,7 @@ def test_a_trained_control_is_refused(recording, tmp_path):
 
 
 def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
-  many = synthetic.copy(
-    recording, tmp_path / 'd', fixed_seed=False, world_map=None
-  )
+  many = synthetic.copy(recording, tmp_path / 'd', fixed_seed=False, world_map=None)
   flags = ('--no_plots', '--layers', 'pol.*')
   with pytest.raises(UserError, match='give --spawn_relative'):
     run(many, tmp_path / 'r', *flags)
@@ -280,9 +322,7 @@ def test_reopened_results_are_neither_changed_nor_lost(recording, tmp_path):
   with pytest.raises(UserError, match='would drop the other layers'):
     tuning_curve.main([*flags, str(tmp_path), '--layers', 'dyn/stoch'])
   with pytest.raises(UserError, match='leave out --n_shuffles and --control'):
-    tuning_curve.main(
-      [*flags, str(tmp_path), '--n_shuffles', '3', '--control', 'x']
-    )
+    tuning_curve.main([*flags, str(tmp_path), '--n_shuffles', '3', '--control', 'x'])
   assert path.read_bytes() == before
   tuning_curve.main([*flags, str(tmp_path / 'r'), '--layers', 'dyn/stoch'])
   tuning_curve.main([*flags, str(tmp_path), '--alpha', '0.01'])
@@ -291,9 +331,10 @@ def test_reopened_results_are_neither_changed_nor_lost(recording, tmp_path):
 
 def test_another_network_or_world_is_refused(recording, tmp_path):
   small = synthetic.record(
-    tmp_path / 'small', {'dyn/deter': lambda p, f, r: synthetic.noise(p, f, r)},
+    tmp_path / 'small',
+    {'dyn/deter': lambda p, f, r: synthetic.noise(p, f, r)},
     tiles=synthetic.world((9, 9)),
-  )  # fmt: skip
+  )
   with pytest.raises(UserError, match='recordings of the same world'):
     run(recording, tmp_path / 'a', '--test_data', str(small))
   other = shutil.copytree(recording, tmp_path / 'other')

@@ -17,13 +17,29 @@ from dreamerv3.data.metrics_log import MetricsLog
 
 # The achievements of Crafter, over which its score is a mean.
 ACHIEVEMENTS = (
-  'collect_coal', 'collect_diamond', 'collect_drink', 'collect_iron',
-  'collect_sapling', 'collect_stone', 'collect_wood', 'defeat_skeleton',
-  'defeat_zombie', 'eat_cow', 'eat_plant', 'make_iron_pickaxe',
-  'make_iron_sword', 'make_stone_pickaxe', 'make_stone_sword',
-  'make_wood_pickaxe', 'make_wood_sword', 'place_furnace', 'place_plant',
-  'place_stone', 'place_table', 'wake_up',
-)  # fmt: skip
+  'collect_coal',
+  'collect_diamond',
+  'collect_drink',
+  'collect_iron',
+  'collect_sapling',
+  'collect_stone',
+  'collect_wood',
+  'defeat_skeleton',
+  'defeat_zombie',
+  'eat_cow',
+  'eat_plant',
+  'make_iron_pickaxe',
+  'make_iron_sword',
+  'make_stone_pickaxe',
+  'make_stone_sword',
+  'make_wood_pickaxe',
+  'make_wood_sword',
+  'place_furnace',
+  'place_plant',
+  'place_stone',
+  'place_table',
+  'wake_up',
+)
 
 UNLOCK = 'episode/achievement_'
 # The mean over the episodes of an interval of how often each was earned.
@@ -32,8 +48,10 @@ COUNT = ('epstats/log/achievement_', '/max')
 LOSS = 'train/loss/'
 # What the world model and the critic expect, per step of imagination.
 SIGNALS = {
-  'train/rew': 'reward', 'train/ret': 'return', 'train/val': 'value',
-}  # fmt: skip
+  'train/rew': 'reward',
+  'train/ret': 'return',
+  'train/val': 'value',
+}
 
 # The window of these panels is smaller: one record is a mean over many steps.
 RECORDS_PER_WINDOW = 10
@@ -57,9 +75,7 @@ class Curve:
     for name in ('value', 'raw'):
       array = getattr(self, name)
       if array is not None and array.shape != self.step.shape:
-        raise ValueError(
-          f'{name} has shape {array.shape}; expected {self.step.shape}.'
-        )
+        raise ValueError(f'{name} has shape {array.shape}; expected {self.step.shape}.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,9 +147,7 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   start = np.maximum(index - (window - 1) // 2, 0)
   stop = np.minimum(index + window // 2 + 1, len(values))
   total, count = sums[stop] - sums[start], counts[stop] - counts[start]
-  return np.divide(
-    total, count, out=np.full(total.shape, np.nan), where=count > 0
-  )
+  return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
 def widest(log: MetricsLog) -> int:
@@ -176,9 +190,7 @@ def curves(log: MetricsLog, window: int = 50) -> Curves:
     reward=reward,
     crafter_score=crafter,
     unlocks={
-      x: Curve(steps, means[:, i])
-      for i, x in enumerate(ACHIEVEMENTS)
-      if rates.size
+      x: Curve(steps, means[:, i]) for i, x in enumerate(ACHIEVEMENTS) if rates.size
     },
     losses=losses,
     signals=signals,
@@ -200,9 +212,7 @@ class Band:
   high: np.ndarray
 
 
-def band(
-  runs: Sequence[Curve], level: float = 0.95, points: int = 200
-) -> Band | None:
+def band(runs: Sequence[Curve], level: float = 0.95, points: int = 200) -> Band | None:
   """Mean over runs with its Student t interval, where all runs have data.
 
   mean +- t(n - 1) * s / sqrt(n) with n runs, each interpolated linearly: runs
@@ -219,10 +229,7 @@ def band(
     return None
   step = np.linspace(first, last, points if last > first else 1)
   values = np.stack(
-    [
-      np.interp(step, x.step[k], x.value[k])
-      for x, k in zip(runs, known, strict=True)
-    ]
+    [np.interp(step, x.step[k], x.value[k]) for x, k in zip(runs, known, strict=True)]
   )
   n = len(runs)
   half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(0, ddof=1)
@@ -241,9 +248,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, ...]:
   return mean, mean - float(half), mean + float(half)
 
 
-def rows(
-  runs: Sequence[Curves], points: int = 300
-) -> list[dict[str, str | float]]:
+def rows(runs: Sequence[Curves], points: int = 300) -> list[dict[str, str | float]]:
   """Every curve as a table, with the mean of the runs where there are several.
 
   Each curve keeps at most `points` records, its first and last among them.
@@ -294,9 +299,7 @@ def _running(values: np.ndarray) -> np.ndarray:
   return np.concatenate([zero, np.cumsum(values, 0)])
 
 
-def _each(
-  log: MetricsLog, keys: Mapping[str, str], window: int
-) -> dict[str, Curve]:
+def _each(log: MetricsLog, keys: Mapping[str, str], window: int) -> dict[str, Curve]:
   found = {}
   for key, name in keys.items():
     steps, values = log.curve(key)
@@ -304,9 +307,7 @@ def _each(
   return found
 
 
-def _unlocked(
-  log: MetricsLog, lacks: list[str]
-) -> tuple[np.ndarray, np.ndarray, bool]:
+def _unlocked(log: MetricsLog, lacks: list[str]) -> tuple[np.ndarray, np.ndarray, bool]:
   """Steps (N,), unlocks (N, 22) in 0..1, and whether they are bounds."""
   per_episode = [UNLOCK + x for x in ACHIEVEMENTS]
   if all(x in log.keys for x in per_episode):

@@ -96,9 +96,7 @@ def tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
   return p
 
 
-def strongest(
-  observed: np.ndarray, null: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def strongest(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   """One score from several of the same question: the most unusual of them.
 
   Each score is standardised over its nulls and the observation, which are

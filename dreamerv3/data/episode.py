@@ -13,18 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.data import layers, unpickle
-from dreamerv3.data.errors import UserError, reading
-from dreamerv3.data.unpickle import LazyArray
+from dreamerv3.base import unpickle
+from dreamerv3.base.errors import UserError, reading
+from dreamerv3.base.unpickle import LazyArray
+from dreamerv3.data import layers
 
 PREFIX = 'act/'
 
 # Keys with one row per timestep, besides the layers.
 PER_STEP = (
-  'player_pos', 'player_facing', 'image', 'action', 'reward', 'achievements',
-  'daylight', 'sleeping', 'vital_health', 'vital_food', 'vital_drink',
-  'vital_energy', 'deter', 'stoch',
-)  # fmt: skip
+  'player_pos',
+  'player_facing',
+  'image',
+  'action',
+  'reward',
+  'achievements',
+  'daylight',
+  'sleeping',
+  'vital_health',
+  'vital_food',
+  'vital_drink',
+  'vital_energy',
+  'deter',
+  'stoch',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +83,7 @@ class Episode:
     return cls.from_dict(unpickle.scan(path), path, None)
 
   @classmethod
-  def from_dict(
-    cls, content: Any, path: pathlib.Path, index: int | None
-  ) -> 'Episode':
+  def from_dict(cls, content: Any, path: pathlib.Path, index: int | None) -> 'Episode':
     """Checks the content of one episode's dict, as `unpickle.scan` gives it.
 
     Raises:
@@ -177,17 +187,13 @@ def _tiles(path: pathlib.Path, pos: np.ndarray) -> np.ndarray:
   tiles = pos.astype(np.int64)
   if (tiles != pos).any():
     bad = pos[(tiles != pos).any(1)][0]
-    raise UserError(
-      f'{path}: player_pos has {bad.tolist()}; expected whole tiles.'
-    )
+    raise UserError(f'{path}: player_pos has {bad.tolist()}; expected whole tiles.')
   return tiles
 
 
 def _directions(path: pathlib.Path, facing: np.ndarray) -> np.ndarray:
   if facing.ndim != 2 or facing.shape[1] != 2:
-    raise UserError(
-      f'{path}: player_facing has shape {facing.shape}; expected (T, 2).'
-    )
+    raise UserError(f'{path}: player_facing has shape {facing.shape}; expected (T, 2).')
   known = np.isin(facing, (-1, 0, 1))
   if not known.all():
     raise UserError(
@@ -201,9 +207,7 @@ def _check_layers(path: pathlib.Path, arrays: Mapping[str, Entry]) -> None:
   for key, entry in arrays.items():
     layer = key.startswith(PREFIX) or key in layers.LEGACY
     if layer and entry.dtype.kind not in 'fiub':
-      raise UserError(
-        f'{path}: {key} is of {entry.dtype}; expected real numbers.'
-      )
+      raise UserError(f'{path}: {key} is of {entry.dtype}; expected real numbers.')
 
 
 def _check_lengths(

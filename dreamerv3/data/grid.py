@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

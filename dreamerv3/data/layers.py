@@ -6,7 +6,7 @@ order(['pol/mlp/linear0', 'enc/cnn0'])  # ['enc/cnn0', 'pol/mlp/linear0']
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 
 # One regex per stage of the network; inside a stage the number decides.
 STAGES = (
@@ -87,9 +87,7 @@ def same_bytes(shapes: Mapping[str, int]) -> list[tuple[str, str]]:
 
 
 def _rank(name: str) -> tuple:
-  stage = next(
-    (i for i, x in enumerate(_STAGES) if x.fullmatch(name)), len(_STAGES)
-  )
+  stage = next((i for i, x in enumerate(_STAGES) if x.fullmatch(name)), len(_STAGES))
   # Digits compare as numbers: linear10 after linear9.
   parts = [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', name)]
   return stage, [(isinstance(x, str), x) for x in parts]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 
 FORMAT = 1

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 
 # Later files take precedence where both hold a key.
 FILES = ('metrics.jsonl', 'scores.jsonl')
@@ -96,8 +96,7 @@ class MetricsLog:
     (name, *others) = dict.fromkeys(self.keys[x] for x in keys)
     if others:
       raise UserError(
-        f'{self.path}: {", ".join(keys)} lie in different files; '
-        'read them one by one.'
+        f'{self.path}: {", ".join(keys)} lie in different files; read them one by one.'
       )
     rows = [x for x in self.records[name] if all(k in x for k in keys)]
     steps = np.array([x['step'] for x in rows], np.float64)

@@ -63,8 +63,7 @@ class Samples:
   def __post_init__(self):
     if self.X.ndim != 2 or len(self.X) != len(self.track):
       raise ValueError(
-        f'{self.layer}: X has shape {self.X.shape}; expected '
-        f'({len(self.track)}, D).'
+        f'{self.layer}: X has shape {self.X.shape}; expected ({len(self.track)}, D).'
       )
 
   def __len__(self) -> int:

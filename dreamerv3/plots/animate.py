@@ -27,11 +27,24 @@ PLAYER, FIELD = style.ORANGE, style.YELLOW
 
 # What an action number means, in Crafter.
 ACTIONS = (
-  'noop', 'move left', 'move right', 'move up', 'move down', 'do', 'sleep',
-  'place stone', 'place table', 'place furnace', 'place plant',
-  'make wood pickaxe', 'make stone pickaxe', 'make iron pickaxe',
-  'make wood sword', 'make stone sword', 'make iron sword',
-)  # fmt: skip
+  'noop',
+  'move left',
+  'move right',
+  'move up',
+  'move down',
+  'do',
+  'sleep',
+  'place stone',
+  'place table',
+  'place furnace',
+  'place plant',
+  'make wood pickaxe',
+  'make stone pickaxe',
+  'make iron pickaxe',
+  'make wood sword',
+  'make stone sword',
+  'make iron sword',
+)
 # Moves are relative to the player in the egocentric view.
 EGO_ACTIONS = {1: 'go left', 2: 'go right', 3: 'go forward', 4: 'go backward'}
 
@@ -229,9 +242,7 @@ def _surroundings(
   return image
 
 
-def _trail(
-  image: Image.Image, scene: Scene, pos: np.ndarray, color: str
-) -> None:
+def _trail(image: Image.Image, scene: Scene, pos: np.ndarray, color: str) -> None:
   """The last steps, fading with their age."""
   draw = ImageDraw.Draw(image, 'RGBA')
   points = scene.point(pos)
@@ -242,9 +253,7 @@ def _trail(
     draw.line([*a, *b], fill, width)
 
 
-def _path(
-  image: Image.Image, scene: Scene, pos: np.ndarray, color: str
-) -> None:
+def _path(image: Image.Image, scene: Scene, pos: np.ndarray, color: str) -> None:
   """A whole path, faintly."""
   draw = ImageDraw.Draw(image, 'RGBA')
   points = [tuple(x) for x in scene.point(pos)]
@@ -252,9 +261,7 @@ def _path(
   draw.line(points, (*ImageColor.getrgb(color)[:3], 110), width)
 
 
-def _player(
-  image: Image.Image, at: np.ndarray, facing: np.ndarray, unit: int
-) -> None:
+def _player(image: Image.Image, at: np.ndarray, facing: np.ndarray, unit: int) -> None:
   """An arrow where the player faces, or a disc where that is unknown."""
   draw = ImageDraw.Draw(image)
   radius = max(0.45 * unit, 4.0)

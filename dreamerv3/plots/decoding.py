@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dreamerv3.analysis import occupancy
 from dreamerv3.analysis.bootstrap import NONE
-from dreamerv3.analysis.decode_result import DecodeResult
+from dreamerv3.analysis.decoding import occupancy
+from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 
@@ -83,9 +83,13 @@ def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
     if label != 'decoded':
       style_of = dict(histtype='step', linewidth=1.4)
     ax.hist(
-      np.clip(values, edges[0], edges[-1]), edges, density=True, color=color,
-      label=f'{label}, mean {np.mean(values):.2f}', **style_of,
-    )  # fmt: skip
+      np.clip(values, edges[0], edges[-1]),
+      edges,
+      density=True,
+      color=color,
+      label=f'{label}, mean {np.mean(values):.2f}',
+      **style_of,
+    )
   ax.axvline(row['mean'], color=style.BLUE, lw=1)
   ax.set_xlabel('held-out error |dx| + |dy| [tiles]')
   ax.set_ylabel('share of timesteps')
@@ -112,32 +116,48 @@ def layer_comparison(
   ax = axes[0, 0]
   y = np.arange(len(results))
   boxes = ax.boxplot(
-    [x.errors for x in results], positions=y, orientation='horizontal',
-    widths=0.6, showfliers=False, patch_artist=True,
+    [x.errors for x in results],
+    positions=y,
+    orientation='horizontal',
+    widths=0.6,
+    showfliers=False,
+    patch_artist=True,
     medianprops=dict(color='black'),
-  )  # fmt: skip
+  )
   for box, result in zip(boxes['boxes'], results, strict=True):
     box.set(facecolor=style.layer_color(result.layer), alpha=0.75)
   means = [x['mean'] for x in rows]
   known = any(x['low'] == x['low'] for x in rows)
-  below = [max(x['mean'] - x['low'], 0) if x['low'] == x['low'] else 0
-           for x in rows]  # fmt: skip
-  above = [max(x['high'] - x['mean'], 0) if x['high'] == x['high'] else 0
-           for x in rows]  # fmt: skip
+  below = [max(x['mean'] - x['low'], 0) if x['low'] == x['low'] else 0 for x in rows]
+  above = [max(x['high'] - x['mean'], 0) if x['high'] == x['high'] else 0 for x in rows]
   ax.errorbar(
-    means, y, xerr=[below, above], fmt='D', ms=4, color='white', mec='black',
-    ecolor='black', capsize=2, lw=1,
+    means,
+    y,
+    xerr=[below, above],
+    fmt='D',
+    ms=4,
+    color='white',
+    mec='black',
+    ecolor='black',
+    capsize=2,
+    lw=1,
     label='mean, 95 % over episodes' if known else f'mean, {NONE}',
-  )  # fmt: skip
+  )
   _chance_marks(ax, rows, y)
   if control:
-    there = [(control[x.layer]['mean'], i) for i, x in enumerate(results)
-             if x.layer in control]  # fmt: skip
+    there = [
+      (control[x.layer]['mean'], i) for i, x in enumerate(results) if x.layer in control
+    ]
     constant = next(iter(control.values()))['best_constant']
     ax.plot(
-      *zip(*there, strict=True), 's', ms=6, mfc='white', mec='black',
-      mew=1.2, label=f'untrained network (its constant {constant:.2f})',
-    )  # fmt: skip
+      *zip(*there, strict=True),
+      's',
+      ms=6,
+      mfc='white',
+      mec='black',
+      mew=1.2,
+      label=f'untrained network (its constant {constant:.2f})',
+    )
   ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
   ax.set_ylim(len(results) - 0.4, -0.6)
   ax.set_xlim(left=0)
@@ -147,28 +167,38 @@ def layer_comparison(
   )
   for i, mean in enumerate(means):
     ax.text(
-      1.01, i, f'{mean:.2f}', transform=ax.get_yaxis_transform(), va='center',
+      1.01,
+      i,
+      f'{mean:.2f}',
+      transform=ax.get_yaxis_transform(),
+      va='center',
       fontsize=8,
-    )  # fmt: skip
+    )
   ax.text(1.01, -0.62, 'mean', transform=ax.get_yaxis_transform(), fontsize=8)
-  fig.legend(
-    *ax.get_legend_handles_labels(), loc='outside upper center', ncols=3
-  )  # fmt: skip
+  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=3)
   return fig
 
 
 def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
   for key, (label, color, line) in CHANCE.items():
     ax.axvline(
-      rows[0][key], color=color, ls=line, lw=1.2,
+      rows[0][key],
+      color=color,
+      ls=line,
+      lw=1.2,
       label=f'{label} {rows[0][key]:.2f}',
-    )  # fmt: skip
+    )
   shuffled = np.array([x['shuffled'] for x in rows])
   if np.isfinite(shuffled).any():
     ax.plot(
-      shuffled, y, '|', color=style.RED, ms=12, mew=2,
+      shuffled,
+      y,
+      '|',
+      color=style.RED,
+      ms=12,
+      mew=2,
       label="another episode's path",
-    )  # fmt: skip
+    )
 
 
 def probmaps(
@@ -226,18 +256,33 @@ def _probmap(
   # Probable is bright on grey, and dark on the pale world.
   cmap = style.HEAT if metadata is None else 'RdPu'
   world.draw_map(
-    ax, share, cmap=cmap, colorbar=False, vmin=0, vmax=1,
+    ax,
+    share,
+    cmap=cmap,
+    colorbar=False,
+    vmin=0,
+    vmax=1,
     background=world.UNVISITED if metadata is None else None,
     alpha=None if metadata is None else _fade(share),
-  )  # fmt: skip
+  )
   ax.plot(
-    *result.pos[row], 'o', ms=9, mfc='none', mec='cyan', mew=2,
+    *result.pos[row],
+    'o',
+    ms=9,
+    mfc='none',
+    mec='cyan',
+    mew=2,
     label='true position',
-  )  # fmt: skip
+  )
   ax.plot(
-    *result.pred[row], '*', ms=8, color='lime', mec='black', mew=0.5,
+    *result.pred[row],
+    '*',
+    ms=8,
+    color='lime',
+    mec='black',
+    mew=0.5,
     label='most probable tile',
-  )  # fmt: skip
+  )
 
 
 def _fade(share: np.ndarray) -> np.ndarray:
@@ -273,16 +318,23 @@ def occupancy_vs_error(
   visits = np.where(result.visits > 0, result.visits, np.nan)
   by_tile = occupancy.tile_means(result.pos, result.errors, result.grid)
   world.draw_map(
-    axes[0, 0], np.log10(visits), label='log10 training visits',
+    axes[0, 0],
+    np.log10(visits),
+    label='log10 training visits',
     walkable=walkable,
-  )  # fmt: skip
+  )
   many = ', mean of the folds' if len(result.fold_visits) > 1 else ''
   axes[0, 0].set_title(f'training occupancy{many}')
   top = np.nanpercentile(by_tile, 98)
   world.draw_map(
-    axes[0, 1], by_tile, label='mean error [tiles]', cmap=style.HEAT, vmin=0,
-    vmax=max(top, 1), walkable=walkable,
-  )  # fmt: skip
+    axes[0, 1],
+    by_tile,
+    label='mean error [tiles]',
+    cmap=style.HEAT,
+    vmin=0,
+    vmax=max(top, 1),
+    walkable=walkable,
+  )
   axes[0, 1].set_title('held-out error by true tile')
   _curve(axes[0, 2], by_tile, result)
   fig.suptitle(f'{result.layer} ({result.units} units)', fontsize=10)
@@ -294,19 +346,34 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
   visits = occupancy.tile_means(result.pos, result.own_visits, result.grid)
   x, y = visits[tested], by_tile[tested]
   ax.semilogx(
-    _at(x), y, '.', ms=4, alpha=0.35, color=style.SKY,
+    _at(x),
+    y,
+    '.',
+    ms=4,
+    alpha=0.35,
+    color=style.SKY,
     label='a tile',
-  )  # fmt: skip
+  )
   curve = occupancy.error_by_visits(by_tile, visits)
   at = _at(curve.visits)
   ax.fill_between(
-    at, curve.low, curve.high, color=style.BLUE, alpha=0.15, lw=0,
+    at,
+    curve.low,
+    curve.high,
+    color=style.BLUE,
+    alpha=0.15,
+    lw=0,
     label='quartiles',
-  )  # fmt: skip
+  )
   ax.errorbar(
-    at, curve.mean, yerr=np.nan_to_num(curve.sem), color=style.BLUE,
-    marker='o', ms=4, label='mean, SEM over tiles',
-  )  # fmt: skip
+    at,
+    curve.mean,
+    yerr=np.nan_to_num(curve.sem),
+    color=style.BLUE,
+    marker='o',
+    ms=4,
+    label='mean, SEM over tiles',
+  )
   ax.axhline(result.constant.mean(), color='black', lw=1, label='best constant')
   most = max(x.max(initial=1), 1)
   ticks = [0, 1, 2, 5, 10, 20] if most <= 20 else [0, 1, 10, 100, 1000]

@@ -18,7 +18,7 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.bootstrap import NONE
-from dreamerv3.analysis.dreams import Coherence, Curves, DreamSet, verdict
+from dreamerv3.analysis.dreams.measures import Coherence, Curves, DreamSet, verdict
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 
@@ -29,10 +29,15 @@ DIM = 0.55  # of the world under paths
 ACTIONS = {'replay': 'real actions', 'policy': 'own actions'}
 
 COLORS = {
-  'replay': style.BLUE, 'policy': style.SKY, 'observed': style.GREEN,
-  'real': style.BLACK, 'shuffled': style.PURPLE, 'still': style.GREY,
-  'constant': style.RED, 'prior': style.RED,
-}  # fmt: skip
+  'replay': style.BLUE,
+  'policy': style.SKY,
+  'observed': style.GREEN,
+  'real': style.BLACK,
+  'shuffled': style.PURPLE,
+  'still': style.GREY,
+  'constant': style.RED,
+  'prior': style.RED,
+}
 LINES = {
   'replay': 'dream, real actions',
   'policy': 'dream, own actions',
@@ -96,9 +101,8 @@ def probabilities(
   steps = np.unique(np.linspace(1, last, min(SHOWN, last)).round().astype(int))
   fig, axes = style.new_figure(2, len(steps), width=2.5, height=2.75)
   shown = np.concatenate(
-    [dreams.real[i, : last + 1],
-     *(dreams.decoded[k][i, : last + 1] for k in ACTIONS)]
-  )  # fmt: skip
+    [dreams.real[i, : last + 1], *(dreams.decoded[k][i, : last + 1] for k in ACTIONS)]
+  )
   box = window(shown, dreams.grid.shape)
   for row, (kind, label) in zip(axes, ACTIONS.items(), strict=True):
     for ax, step in zip(row, steps, strict=True):
@@ -118,19 +122,13 @@ def probabilities(
     _handle('x', style.SKY, 'most probable tile'),
   ]
   fig.legend(handles=handles, loc='outside lower center', ncols=2)
-  fig.suptitle(
-    f'Dream from episode {dreams.episode[i]}, timestep {dreams.t[i]}'
-  )
+  fig.suptitle(f'Dream from episode {dreams.episode[i]}, timestep {dreams.t[i]}')
   return fig
 
 
-def compare(
-  dreams: DreamSet, curves: Curves, found: Mapping[str, Coherence]
-) -> Figure:
+def compare(dreams: DreamSet, curves: Curves, found: Mapping[str, Coherence]) -> Figure:
   """Error against the horizon with floor and chance, and share of jumps."""
-  fig, axes = style.new_figure(
-    1, 2, width=5.4, height=3.9, width_ratios=(2.3, 1)
-  )
+  fig, axes = style.new_figure(1, 2, width=5.4, height=3.9, width_ratios=(2.3, 1))
   _curves(axes[0, 0], curves)
   _jumps(axes[0, 1], found)
   episodes = len(np.unique(dreams.episode))
@@ -165,14 +163,23 @@ def _curves(ax: Axes, curves: Curves) -> None:
     mean = curves.mean[name]
     dream = name in curves.low
     ax.plot(
-      steps, mean, DASHES.get(name, '-'), color=COLORS[name], label=label,
-      lw=2.2 if dream else 1.2, marker='o' if len(steps) == 2 else None,
-    )  # fmt: skip
+      steps,
+      mean,
+      DASHES.get(name, '-'),
+      color=COLORS[name],
+      label=label,
+      lw=2.2 if dream else 1.2,
+      marker='o' if len(steps) == 2 else None,
+    )
     if dream and np.isfinite(curves.low[name]).any():
       ax.fill_between(
-        steps, curves.low[name], curves.high[name], color=COLORS[name],
-        alpha=0.15, lw=0,
-      )  # fmt: skip
+        steps,
+        curves.low[name],
+        curves.high[name],
+        color=COLORS[name],
+        alpha=0.15,
+        lw=0,
+      )
   ax.set(xlabel='step of the dream', ylabel='distance to the real path [tiles]')
   ax.set_ylim(0, None)
   ax.set_xlim(0, steps[-1])
@@ -193,16 +200,17 @@ def _jumps(ax: Axes, found: Mapping[str, Coherence]) -> None:
   ax.set_xlabel('steps over more than one tile [%]')
 
 
-def _path(
-  ax: Axes, path: np.ndarray, real: np.ndarray, norm: Normalize
-) -> None:
+def _path(ax: Axes, path: np.ndarray, real: np.ndarray, norm: Normalize) -> None:
   ax.plot(*real.T, color='black', lw=4.5, zorder=4, solid_capstyle='round')
   ax.plot(*real.T, color='white', lw=2.5, zorder=4, solid_capstyle='round')
   _marker(ax, real[-1], 'D', 'white', 34)
   line = LineCollection(
-    [*np.stack([path[:-1], path[1:]], 1)], cmap=TIME, norm=norm, lw=1.6,
+    [*np.stack([path[:-1], path[1:]], 1)],
+    cmap=TIME,
+    norm=norm,
+    lw=1.6,
     zorder=5,
-  )  # fmt: skip
+  )
   line.set_array(np.arange(1, len(path)))
   ax.add_collection(line)
   steps = np.arange(len(path))
@@ -220,9 +228,7 @@ def _cloud(ax: Axes, proba: np.ndarray) -> None:
   image = colormaps[style.HEAT](share)
   image[..., 3] = np.sqrt(share) * (share > 0.002)
   height, width = share.shape
-  ax.imshow(
-    image, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=2
-  )  # fmt: skip
+  ax.imshow(image, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=2)
 
 
 def _marker(ax: Axes, at: np.ndarray, form: str, color, size: float) -> None:
@@ -232,9 +238,15 @@ def _marker(ax: Axes, at: np.ndarray, form: str, color, size: float) -> None:
     ax.scatter(x, y, marker='x', color=color, s=size, lw=1.8, zorder=8)
     return
   ax.scatter(
-    x, y, marker=form, s=size, zorder=7, color=[color], edgecolors='black',
+    x,
+    y,
+    marker=form,
+    s=size,
+    zorder=7,
+    color=[color],
+    edgecolors='black',
     linewidths=1.1,
-  )  # fmt: skip
+  )
 
 
 def _zoom(ax: Axes, box: tuple[float, float, float, float]) -> None:
@@ -270,6 +282,12 @@ def _legend(fig: Figure) -> None:
 def _handle(form: str, color, label: str) -> Line2D:
   edge = color if form == 'x' else 'black'
   return Line2D(
-    [], [], ls='', marker=form, ms=7, label=label, markerfacecolor=color,
+    [],
+    [],
+    ls='',
+    marker=form,
+    ms=7,
+    label=label,
+    markerfacecolor=color,
     markeredgecolor=edge,
-  )  # fmt: skip
+  )

@@ -17,9 +17,15 @@ from dreamerv3.data import layers
 # Okabe and Ito's palette, distinct under every common colour blindness
 # (https://jfly.uni-koeln.de/color).
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
-  '#000000', '#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00',
+  '#000000',
+  '#e69f00',
+  '#56b4e9',
+  '#009e73',
+  '#f0e442',
+  '#0072b2',
+  '#d55e00',
   '#cc79a7',
-)  # fmt: skip
+)
 PALETTE = (BLUE, RED, GREEN, ORANGE, SKY, PURPLE, YELLOW, BLACK)
 GREY = '#888888'
 

@@ -47,9 +47,7 @@ def progress(
   return figure
 
 
-def panels(
-  runs: Sequence[Curves], achievements: bool, losses: bool
-) -> list[Panel]:
+def panels(runs: Sequence[Curves], achievements: bool, losses: bool) -> list[Panel]:
   """The drawing functions of the panels that have data."""
   table: tuple[tuple[Panel, bool], ...] = (
     (_score, any(x.score for x in runs)),
@@ -66,9 +64,14 @@ def _score(ax: Axes, runs: Sequence[Curves]) -> None:
   found = [x.score for x in runs if x.score]
   if len(runs) == 1 and found[0].raw is not None:
     ax.plot(
-      found[0].step, found[0].raw, '.', color=style.GREY, ms=2.5, alpha=0.6,
+      found[0].step,
+      found[0].raw,
+      '.',
+      color=style.GREY,
+      ms=2.5,
+      alpha=0.6,
       label='episode',
-    )  # fmt: skip
+    )
   _draw(ax, found, style.BLUE, f'mean of {runs[0].window} episodes')
   ax.set(title='Episode score', ylabel='return')
   _legend(ax)
@@ -98,17 +101,26 @@ def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
   order = np.argsort(-rates[:, -1], kind='stable')
   edges = np.linspace(step[0], step[-1], len(step) + 1)
   image = ax.pcolormesh(
-    edges, np.arange(len(order) + 1), 100 * rates[order],
-    cmap=style.SEQUENTIAL, vmin=0, vmax=100, rasterized=True,
-  )  # fmt: skip
+    edges,
+    np.arange(len(order) + 1),
+    100 * rates[order],
+    cmap=style.SEQUENTIAL,
+    vmin=0,
+    vmax=100,
+    rasterized=True,
+  )
   names = [ACHIEVEMENTS[i].replace('_', ' ') for i in order]
   ax.set_yticks(np.arange(len(order)) + 0.5, names, fontsize=6.5)
   ax.tick_params(axis='y', length=0)
   for y, i in enumerate(order):
     ax.text(
-      1.01, y + 0.5, f'{100 * rates[i, -1]:.0f}', fontsize=6.5,
-      va='center', transform=ax.get_yaxis_transform(),
-    )  # fmt: skip
+      1.01,
+      y + 0.5,
+      f'{100 * rates[i, -1]:.0f}',
+      fontsize=6.5,
+      va='center',
+      transform=ax.get_yaxis_transform(),
+    )
   ax.invert_yaxis()
   what = 'at most (from mean counts)' if _bound(runs) else 'of episodes'
   ax.set_title('Unlock rate' + (', mean of runs' if len(runs) > 1 else ''))
@@ -150,17 +162,20 @@ def _each(
     color = style.PALETTE[i % len(style.PALETTE)]
     # Curves may coincide, as the losses of dynamics and representation do:
     # the earlier one is wider, and seen through the gaps of the later one.
-    hides = any(_coincide(found, [pick(x)[y] for x in runs if y in pick(x)])
-                for y in names[:i])  # fmt: skip
+    hides = any(
+      _coincide(found, [pick(x)[y] for x in runs if y in pick(x)]) for y in names[:i]
+    )
     dash = '--' if hides or i >= len(style.PALETTE) else '-'
     width = max(2.6 - 0.2 * i, 1.0)
     _draw(ax, found, color, name, dash, width, named=True)
     known = np.concatenate([x.value[np.isfinite(x.value)] for x in found])
     lowest = min(lowest, known.min(initial=np.inf))
   ax.legend(
-    loc='center left', bbox_to_anchor=(0.98, 0.5), handlelength=1.0,
+    loc='center left',
+    bbox_to_anchor=(0.98, 0.5),
+    handlelength=1.0,
     fontsize=7,
-  )  # fmt: skip
+  )
   return lowest
 
 
@@ -190,9 +205,14 @@ def _draw(
     # A single record would be invisible as a line.
     mark = 'o' if len(curves[0].step) == 1 else None
     ax.plot(
-      curves[0].step, curves[0].value, dash, color=color, marker=mark,
-      lw=width, label=label,
-    )  # fmt: skip
+      curves[0].step,
+      curves[0].value,
+      dash,
+      color=color,
+      marker=mark,
+      lw=width,
+      label=label,
+    )
     return
   for curve in curves:
     ax.plot(curve.step, curve.value, dash, color=color, lw=0.6, alpha=0.45)
@@ -202,14 +222,17 @@ def _draw(
   mean = label if named else f'mean of {len(curves)} runs'
   ax.plot(band.step, band.mean, dash, color=color, lw=width, label=mean)
   ax.fill_between(
-    band.step, band.low, band.high, color=color, alpha=0.2, lw=0,
+    band.step,
+    band.low,
+    band.high,
+    color=color,
+    alpha=0.2,
+    lw=0,
     label=None if named else '95 % interval',
-  )  # fmt: skip
+  )
 
 
-def rate_map(
-  runs: Sequence[Curves], bins: int = BINS
-) -> tuple[np.ndarray, np.ndarray]:
+def rate_map(runs: Sequence[Curves], bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
   """Steps (B,) and unlock rates (22, B), the mean of the runs.
 
   Bins span the steps that all runs share; a bin shows the rates at its middle.
@@ -220,8 +243,7 @@ def rate_map(
   last = max(last, first + 1)
   grid = np.linspace(first, last, bins)
   rates = [
-    [np.interp(grid, x[a].step, x[a].value) for a in ACHIEVEMENTS]
-    for x in found
+    [np.interp(grid, x[a].step, x[a].value) for a in ACHIEVEMENTS] for x in found
   ]
   return grid, np.mean(rates, 0)
 

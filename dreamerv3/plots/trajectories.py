@@ -16,13 +16,13 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from dreamerv3.analysis.bootstrap import NONE
-from dreamerv3.analysis.occupancy import tile_means
-from dreamerv3.analysis.spatial import AXES, SpatialUnits
+from dreamerv3.analysis.correlations import AXES, SpatialUnits
+from dreamerv3.analysis.decoding.occupancy import tile_means
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
-from dreamerv3.data.reader import Trajectories
 from dreamerv3.data.samples import Samples
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import style, world
 from dreamerv3.plots.view import Mosaic
 
@@ -41,9 +41,14 @@ def paths(data: Trajectories) -> Figure:
   if walkable is not None:
     obstacles = np.where(walkable, np.nan, 1.0)
     world.draw_map(
-      ax, obstacles, cmap='Greys', vmin=0, vmax=3, background='#f4f4f4',
+      ax,
+      obstacles,
+      cmap='Greys',
+      vmin=0,
+      vmax=3,
+      background='#f4f4f4',
       colorbar=False,
-    )  # fmt: skip
+    )
     world.draw_walls(ax, walkable)
   draw_paths(ax, data.episodes)
   zoom(ax, data)
@@ -56,10 +61,13 @@ def occupancy(data: Trajectories) -> Figure:
   figure, ax = _map_figure(data.grid)
   visits = data.grid.count(np.concatenate([x.pos for x in data.episodes]))
   world.draw_map(
-    ax, np.where(visits, visits, np.nan), label='timesteps on the tile',
-    cmap=style.HEAT, walkable=known_map(data.metadata),
+    ax,
+    np.where(visits, visits, np.nan),
+    label='timesteps on the tile',
+    cmap=style.HEAT,
+    walkable=known_map(data.metadata),
     norm=LogNorm(1, max(visits.max(), 2)),
-  )  # fmt: skip
+  )
   zoom(ax, data)
   ax.set_title(
     f'{count((visits > 0).sum(), "tile")} visited in '
@@ -72,13 +80,13 @@ def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
   """Mean activation of one unit on each tile; grey where never visited."""
   figure, ax = _map_figure(data.grid)
   world.draw_map(
-    ax, tile_means(samples.pos, samples.X[:, unit], data.grid),
-    label='mean activation', walkable=known_map(data.metadata),
-  )  # fmt: skip
-  zoom(ax, data)
-  ax.set_title(
-    f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps'
+    ax,
+    tile_means(samples.pos, samples.X[:, unit], data.grid),
+    label='mean activation',
+    walkable=known_map(data.metadata),
   )
+  zoom(ax, data)
+  ax.set_title(f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps')
   return figure
 
 
@@ -90,9 +98,12 @@ def spatial(units: SpatialUnits, best: int = 10) -> Figure:
   for line in (left.axhline, left.axvline):
     line(0, color=style.GREY, lw=0.6)
   left.set(
-    xlabel='r with x (east)', ylabel='r with y (south)', xlim=(-1, 1),
-    ylim=(-1, 1), title=f'{len(units.r)} units of {units.layer}',
-  )  # fmt: skip
+    xlabel='r with x (east)',
+    ylabel='r with y (south)',
+    xlim=(-1, 1),
+    ylim=(-1, 1),
+    title=f'{len(units.r)} units of {units.layer}',
+  )
   left.set_aspect('equal')
   left.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
   _strongest(right, units, units.order()[:best])
@@ -114,14 +125,22 @@ def _strongest(ax: Axes, units: SpatialUnits, chosen: np.ndarray) -> None:
   if units.n_null:
     limit = units.null[chosen]
     ax.barh(
-      rows, 2 * limit, left=-limit, height=0.8, color='#dddddd',
+      rows,
+      2 * limit,
+      left=-limit,
+      height=0.8,
+      color='#dddddd',
       label=f'95 % of {units.n_null} null pairings',
-    )  # fmt: skip
+    )
   known = np.isfinite(units.low[chosen])
   ax.hlines(
-    rows[known], units.low[chosen][known], units.high[chosen][known],
-    color=style.RED, lw=2, label='95 % interval' if known.any() else '_',
-  )  # fmt: skip
+    rows[known],
+    units.low[chosen][known],
+    units.high[chosen][known],
+    color=style.RED,
+    lw=2,
+    label='95 % interval' if known.any() else '_',
+  )
   ax.plot(r, rows, 'o', color=style.RED, ms=4)
   names = [f'{i} ({AXES[units.axis[i]]})' for i in chosen]
   ax.set_yticks(rows, names)
@@ -134,9 +153,7 @@ def _strongest(ax: Axes, units: SpatialUnits, chosen: np.ndarray) -> None:
     ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.13), ncols=2)
 
 
-def seen_world(
-  parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid
-) -> Figure:
+def seen_world(parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid) -> Figure:
   """The world made of the observations, with the paths through it.
 
   Args:
@@ -155,9 +172,7 @@ def seen_world(
     draw_paths(ax, episodes)
     _limit(ax, np.argwhere(mosaic.seen), grid, 1)
     share = mosaic.seen.mean()
-    ax.set_title(
-      f'{_whose(episodes)}: {share:.0%} of the world seen', fontsize=8
-    )
+    ax.set_title(f'{_whose(episodes)}: {share:.0%} of the world seen', fontsize=8)
   return figure
 
 
@@ -191,22 +206,30 @@ def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
     x, y = (episode.pos + shift).T
     label = f'Ep {episode.number} (r={total_reward(episode):.1f})'
     ax.plot(
-      x, y, color='white', lw=1.2 if thin else 3.2, alpha=0.7, zorder=4,
+      x,
+      y,
+      color='white',
+      lw=1.2 if thin else 3.2,
+      alpha=0.7,
+      zorder=4,
       solid_joinstyle='round',
-    )  # fmt: skip
+    )
     ax.plot(
-      x, y, color=color, lw=0.7 if thin else 1.7, zorder=5, label=label,
+      x,
+      y,
+      color=color,
+      lw=0.7 if thin else 1.7,
+      zorder=5,
+      label=label,
       solid_joinstyle='round',
-    )  # fmt: skip
+    )
     size = 3 if thin else 6
     mark: dict[str, Any] = dict(ls='', ms=size, mec='white', mew=0.6, zorder=6)
     ax.plot(x[0], y[0], 'o', mfc=style.GREEN, **mark)
     ax.plot(x[-1], y[-1], 's', mfc=style.RED, **mark)
   if len(episodes) <= NAMED:
     # Below the map: a world is as wide as it is high.
-    ax.legend(
-      loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7
-    )
+    ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7)
   elif ax.figure is not None:
     norm = Normalize(episodes[0].number, episodes[-1].number)
     ax.figure.colorbar(
@@ -247,9 +270,7 @@ def _limit(ax: Axes, pos: np.ndarray, grid: Grid, margin: int) -> None:
   ax.set_ylim(y + h - 0.5, y - 0.5)
 
 
-def box(
-  pos: np.ndarray, grid: Grid, margin: int = MARGIN
-) -> tuple[int, int, int, int]:
+def box(pos: np.ndarray, grid: Grid, margin: int = MARGIN) -> tuple[int, int, int, int]:
   """A square around positions (N, 2), moved inside the world: x, y, w, h."""
   low, high = pos.min(0) - margin, pos.max(0) + margin
   side = (high - low + 1).max()

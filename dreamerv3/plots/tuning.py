@@ -13,24 +13,33 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from dreamerv3.analysis import cell_types
-from dreamerv3.analysis.head_direction import STEPS
-from dreamerv3.analysis.tuning import TuningTable
-from dreamerv3.analysis.tuning_file import Results
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.head_direction import STEPS
+from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
 from dreamerv3.plots import style, world
 
 COLORS = {
-  'untuned': '#999999', 'HD_cells': style.ORANGE, 'single_field': style.BLUE,
-  'border_cells': style.RED, 'spatial_HD': style.PURPLE,
-  'complex_cells': style.GREEN, 'dead': '#444444', 'weak': '#9fd8c4',
-}  # fmt: skip
+  'untuned': '#999999',
+  'HD_cells': style.ORANGE,
+  'single_field': style.BLUE,
+  'border_cells': style.RED,
+  'spatial_HD': style.PURPLE,
+  'complex_cells': style.GREEN,
+  'dead': '#444444',
+  'weak': '#9fd8c4',
+}
 LABELS = {
-  'untuned': 'untuned', 'HD_cells': 'facing',
-  'single_field': 'single field', 'border_cells': 'border',
-  'spatial_HD': 'place x facing', 'complex_cells': 'complex',
-  'dead': 'silent', 'weak': 'weak map',
-}  # fmt: skip
+  'untuned': 'untuned',
+  'HD_cells': 'facing',
+  'single_field': 'single field',
+  'border_cells': 'border',
+  'spatial_HD': 'place x facing',
+  'complex_cells': 'complex',
+  'dead': 'silent',
+  'weak': 'weak map',
+}
 EXAMPLES = 10  # per class
 ACROSS = 5  # panels per row of examples, legible at the width of a page
 
@@ -49,14 +58,13 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
   si, ev = table.metrics['SI'], table.metrics['EVs']
   colors = np.array([COLORS[x] for x in cell_types.NAMES])[ids]
   size = float(np.clip(4000 / max(len(si), 1), 4, 25))
-  ax.scatter(
-    si, ev, s=size, c=colors, alpha=0.7, lw=0, picker=True, pickradius=4
-  )
+  ax.scatter(si, ev, s=size, c=colors, alpha=0.7, lw=0, picker=True, pickradius=4)
   limits = results.limits
   for value, draw in (
-    (limits.SI_thresh, ax.axvline), (limits.EV_thresh, ax.axhline),
+    (limits.SI_thresh, ax.axvline),
+    (limits.EV_thresh, ax.axhline),
     (limits.EV_unthresh, ax.axhline),
-  ):  # fmt: skip
+  ):
     draw(value, color=style.GREY, lw=0.8, ls=':')
   low = np.nanquantile(ev, 0.01) if np.isfinite(ev).any() else 0
   below = int((ev < min(low, -0.3) - 0.05).sum())
@@ -80,9 +88,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   bars.append(('thresholds alone', simple, {'alpha': 0.45}))
   if layer in results.control:
     other = [x for x in results.classes(layer, control=True) if x is not None]
-    bars.append(
-      ('untrained control', other[-1], {'hatch': '///', 'fill': False})
-    )
+    bars.append(('untrained control', other[-1], {'hatch': '///', 'fill': False}))
   width = 0.8 / len(bars)
   x = np.arange(len(cell_types.NAMES))
   colors = [COLORS[n] for n in cell_types.NAMES]
@@ -93,9 +99,13 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
     for at, share in zip(place, shares, strict=True):
       if share:
         ax.text(
-          at, share, f'{share:.0f}' if share >= 1 else '<1', ha='center',
-          va='bottom', fontsize=6,
-        )  # fmt: skip
+          at,
+          share,
+          f'{share:.0f}' if share >= 1 else '<1',
+          ha='center',
+          va='bottom',
+          fontsize=6,
+        )
   ax.set_xticks(x, [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES])
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
@@ -106,9 +116,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   return figure
 
 
-def example_tuning_curves(
-  results: Results, layer: str, seed: int = 0
-) -> Figure:
+def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure:
   """Up to 10 units of each class, drawn at random, in the order of EV."""
   table, ids = results.tables[layer], shown(results, layer)
   rng = np.random.default_rng([seed, 7])
@@ -135,9 +143,10 @@ def example_tuning_curves(
       unit_panel(ax, results, table, int(unit))
       if i == 0:
         ax.set_ylabel(
-          f'{LABELS[name]}\n{len(units)} of {total}', color=COLORS[name],
+          f'{LABELS[name]}\n{len(units)} of {total}',
+          color=COLORS[name],
           weight='bold',
-        )  # fmt: skip
+        )
         _scale_bar(ax)
     row += -(-len(units) // ACROSS)
   figure.suptitle(
@@ -146,19 +155,16 @@ def example_tuning_curves(
     'mean activation per facing;\nEV held-out variance, SI and HD information '
     '[bits] about place and facing.\nUnits of a class are drawn at random and '
     'ordered by EV; in grey where EV <= 0:\nthe map does not hold on other '
-    'episodes.', fontsize=9,
-  )  # fmt: skip
+    'episodes.',
+    fontsize=9,
+  )
   return figure
 
 
-def unit_panel(
-  ax: Axes, results: Results, table: TuningTable, unit: int
-) -> None:
+def unit_panel(ax: Axes, results: Results, table: TuningTable, unit: int) -> None:
   """A small map with the unit's scores and its facing curve in a corner."""
   ax.set_axis_on()
-  world.draw_map(
-    ax, table.curves[unit], colorbar=False, walkable=results.walkable
-  )
+  world.draw_map(ax, table.curves[unit], colorbar=False, walkable=results.walkable)
   world.frame(ax, Grid(*table.occupancy.shape), labels=False)
   _crop(ax, table.occupancy > 0)
   m = {k: v[unit] for k, v in table.metrics.items()}
@@ -216,10 +222,15 @@ def layer_summary(results: Results) -> Figure:
     values = [results.tables[x].metrics[key] for x in names]
     values = [v[np.isfinite(v)] for v in values]
     box = ax.boxplot(
-      values, positions=y, orientation='horizontal', widths=0.6,
-      patch_artist=True, showfliers=False, whis=(5, 95),
+      values,
+      positions=y,
+      orientation='horizontal',
+      widths=0.6,
+      patch_artist=True,
+      showfliers=False,
+      whis=(5, 95),
       medianprops={'color': 'black'},
-    )  # fmt: skip
+    )
     for patch in box['boxes']:
       patch.set_facecolor('#d0d0d0')  # colours are classes
     ax.set(xlabel=f'{label}\nbox: quartiles, whiskers: 5-95 %', title=title)
@@ -266,28 +277,36 @@ def _scale_bar(ax: Axes) -> None:
   tiles = next(x for x in (20, 10, 5, 2, 1) if x <= max((high - low) / 3, 1))
   length = tiles / (high - low)
   (bar,) = ax.plot(
-    (0, length), (-0.06, -0.06), color='black', lw=2, clip_on=False,
+    (0, length),
+    (-0.06, -0.06),
+    color='black',
+    lw=2,
+    clip_on=False,
     transform=ax.transAxes,
-  )  # fmt: skip
+  )
   text = ax.text(
-    length + 0.04, -0.06, f'{tiles} tiles', va='center', fontsize=6,
+    length + 0.04,
+    -0.06,
+    f'{tiles} tiles',
+    va='center',
+    fontsize=6,
     transform=ax.transAxes,
-  )  # fmt: skip
+  )
   bar.set_in_layout(False)
   text.set_in_layout(False)
 
 
 def _stack(ax: Axes, ids: list[np.ndarray | None]) -> None:
   """Stacked bars of class shares, one per layer; gaps where unknown."""
-  shares = np.array([
-    np.zeros(len(cell_types.NAMES)) if x is None else cell_types.fractions(x)
-    for x in ids
-  ])  # fmt: skip
+  shares = np.array(
+    [
+      np.zeros(len(cell_types.NAMES)) if x is None else cell_types.fractions(x)
+      for x in ids
+    ]
+  )
   left = np.zeros(len(ids))
   for k, name in enumerate(cell_types.NAMES):
-    ax.barh(
-      np.arange(len(ids)), shares[:, k] * 100, left=left, color=COLORS[name]
-    )
+    ax.barh(np.arange(len(ids)), shares[:, k] * 100, left=left, color=COLORS[name])
     left += shares[:, k] * 100
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import tqdm
 from PIL import Image
 
-from dreamerv3.data import files
+from dreamerv3.base import files
 
 FORMS = ('.gif', '.mp4')
 # A GIF counts time in hundredths of a second.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 
 
 def check(flag: str = '--show') -> None:

@@ -118,8 +118,10 @@ def draw_map(
     ax.set_facecolor(background)
   image = ax.imshow(
     np.ma.masked_invalid(np.asarray(values, np.float64).T),
-    extent=extent(grid), cmap=cmap, **options,
-  )  # fmt: skip
+    extent=extent(grid),
+    cmap=cmap,
+    **options,
+  )
   if walkable is not None:
     draw_walls(ax, walkable)
   if colorbar and ax.figure is not None:
@@ -132,11 +134,13 @@ def draw_walls(ax: Axes, walkable: np.ndarray, color: str = '#202020') -> None:
   inside = np.pad(walkable, 1)
   # An edge lies between a tile and its right, or lower, neighbour.
   xs, ys = np.nonzero(inside[:-1] != inside[1:])
-  vertical = [((x - 0.5, y - 1.5), (x - 0.5, y - 0.5)) for x, y in
-              zip(xs, ys, strict=True)]  # fmt: skip
+  vertical = [
+    ((x - 0.5, y - 1.5), (x - 0.5, y - 0.5)) for x, y in zip(xs, ys, strict=True)
+  ]
   xs, ys = np.nonzero(inside[:, :-1] != inside[:, 1:])
-  level = [((x - 1.5, y - 0.5), (x - 0.5, y - 0.5)) for x, y in
-           zip(xs, ys, strict=True)]  # fmt: skip
+  level = [
+    ((x - 1.5, y - 0.5), (x - 0.5, y - 0.5)) for x, y in zip(xs, ys, strict=True)
+  ]
   ax.add_collection(
     LineCollection(vertical + level, colors=color, linewidths=0.7, zorder=3)
   )

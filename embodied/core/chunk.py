@@ -42,17 +42,12 @@ def layout_of(step: Mapping[str, Any]) -> Layout:
     k: v if hasattr(v, 'dtype') and hasattr(v, 'shape') else np.asarray(v)
     for k, v in step.items()
   }
-  return {
-    k: (tuple(v.shape), stored_dtype(v.dtype))
-    for k, v in sorted(arrays.items())
-  }
+  return {k: (tuple(v.shape), stored_dtype(v.dtype)) for k, v in sorted(arrays.items())}
 
 
 def step_bytes(layout: Layout) -> int:
   """Memory of one step [bytes]: its values, its stepid, its item."""
-  values = sum(
-    int(np.prod(shape)) * dtype.itemsize for shape, dtype in layout.values()
-  )
+  values = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in layout.values())
   return values + STEPID + 8
 
 

@@ -32,8 +32,7 @@ import numpy as np
 from .chunk import Chunk
 
 NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile,
-              zlib.error)  # fmt: skip
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 THREADS = min(8, os.cpu_count() or 1)
 
 Record = dict[str, Any]  # how a chunk is named in a saved state
@@ -61,9 +60,7 @@ class ChunkFiles:
       written. Without, a resumed run finds the values of that time.
   """
 
-  def __init__(
-    self, directory: str | os.PathLike, save_updates: bool = True
-  ) -> None:
+  def __init__(self, directory: str | os.PathLike, save_updates: bool = True) -> None:
     self.directory = pathlib.Path(str(directory)).expanduser()
     self.save_updates = save_updates
     self._known: set[str] = set()  # names that are ours to remove
@@ -88,9 +85,7 @@ class ChunkFiles:
       stale = self.save_updates and chunk.saved_version != chunk.version
       data = chunk.snapshot() if stale or chunk.file != name else {}
       keys, shared = sorted(chunk.updated), chunk.shared
-      result.append(
-        Snapshot(chunk, name, chunk.version, keys, record, data, shared)
-      )
+      result.append(Snapshot(chunk, name, chunk.version, keys, record, data, shared))
     return result
 
   def write(self, snapshots: Sequence[Snapshot]) -> list[Record]:

@@ -17,9 +17,7 @@ from typing import Any
 class Clock:
   """Due when `every` seconds have passed since it was due last."""
 
-  def __init__(
-    self, every: float, now: Callable[[], float] = time.monotonic
-  ) -> None:
+  def __init__(self, every: float, now: Callable[[], float] = time.monotonic) -> None:
     self.every = every
     self._now = now
     self._since: float | None = None

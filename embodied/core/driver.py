@@ -20,9 +20,7 @@ from . import base
 from .env_process import EnvProcess
 
 Observer = Callable[[base.Step, int], object]
-Policy = Callable[
-  [base.Carry, base.Batch], tuple[base.Carry, base.Batch, base.Batch]
-]
+Policy = Callable[[base.Carry, base.Batch], tuple[base.Carry, base.Batch, base.Batch]]
 
 
 class Driver:
@@ -116,32 +114,25 @@ class Driver:
     return lasts
 
   def _step_envs(self) -> base.Batch:
-    actions = [
-      {k: v[i] for k, v in self._acts.items()} for i in range(len(self.envs))
-    ]
+    actions = [{k: v[i] for k, v in self._acts.items()} for i in range(len(self.envs))]
     processes = [x for x in self.envs if isinstance(x, EnvProcess)]
     for env, action in zip(processes, actions, strict=False):
       env.send(action)
     if processes:
       results = [env.receive() for env in processes]
     else:
-      results = [
-        env.step(act) for env, act in zip(self.envs, actions, strict=True)
-      ]
+      results = [env.step(act) for env, act in zip(self.envs, actions, strict=True)]
     return {k: np.stack([x[k] for x in results]) for k in results[0]}
 
   def _check_actions(self, acts: base.Batch) -> None:
     expected = set(self.act_space) - {'reset'}
     if set(acts) != expected:
-      raise ValueError(
-        f'The policy chose {sorted(acts)}, expected {sorted(expected)}.'
-      )
+      raise ValueError(f'The policy chose {sorted(acts)}, expected {sorted(expected)}.')
     for key, value in acts.items():
       shape = (len(self.envs), *self.act_space[key].shape)
       if value.shape != shape:
         raise ValueError(
-          f'Action {key!r} of the policy has shape {value.shape}, '
-          f'expected {shape}.'
+          f'Action {key!r} of the policy has shape {value.shape}, expected {shape}.'
         )
 
   @staticmethod

@@ -209,9 +209,7 @@ class Videos:
   keeps its history at a growing distance.
   """
 
-  def __init__(
-    self, folder: pathlib.Path, pattern: str, fps: int = 15, most: int = 40
-  ):
+  def __init__(self, folder: pathlib.Path, pattern: str, fps: int = 15, most: int = 40):
     self.folder = pathlib.Path(folder)
     self.pattern = re.compile(pattern)
     self.fps = fps
@@ -278,7 +276,11 @@ def encode_gif(video: np.ndarray, fps: int) -> bytes:
   images = [PIL.Image.fromarray(x) for x in frames]
   buffer = io.BytesIO()
   images[0].save(
-    buffer, 'gif', save_all=True, append_images=images[1:],
-    duration=round(1000 / fps), loop=0,
-  )  # fmt: skip
+    buffer,
+    'gif',
+    save_all=True,
+    append_images=images[1:],
+    duration=round(1000 / fps),
+    loop=0,
+  )
   return buffer.getvalue()

@@ -186,8 +186,7 @@ class Prioritized(Selector):
     """Priorities of all steps; the trees follow from them."""
     chunks = self.index.chunks.values()
     steps = {
-      c.serial: self._row(self._steps, c.serial)[: c.length].copy()
-      for c in chunks
+      c.serial: self._row(self._steps, c.serial)[: c.length].copy() for c in chunks
     }
     # The slots of items, and so the order of drawing, depend on the size.
     return {'size': self._finite.size, 'steps': steps}

@@ -119,9 +119,7 @@ def load_items(index: Index, state: dict[str, Any]) -> np.ndarray:
 def hold(index: Index, addresses: np.ndarray | list[int]) -> None:
   """Count the starts of sequences in their chunks."""
   serials = np.asarray(addresses, np.int64) >> SHIFT
-  for serial, count in zip(
-    *np.unique(serials, return_counts=True), strict=True
-  ):
+  for serial, count in zip(*np.unique(serials, return_counts=True), strict=True):
     index.chunks[int(serial)].refs += int(count)
 
 

@@ -152,9 +152,7 @@ class Prefetch(base.Stream):
     # One thread, so batches are built in the order in which they were chosen.
     self._thread = concurrent.futures.ThreadPoolExecutor(1, 'prefetch')
     # Futures of (batch, transformed batch).
-    self._ahead: collections.deque[concurrent.futures.Future] = (
-      collections.deque()
-    )
+    self._ahead: collections.deque[concurrent.futures.Future] = collections.deque()
 
   def __next__(self) -> base.Batch:
     if not self._ahead:

@@ -84,9 +84,7 @@ class ClipAction(Wrapper):
   def __init__(self, env: base.Env) -> None:
     super().__init__(env)
     # Once: an environment may make its spaces anew at every look.
-    self._continuous = {
-      k: v for k, v in env.act_space.items() if not v.discrete
-    }
+    self._continuous = {k: v for k, v in env.act_space.items() if not v.discrete}
 
   def step(self, action: base.Step) -> base.Step:
     clipped = {
@@ -136,13 +134,10 @@ class UnifyDtypes(Wrapper):
 
   def step(self, action: base.Step) -> base.Step:
     action = {
-      k: np.asarray(v).astype(self._inner[k], copy=False)
-      for k, v in action.items()
+      k: np.asarray(v).astype(self._inner[k], copy=False) for k, v in action.items()
     }
     obs = {k: np.asarray(v) for k, v in self.env.step(action).items()}
-    return {
-      k: v.astype(unified_dtype(v.dtype), copy=False) for k, v in obs.items()
-    }
+    return {k: v.astype(unified_dtype(v.dtype), copy=False) for k, v in obs.items()}
 
 
 class CheckSpaces(Wrapper):

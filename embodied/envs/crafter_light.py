@@ -69,9 +69,7 @@ def fades() -> np.ndarray:
   Asked of Pillow itself, so that rounding is that of its compiled code.
   """
   luma, value = np.indices((256, 256), np.uint8)
-  return np.asarray(
-    Image.blend(Image.fromarray(luma), Image.fromarray(value), 0.4)
-  )
+  return np.asarray(Image.blend(Image.fromarray(luma), Image.fromarray(value), 0.4))
 
 
 def paint(
@@ -160,9 +158,7 @@ def _paint_day(view, day, faded, ids, daylight):
         for i in range(width):
           for c in range(3):
             tinted = 0.5 * dim[j, i, c] + TINT[c]
-            view[y + j, x + i, c] = int(
-              daylight * bright[j, i, c] + night * tinted
-            )
+            view[y + j, x + i, c] = int(daylight * bright[j, i, c] + night * tinted)
 
 
 @numba.njit(cache=True)

@@ -82,9 +82,14 @@ class Renderer:
     x0, y0 = self._border
     view = image[y0 : y0 + self.noise_shape[1], x0 : x0 + self.noise_shape[0]]
     paint(
-      view, self._bank, ids, world.daylight, noise, self._vignette,
+      view,
+      self._bank,
+      ids,
+      world.daylight,
+      noise,
+      self._vignette,
       player.sleeping,
-    )  # fmt: skip
+    )
     self._place_strip(image, player.inventory)
     return image
 

@@ -26,9 +26,12 @@ from .crafter_render import GREY, MATERIALS, SPRITE_IDS, STRIP, textures
 
 SMALLEST = 4  # [pixels] a tile; with fewer, sprites cannot be told apart
 FACINGS = ((0, -1), (1, 0), (0, 1), (-1, 0))  # up, right, down, left
-MOVES = {facing: name for facing, name in zip(
-  FACINGS, ('move_up', 'move_right', 'move_down', 'move_left'), strict=True
-)}  # fmt: skip
+MOVES = {
+  facing: name
+  for facing, name in zip(
+    FACINGS, ('move_up', 'move_right', 'move_down', 'move_left'), strict=True
+  )
+}
 CANONICAL = 'player-down'
 
 
@@ -50,9 +53,7 @@ class Geometry:
   strip: int
 
   @classmethod
-  def of(
-    cls, width: int, size: tuple[int, int], area: tuple[int, int]
-  ) -> Geometry:
+  def of(cls, width: int, size: tuple[int, int], area: tuple[int, int]) -> Geometry:
     """For a view of `width` tiles; ValueError if it is even or too large."""
     most = min(min(size) // SMALLEST, *area)
     if width % 2 == 0 or not 3 <= width <= most:
@@ -113,9 +114,7 @@ class EgoRenderer:
     frame: renderer of the normal frame, for its size and inventory.
   """
 
-  def __init__(
-    self, geometry: Geometry, frame: crafter_render.Renderer
-  ) -> None:
+  def __init__(self, geometry: Geometry, frame: crafter_render.Renderer) -> None:
     self.geometry = geometry
     self._frame = frame
     width, tile, ahead = geometry.width, geometry.tile, geometry.ahead
@@ -125,9 +124,7 @@ class EgoRenderer:
     full = 2 * width - 1
     left, top = width - 1 - width // 2, width - 1 - ahead
     mask = vignette((full * tile, full * tile))
-    self._mask = mask[
-      left * tile : (left + width) * tile, top * tile : width * tile
-    ]
+    self._mask = mask[left * tile : (left + width) * tile, top * tile : width * tile]
 
   def __call__(self, world, player, noise: np.ndarray | None) -> np.ndarray:
     """Draw the state; arguments and result as in `Renderer`."""
@@ -142,9 +139,14 @@ class EgoRenderer:
     image = np.zeros((self._frame.size[1], self._frame.size[0], 3), np.uint8)
     view = image[: self.noise_shape[1], : self.noise_shape[0]]
     paint(
-      view, ego_bank(self.geometry.tile, facing), ids, world.daylight, noise,
-      self._mask, player.sleeping,
-    )  # fmt: skip
+      view,
+      ego_bank(self.geometry.tile, facing),
+      ids,
+      world.daylight,
+      noise,
+      self._mask,
+      player.sleeping,
+    )
     image[-self.geometry.strip :] = self._frame.bottom(
       player.inventory, self.geometry.strip
     )

@@ -212,9 +212,7 @@ class World:
     region = self.terrain[x : x + CHUNK, y : y + CHUNK]
     return np.argwhere(region == IDS[material]) + (x, y)
 
-  def within(
-    self, left: int, right: int, top: int, bottom: int
-  ) -> Iterator[Any]:
+  def within(self, left: int, right: int, top: int, bottom: int) -> Iterator[Any]:
     """Objects with left <= x < right and top <= y < bottom."""
     for i in range(left // CHUNK, (right - 1) // CHUNK + 1):
       for j in range(top // CHUNK, (bottom - 1) // CHUNK + 1):

@@ -230,14 +230,10 @@ def _terrain(start, words, used, perm, grad):
       mountain += 0.3 * noise3(x / 5, y / 5, 0.0, perm, grad)
       mountain = mountain / 1.3 - (4 * near + 0.3 * water)
       if mountain > 0.15:
-        material, tunnel, used = _mountain(
-          x, y, mountain, words, used, perm, grad
-        )
+        material, tunnel, used = _mountain(x, y, mountain, words, used, perm, grad)
         terrain[x, y] = material
         tunnels[x, y] = tunnel
-      elif (
-        0.25 < water <= 0.35 and noise3(x / 9, y / 9, 4.0, perm, grad) > -0.2
-      ):
+      elif 0.25 < water <= 0.35 and noise3(x / 9, y / 9, 4.0, perm, grad) > -0.2:
         terrain[x, y] = SAND
       elif water > 0.3:
         terrain[x, y] = WATER
@@ -295,9 +291,7 @@ def _spawn(terrain, tunnels, distance, words, used):
     for y in range(height):
       if terrain[x, y] not in WALKABLE:
         continue
-      kind, used = _creature(
-        terrain[x, y], tunnels[x, y], distance[x, y], words, used
-      )
+      kind, used = _creature(terrain[x, y], tunnels[x, y], distance[x, y], words, used)
       if kind >= 0:
         # One by one: assigning a tuple takes seconds to compile.
         found[count, 0] = kind

@@ -32,9 +32,11 @@ class Dummy(base.Env):
   """
 
   def __init__(
-    self, task: str = 'disc', size: tuple[int, int] = (64, 64),
+    self,
+    task: str = 'disc',
+    size: tuple[int, int] = (64, 64),
     length: int = 100,
-  ) -> None:  # fmt: skip
+  ) -> None:
     if task not in TASKS:
       raise ValueError(f'dummy task must be one of {[*TASKS]}, got {task!r}')
     if length < 1:

@@ -84,9 +84,7 @@ class Grid(base.Env):
     self._count += 1
     move = MOVES[int(action['action'])]
     last = self._cells - 1
-    x, y = (
-      min(max(a + b, 0), last) for a, b in zip(self._pos, move, strict=True)
-    )
+    x, y = (min(max(a + b, 0), last) for a, b in zip(self._pos, move, strict=True))
     self._pos = (x, y)
     reward = float(self._pos == self._goal)
     if reward:

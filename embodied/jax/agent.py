@@ -68,9 +68,7 @@ class JaxAgent(base.Agent):
     self._evaluated = 0  # actions outside training, not saved
     host = self.model.init(int(config.seed))
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
-    self._policy_keys = [
-      k for k in self.state if re.match(self.model.policy_regex, k)
-    ]
+    self._policy_keys = [k for k in self.state if re.match(self.model.policy_regex, k)]
     self._compile()
     self._fresh: Dict | None = None
     self._acting = self._copy_policy()
@@ -87,9 +85,7 @@ class JaxAgent(base.Agent):
       greedy: bool, state: Dict, seeds: jax.Array, carry: Dict, obs: Dict
     ) -> tuple:
       keys = internal.keys_from_seeds(seeds)
-      _, out = nj.pure(model.policy)(
-        state, carry, obs, keys, greedy, modify=False
-      )
+      _, out = nj.pure(model.policy)(state, carry, obs, keys, greedy, modify=False)
       return out
 
     self._policy = {

@@ -64,9 +64,7 @@ def _conv_backward(
 fast_conv.defvjp(_conv_forward, _conv_backward)
 
 
-def kernel_gradient(
-  x: jax.Array, grad: jax.Array, size: tuple[int, ...]
-) -> jax.Array:
+def kernel_gradient(x: jax.Array, grad: jax.Array, size: tuple[int, ...]) -> jax.Array:
   """Derivative of a sum over conv(x, kernel) * grad by the kernel.
 
   A convolution over images, with pixels as the kernel. It takes a few images
@@ -93,9 +91,13 @@ def kernel_gradient(
       (cut[0].transpose((3, 1, 2, 0)), cut[1].transpose((1, 2, 0, 3)))
     )
     found = jax.lax.conv_general_dilated(
-      image, weight, (1, 1), [(k // 2, k // 2) for k in size],
-      dimension_numbers=DIMS, preferred_element_type=jnp.float32,
-    )  # fmt: skip
+      image,
+      weight,
+      (1, 1),
+      [(k // 2, k // 2) for k in size],
+      dimension_numbers=DIMS,
+      preferred_element_type=jnp.float32,
+    )
     return total + found[..., :O], None
 
   zero = jnp.zeros((I, *size, O), jnp.float32)
@@ -133,9 +135,9 @@ def blocked_conv(kernel: jax.Array, block: int) -> Form:
   """
   O = kernel.shape[-1]
   place = shifts(kernel.shape[1], block)
-  wide = jnp.einsum(
-    'anpl,klio->knpiao', place, kernel.astype(jnp.float32)
-  ).astype(kernel.dtype)
+  wide = jnp.einsum('anpl,klio->knpiao', place, kernel.astype(jnp.float32)).astype(
+    kernel.dtype
+  )
   wide = wide.reshape((*wide.shape[:2], -1, block * O))
 
   def run(x: jax.Array) -> jax.Array:

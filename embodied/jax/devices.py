@@ -44,14 +44,22 @@ def bring_up(config: elements.Config) -> Devices:
   """
   options = config.jax
   names = (
-    'platform', 'mock_devices', 'prealloc', 'jit', 'debug', 'expect_devices',
-    'cache', 'coordinator_address',
-  )  # fmt: skip
+    'platform',
+    'mock_devices',
+    'prealloc',
+    'jit',
+    'debug',
+    'expect_devices',
+    'cache',
+    'coordinator_address',
+  )
   used = (*options.train_devices, *options.policy_devices)
   backend = setup.setup(
     **{k: options[k] for k in names},
-    replica=config.replica, replicas=config.replicas, devices=1 + max(used),
-  )  # fmt: skip
+    replica=config.replica,
+    replicas=config.replicas,
+    devices=1 + max(used),
+  )
   return Devices(
     backend,
     setup.dtype_of(options.compute_dtype, backend),

@@ -93,9 +93,7 @@ _RECIPES: contextvars.ContextVar[dict[str, tuple[Recipe, Shape]] | None]
 _RECIPES = contextvars.ContextVar('recipes', default=None)
 
 
-def parameter(
-  module: nj.Module, name: str, recipe: Recipe, shape: Shape
-) -> jax.Array:
+def parameter(module: nj.Module, name: str, recipe: Recipe, shape: Shape) -> jax.Array:
   """The float32 parameter `module.path/name`, recorded where it is new."""
 
   def make() -> jax.Array:
@@ -121,9 +119,7 @@ def record(fun: Callable[[], object]) -> dict[str, tuple[Recipe, Shape]]:
   return recipes
 
 
-def draw(
-  recipes: dict[str, tuple[Recipe, Shape]], seed: int
-) -> dict[str, np.ndarray]:
+def draw(recipes: dict[str, tuple[Recipe, Shape]], seed: int) -> dict[str, np.ndarray]:
   """Draw all parameters, each from numpy's stream (seed, 0, name)."""
   params = {}
   for name, (recipe, shape) in sorted(recipes.items()):

@@ -22,8 +22,8 @@ from . import shards
 
 sg = jax.lax.stop_gradient
 
-_FOUND: contextvars.ContextVar[dict[str, jax.Array] | None] = (
-  contextvars.ContextVar('taps', default=None)
+_FOUND: contextvars.ContextVar[dict[str, jax.Array] | None] = contextvars.ContextVar(
+  'taps', default=None
 )
 
 

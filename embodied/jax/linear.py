@@ -73,9 +73,7 @@ class BlockLinear(nj.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     return joined(self.blockwise(blocks(x, self.blocks)))
 
-  def blockwise(
-    self, x: jax.Array, shared: jax.Array | None = None
-  ) -> jax.Array:
+  def blockwise(self, x: jax.Array, shared: jax.Array | None = None) -> jax.Array:
     """The same for an input already cut in blocks, (g, ..., units/g).
 
     Args:

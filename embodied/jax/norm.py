@@ -52,9 +52,7 @@ class Norm(nj.Module):
     scale = init.parameter(self, 'scale', init.Recipe('ones'), width)
     if self.impl == 'rms':
       power = jnp.square(x).mean(-1, keepdims=True)
-      return (x * jax.lax.rsqrt(power + _EPS) * utils.along(scale, x)).astype(
-        dtype
-      )
+      return (x * jax.lax.rsqrt(power + _EPS) * utils.along(scale, x)).astype(dtype)
     shift = init.parameter(self, 'shift', init.Recipe('zeros'), width)
     x = x - x.mean(-1, keepdims=True)
     power = jnp.square(x).mean(-1, keepdims=True)

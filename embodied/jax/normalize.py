@@ -69,8 +69,7 @@ class Normalizer:
       fresh['corr'] = jnp.ones(())
     keep = 1 - self.rate
     return {
-      self._key(k): keep * state[self._key(k)] + self.rate * v
-      for k, v in fresh.items()
+      self._key(k): keep * state[self._key(k)] + self.rate * v for k, v in fresh.items()
     }
 
   def stats(self, state: State) -> tuple[jax.Array, jax.Array]:

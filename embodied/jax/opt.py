@@ -104,8 +104,7 @@ class Optimizer:
     """
     assert params.keys() == grads.keys(), params.keys() ^ grads.keys()
     new = {
-      k: state[k] + 1
-      for k in ('opt/step/value', f'{_RMS}/0', f'{_MOM}/0', self._count)
+      k: state[k] + 1 for k in ('opt/step/value', f'{_RMS}/0', f'{_MOM}/0', self._count)
     }
     lr = self.rate(state[self._count])
     fix2 = 1 - self.beta2 ** new[f'{_RMS}/0'].astype(jnp.float32)

@@ -250,8 +250,9 @@ class TwoHot(Output):
   def __post_init__(self) -> None:
     self.logits = self.logits.astype(f32)
     assert self.logits.shape[-1] == len(self.bins), (
-      self.logits.shape, len(self.bins),
-    )  # fmt: skip
+      self.logits.shape,
+      len(self.bins),
+    )
     assert len(self.bins) % 2 == 1, len(self.bins)
 
   def pred(self) -> jax.Array:
@@ -269,8 +270,9 @@ class TwoHot(Output):
   def loss(self, target: jax.Array) -> jax.Array:
     target = sg(target.astype(f32))
     assert target.shape == self.logits.shape[:-1], (
-      target.shape, self.logits.shape,
-    )  # fmt: skip
+      target.shape,
+      self.logits.shape,
+    )
     weights = self.target(target)
     logprob = jax.nn.log_softmax(self.logits, -1)
     return -(weights * logprob).sum(-1)

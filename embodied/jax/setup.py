@@ -129,9 +129,7 @@ def _backend(platform: str, alone: bool) -> str:
     return jax.default_backend()
 
 
-def distribute(
-  address: str, replica: int, replicas: int, devices: int = 1
-) -> None:
+def distribute(address: str, replica: int, replicas: int, devices: int = 1) -> None:
   """Join the other processes of this run, once per process.
 
   Under SLURM the address, the number of processes and this one's index are
@@ -173,7 +171,5 @@ def dtype_of(name: str, backend: str) -> jnp.dtype:
   if name == 'auto':
     name = 'float32' if backend == 'cpu' else 'bfloat16'
   if name not in _DTYPES:
-    raise ValueError(
-      f'jax.compute_dtype {name!r}: expected auto, float32 or bfloat16'
-    )
+    raise ValueError(f'jax.compute_dtype {name!r}: expected auto, float32 or bfloat16')
   return jnp.dtype(_DTYPES[name])

@@ -23,9 +23,7 @@ from jax.sharding import Mesh
 
 AXIS = 'batch'
 
-_DEVICES: contextvars.ContextVar[int] = contextvars.ContextVar(
-  'devices', default=1
-)
+_DEVICES: contextvars.ContextVar[int] = contextvars.ContextVar('devices', default=1)
 
 
 def run(fun: Callable, mesh: Mesh, in_specs: Any, out_specs: Any) -> Callable:

@@ -90,9 +90,7 @@ class Placement:
     if not self.shared:
       return jax.device_put(tree, self.split)
     return jax.tree.map(
-      lambda x: jax.make_array_from_process_local_data(
-        self.split, np.asarray(x)
-      ),
+      lambda x: jax.make_array_from_process_local_data(self.split, np.asarray(x)),
       tree,
     )
 

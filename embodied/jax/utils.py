@@ -36,9 +36,7 @@ def where(mask: jax.Array, yes: Any, no: Any) -> Any:
   def choose(a: jax.Array, b: jax.Array) -> jax.Array:
     chex.assert_equal_shape([a, b])
     chex.assert_trees_all_equal_dtypes(a, b)
-    return jnp.where(
-      mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b
-    )
+    return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
 
   return jax.tree.map(choose, yes, no)
 

@@ -51,10 +51,20 @@ ALLOWED = {
 
 # What a pickle that is not whole can raise: any byte of it may be wrong.
 DAMAGED = (
-  pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError,
-  ValueError, TypeError, ImportError, OverflowError, MemoryError, RuntimeError,
-  SystemError, struct.error,
-)  # fmt: skip
+  pickle.UnpicklingError,
+  EOFError,
+  AttributeError,
+  IndexError,
+  KeyError,
+  ValueError,
+  TypeError,
+  ImportError,
+  OverflowError,
+  MemoryError,
+  RuntimeError,
+  SystemError,
+  struct.error,
+)
 
 
 class CheckpointError(ValueError):

@@ -29,9 +29,13 @@ class Progress:
     self.bar = None
     if self.file.isatty():
       self.bar = tqdm.tqdm(
-        total=self.total, initial=initial, unit='step', file=self.file,
-        dynamic_ncols=True, smoothing=0.05,
-      )  # fmt: skip
+        total=self.total,
+        initial=initial,
+        unit='step',
+        file=self.file,
+        dynamic_ncols=True,
+        smoothing=0.05,
+      )
 
   def learn(self) -> None:
     """Counts a train step of this start."""

@@ -39,9 +39,7 @@ class Signals:
     begun: As above; set by the loop.
   """
 
-  def __init__(
-    self, doing: str = 'saving a checkpoint', begun: bool = True
-  ) -> None:
+  def __init__(self, doing: str = 'saving a checkpoint', begun: bool = True) -> None:
     self.doing = doing
     self.begun = begun
     self.code = 0

@@ -31,9 +31,7 @@ def train_eval(
       'replay_train': make_replay(logdir / 'replay'),
       'replay_eval': make_replay(logdir / 'eval_replay', share=0.1),
     }
-    trainer = Trainer(
-      make_agent(), replays, make_env, make_stream, make_logger, args
-    )
+    trainer = Trainer(make_agent(), replays, make_env, make_stream, make_logger, args)
     # Indices after those of the training environments: other seeds.
     indices = range(args.envs, args.envs + args.eval_envs)
     makes = [functools.partial(make_env, i) for i in indices]

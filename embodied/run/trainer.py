@@ -83,13 +83,14 @@ class Trainer:
       self.streams['eval'] = agent.stream(make_stream(other, 'report'))
       self.carries['eval'] = agent.init_report(args.batch_size)
     self.checkpoint = checkpoint.Checkpoint(
-      self.folder, self._parts(), args.ckpt_keep, before_done=self._flush,
+      self.folder,
+      self._parts(),
+      args.ckpt_keep,
+      before_done=self._flush,
       spare=args.replicas > 1,
-    )  # fmt: skip
-    self.resumed = self._resume()
-    self.logger = make_logger(
-      self.step, int(self.step) if self.resumed else None
     )
+    self.resumed = self._resume()
+    self.logger = make_logger(self.step, int(self.step) if self.resumed else None)
     self.driver = self._make_driver(make_env)
 
   def _parts(self) -> dict[str, Any]:
@@ -159,9 +160,7 @@ class Trainer:
         self.compiled = True
       with elements.timer.section('stream_next'):
         batch = next(self.streams['train'])
-      self.carries['train'], outs, mets = self.agent.train(
-        self.carries['train'], batch
-      )
+      self.carries['train'], outs, mets = self.agent.train(self.carries['train'], batch)
       if not outs and not mets:
         outs, mets = self.late.take()
       self.progress.learn()
@@ -174,9 +173,7 @@ class Trainer:
   # The loop
   # -------------------------------------------------------------------------
 
-  def run(
-    self, signals: Signals, evaluate: Callable[[], None] = lambda: None
-  ) -> int:
+  def run(self, signals: Signals, evaluate: Callable[[], None] = lambda: None) -> int:
     """Trains until the steps are done, the time is up or a signal comes.
 
     Args:

@@ -48,9 +48,10 @@ def _psutil(process: psutil.Process) -> dict[str, float]:
 
 def _nvsmi() -> dict[str, float]:
   command = [
-    'nvidia-smi', f'--query-gpu={",".join(QUERY)}',
+    'nvidia-smi',
+    f'--query-gpu={",".join(QUERY)}',
     '--format=csv,noheader,nounits',
-  ]  # fmt: skip
+  ]
   try:
     done = subprocess.run(
       command, capture_output=True, text=True, timeout=20, check=True

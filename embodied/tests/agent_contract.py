@@ -95,9 +95,7 @@ class AgentContract:
     assert_same(flat(other.save()), flat(agent.save()))
     obs = first_obs(env, self.batch)
     for call in range(3):
-      acts = [
-        x.policy(x.init_policy(self.batch), obs)[1] for x in (agent, other)
-      ]
+      acts = [x.policy(x.init_policy(self.batch), obs)[1] for x in (agent, other)]
       # An agent may act once more with the parameters before an update.
       if call:
         assert_same(acts[0], acts[1])
@@ -123,9 +121,7 @@ def drive(driver: Driver, agent: base.Agent, steps: int) -> list[tuple]:
 def first_obs(env: base.Env, batch: int) -> base.Batch:
   action = {k: np.zeros(v.shape, v.dtype) for k, v in env.act_space.items()}
   obs = env.step({**action, 'reset': np.bool_(True)})
-  return {
-    k: np.stack([v] * batch) for k, v in obs.items() if not k.startswith('log/')
-  }
+  return {k: np.stack([v] * batch) for k, v in obs.items() if not k.startswith('log/')}
 
 
 def check_value(space, value) -> None:

@@ -77,9 +77,7 @@ class EnvContract:
 
   def test_same_actions_give_the_same_observations(self):
     first, second = self.make(), self.make()
-    pairs = zip(
-      play(first, self.steps, 4), play(second, self.steps, 4), strict=True
-    )
+    pairs = zip(play(first, self.steps, 4), play(second, self.steps, 4), strict=True)
     for a, b in pairs:
       for key in a:
         np.testing.assert_array_equal(a[key], b[key], err_msg=key)

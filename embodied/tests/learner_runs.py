@@ -16,13 +16,29 @@ BATCH, LENGTH = 2, 4
 
 def args_of(logdir, **kwargs):
   settings = dict(
-    logdir=str(logdir), batch_size=BATCH, batch_length=LENGTH,
-    consec_report=1, steps=80.0, duration=0, train_ratio=4.0, log_every=-1,
-    report_every=0, save_every=0, ckpt_keep=[0.0], envs=2, eval_envs=1,
-    eval_eps=1, report_batches=1, from_checkpoint='',
-    from_checkpoint_regex='', usage={'psutil': True, 'nvsmi': False},
-    greedy=False, debug=True, log_keys='', replicas=1,
-  )  # fmt: skip
+    logdir=str(logdir),
+    batch_size=BATCH,
+    batch_length=LENGTH,
+    consec_report=1,
+    steps=80.0,
+    duration=0,
+    train_ratio=4.0,
+    log_every=-1,
+    report_every=0,
+    save_every=0,
+    ckpt_keep=[0.0],
+    envs=2,
+    eval_envs=1,
+    eval_eps=1,
+    report_batches=1,
+    from_checkpoint='',
+    from_checkpoint_regex='',
+    usage={'psutil': True, 'nvsmi': False},
+    greedy=False,
+    debug=True,
+    log_keys='',
+    replicas=1,
+  )
   return elements.Config({**settings, **kwargs})
 
 
@@ -68,9 +84,7 @@ class Parts:
     )
 
   def run(self, loop=train):
-    return loop(
-      self.agent, self.replay, self.env, self.stream, self.logger, self.args
-    )
+    return loop(self.agent, self.replay, self.env, self.stream, self.logger, self.args)
 
   def lines(self, name='metrics.jsonl'):
     return read_lines(self.logdir / name)

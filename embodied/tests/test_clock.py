@@ -30,8 +30,16 @@ def test_clock_counts_from_its_first_call():
   for now.value in (100, 109, 110, 111, 119, 120, 150, 151, 160):
     seen.append(clock())
   assert seen == [
-    False, False, True, False, False, True, True, False, True,
-  ]  # fmt: skip
+    False,
+    False,
+    True,
+    False,
+    False,
+    True,
+    True,
+    False,
+    True,
+  ]
 
 
 def test_clock_continues_with_the_time_that_had_passed():

@@ -46,8 +46,10 @@ def test_compiled_code_goes_to_a_folder_of_the_user(nowhere, tmp_path):
   source.write_text(MODULE)
   done = subprocess.run(
     [sys.executable, '-B', '-c', CODE, str(source)],
-    env=nowhere, capture_output=True, text=True,
-  )  # fmt: skip
+    env=nowhere,
+    capture_output=True,
+    text=True,
+  )
   assert done.returncode == 0, done.stderr
   assert done.stdout == '4\n'
   (folder,) = (tmp_path / 'temp').iterdir()

@@ -21,10 +21,14 @@ FLAGS: dict[str, dict[str, Any]] = {
   'egocentric': {'egocentric_view': 7},
   'nomobs': {'disable_mobs': True},
   'all': {
-    'size': (80, 80), 'logs': True, 'fixed_seed': False, 'random_spawn': True,
-    'egocentric_view': 5, 'disable_mobs': True,
+    'size': (80, 80),
+    'logs': True,
+    'fixed_seed': False,
+    'random_spawn': True,
+    'egocentric_view': 5,
+    'disable_mobs': True,
   },
-}  # fmt: skip
+}
 
 
 def make(**settings):
@@ -64,10 +68,7 @@ def test_keys_and_types_are_the_documented_ones():
     'log/player_facing_x': ('int32', ()),
     'log/player_facing_y': ('int32', ()),
     'log/sleeping': ('int32', ()),
-    **{
-      f'log/vital_{x}': ('int32', ())
-      for x in ('health', 'food', 'drink', 'energy')
-    },
+    **{f'log/vital_{x}': ('int32', ()) for x in ('health', 'food', 'drink', 'energy')},
     **{f'log/achievement_{x}': ('int32', ()) for x in crafter.ACHIEVEMENTS},
   }
   assert len(crafter.ACHIEVEMENTS) == 22

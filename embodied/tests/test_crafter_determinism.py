@@ -43,9 +43,11 @@ def digest(steps=STEPS, extra_renders=False, **settings):
     episodes += bool(obs['is_first'])
     nights += bool(obs['log/daylight'] < 0.5)
   return {
-    'frames': frames.hexdigest(), 'state': state.hexdigest(),
-    'episodes': episodes, 'nights': nights,
-  }  # fmt: skip
+    'frames': frames.hexdigest(),
+    'state': state.hexdigest(),
+    'episodes': episodes,
+    'nights': nights,
+  }
 
 
 def world_action(env, action):
@@ -68,8 +70,10 @@ def in_a_process(**settings):
   )
   done = subprocess.run(
     [sys.executable, '-c', code, json.dumps(settings)],
-    capture_output=True, text=True, check=True,
-  )  # fmt: skip
+    capture_output=True,
+    text=True,
+    check=True,
+  )
   return json.loads(done.stdout)
 
 
@@ -78,9 +82,10 @@ def in_a_process(**settings):
 @pytest.mark.parametrize('fixed_seed', [True, False])
 def test_the_same_game_in_two_processes(fixed_seed, random_spawn):
   settings = {
-    'fixed_seed': fixed_seed, 'random_spawn': random_spawn,
+    'fixed_seed': fixed_seed,
+    'random_spawn': random_spawn,
     'area': (64, 64) if random_spawn else (32, 32),
-  }  # fmt: skip
+  }
   first, second = in_a_process(**settings), in_a_process(**settings)
   assert first == second
   assert first['episodes'] >= 3, 'too few episodes to tell'
@@ -124,9 +129,11 @@ def test_a_fixed_seed_repeats_each_episode_whole():
 @pytest.mark.parametrize('fixed_seed', [True, False])
 def test_an_episode_does_not_depend_on_what_was_played_before(fixed_seed):
   settings = {
-    'area': (32, 32), 'seed': 5, 'fixed_seed': fixed_seed,
+    'area': (32, 32),
+    'seed': 5,
+    'fixed_seed': fixed_seed,
     'random_spawn': True,
-  }  # fmt: skip
+  }
 
   def record(env, episode):
     env.set_episode(episode)

@@ -20,10 +20,20 @@ MAP = [
   'CIDTGLS',
 ]
 NAMES = {
-  'G': 'grass', 'T': 'tree', 'S': 'stone', 'N': 'sand', 'W': 'water',
-  'C': 'coal', 'I': 'iron', 'P': 'path', 'D': 'diamond', 'L': 'lava',
-  'F': 'furnace', 'B': 'table', '.': None,
-}  # fmt: skip
+  'G': 'grass',
+  'T': 'tree',
+  'S': 'stone',
+  'N': 'sand',
+  'W': 'water',
+  'C': 'coal',
+  'I': 'iron',
+  'P': 'path',
+  'D': 'diamond',
+  'L': 'lava',
+  'F': 'furnace',
+  'B': 'table',
+  '.': None,
+}
 
 # What a player at (x, y) sees with a view 5 tiles wide and 3 ahead, written
 # down by turning the map in one's hands. '.' is beyond the edge.
@@ -38,7 +48,7 @@ SEEN = {
   ((0, 0), LEFT): ['.....', '.....', '.....', 'PGG..'],
   ((6, 5), DOWN): ['.....', '.....', '.....', '..SLG'],
   ((6, 5), LEFT): ['..TSG', '..GPG', '..LPF', '..SGB'],
-}  # fmt: skip
+}
 
 
 def look(pos, facing, width=5, ahead=3):
@@ -60,9 +70,7 @@ def test_tiles_are_those_worked_out_by_hand(pos, facing):
 
 
 def make(width=7, size=(64, 64), area=(32, 32), **settings):
-  env = crafter.Crafter(
-    size=size, area=area, seed=3, egocentric_view=width, **settings
-  )
+  env = crafter.Crafter(size=size, area=area, seed=3, egocentric_view=width, **settings)
   env.step({'action': 0, 'reset': True})
   return env
 
@@ -82,9 +90,9 @@ def put(env, pos, facing):
   return world, player
 
 
-@pytest.mark.parametrize(('pos', 'facing'), [
-  case for case in SEEN if case[0] == (0, 0)
-])  # fmt: skip
+@pytest.mark.parametrize(
+  ('pos', 'facing'), [case for case in SEEN if case[0] == (0, 0)]
+)
 def test_a_frame_at_the_corner_is_made_of_the_tiles_seen(pos, facing):
   """Width 5: tiles of 12 pixels, 4 - ceil(14 / 12) = 2 ahead."""
   env = make(width=5)

@@ -239,9 +239,13 @@ def test_the_script_passes_as_it_is():
 
 def script(*arguments):
   return subprocess.run(
-    [sys.executable, *arguments], capture_output=True, text=True, check=False,
-    cwd=pathlib.Path(__file__).resolve().parents[2], env={'PYTHONPATH': '.'},
-  )  # fmt: skip
+    [sys.executable, *arguments],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=pathlib.Path(__file__).resolve().parents[2],
+    env={'PYTHONPATH': '.'},
+  )
 
 
 def main():
@@ -256,11 +260,7 @@ def main():
       print(f'FAIL {check.__name__[6:]}: line {where}: {error}', flush=True)
     else:
       print(f'ok   {check.__name__[6:]}', flush=True)
-  print(
-    f'{failed} of {len(CHECKS)} checks failed'
-    if failed
-    else 'all checks passed'
-  )
+  print(f'{failed} of {len(CHECKS)} checks failed' if failed else 'all checks passed')
   return 1 if failed else 0
 
 

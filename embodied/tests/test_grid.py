@@ -51,9 +51,7 @@ def test_equal_seeds_give_equal_episodes():
   frames = []
   for seed in (3, 3, 4):
     env = Grid(seed=seed)
-    frames.append(
-      [env.step({'action': 1, 'reset': not t})['image'] for t in range(60)]
-    )
+    frames.append([env.step({'action': 1, 'reset': not t})['image'] for t in range(60)])
   np.testing.assert_array_equal(frames[0], frames[1])
   assert not np.array_equal(frames[0], frames[2])
 

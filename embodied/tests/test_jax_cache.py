@@ -12,9 +12,10 @@ from jax.experimental.compilation_cache import compilation_cache
 from embodied.jax import cache
 
 _KEYS = (
-  'jax_compilation_cache_dir', 'jax_compilation_cache_max_size',
+  'jax_compilation_cache_dir',
+  'jax_compilation_cache_max_size',
   'jax_persistent_cache_min_compile_time_secs',
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)

@@ -57,11 +57,14 @@ def test_env_seed_does_not_depend_on_the_process():
   code = 'from embodied.envs.registry import env_seed as f; print(f(42, 3))'
   found = {
     subprocess.run(
-      [sys.executable, '-c', code], env={**os.environ, 'PYTHONHASHSEED': salt},
-      capture_output=True, text=True, check=True,
+      [sys.executable, '-c', code],
+      env={**os.environ, 'PYTHONHASHSEED': salt},
+      capture_output=True,
+      text=True,
+      check=True,
     ).stdout
     for salt in ('0', '1', 'random')
-  }  # fmt: skip
+  }
   assert found == {f'{registry.env_seed(42, 3)}\n'}
 
 

@@ -81,10 +81,11 @@ def test_sampling_is_uniform_over_items():
     batch = replay.sample(100)
     counts.update(
       zip(
-        batch['worker'][:, 0].tolist(), batch['number'][:, 0].tolist(),
+        batch['worker'][:, 0].tolist(),
+        batch['number'][:, 0].tolist(),
         strict=True,
       )
-    )  # fmt: skip
+    )
   assert len(counts) == 40
   expected = 10_000 / 40
   chi2 = sum((x - expected) ** 2 / expected for x in counts.values())
@@ -181,9 +182,7 @@ def test_latents_written_back_are_read_back_over_chunk_borders():
   batch = replay.sample(5)
   part = {k: v[:, 1:] for k, v in batch.items()}  # without the context step
   written(replay, part, 1000)
-  changed = set(
-    zip(part['worker'].ravel(), part['number'].ravel(), strict=True)
-  )
+  changed = set(zip(part['worker'].ravel(), part['number'].ravel(), strict=True))
   seen = set()
   for _ in range(20):
     again = replay.sample(50)
@@ -256,9 +255,7 @@ def test_an_empty_replay_says_so():
     replay.sample(2)
 
 
-@pytest.mark.parametrize(
-  'kwargs', [{'length': 0}, {'length': 3, 'chunksize': 0}]
-)
+@pytest.mark.parametrize('kwargs', [{'length': 0}, {'length': 3, 'chunksize': 0}])
 def test_bad_arguments_are_named(kwargs):
   with pytest.raises(ValueError, match='expected >= 1'):
     Replay(**kwargs)

@@ -32,9 +32,7 @@ def train(replay, start, stop, value=0):
       seen.append(batch)
       latent = batch['latent'] + number
       priority = batch['latent'][..., 0]
-      replay.update(
-        {'stepid': batch_id, 'latent': latent, 'priority': priority}
-      )
+      replay.update({'stepid': batch_id, 'latent': latent, 'priority': priority})
   return seen
 
 
@@ -54,9 +52,7 @@ def assert_equal(left, right):
 
 
 def names(path):
-  return sorted(
-    str(x.relative_to(path)) for x in path.rglob('*') if x.is_file()
-  )
+  return sorted(str(x.relative_to(path)) for x in path.rglob('*') if x.is_file())
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,12 @@ sys.exit(code)
 def start(logdir, steps, save_every=-1, more='', **kwargs):
   command = [sys.executable, '-c', SCRIPT.format(root=str(ROOT), more=more)]
   return subprocess.Popen(
-    [*command, str(logdir), str(steps), str(save_every)], text=True,
-    stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs,
-  )  # fmt: skip
+    [*command, str(logdir), str(steps), str(save_every)],
+    text=True,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    **kwargs,
+  )
 
 
 def wait_for(condition, seconds=60):

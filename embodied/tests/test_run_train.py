@@ -25,11 +25,19 @@ def test_a_run_trains_logs_and_saves(tmp_path):
   assert run.made.counters['actions'] == 40
   names = {k for x in run.lines() for k in x}
   assert {
-    'step', 'episode/score', 'episode/length', 'train/loss/test',
-    'report/loss/test', 'epstats/log/count/max', 'epstats/reward_rate',
-    'replay/items', 'replay/replay_ratio', 'usage/psutil/proc_ram_gb',
-    'fps/policy', 'fps/train',
-  } <= names  # fmt: skip
+    'step',
+    'episode/score',
+    'episode/length',
+    'train/loss/test',
+    'report/loss/test',
+    'epstats/log/count/max',
+    'epstats/reward_rate',
+    'replay/items',
+    'replay/replay_ratio',
+    'usage/psutil/proc_ram_gb',
+    'fps/policy',
+    'fps/train',
+  } <= names
   # Episodes of 10 steps with the reset one: 4 of each environment.
   scores = run.lines('scores.jsonl')
   assert len(run.lines()) == len({x['step'] for x in run.lines()})
@@ -38,8 +46,12 @@ def test_a_run_trains_logs_and_saves(tmp_path):
   assert checkpoint.step_of(checkpoint.find(tmp_path)) == 80
   files = {x.name for x in checkpoint.find(tmp_path).iterdir()}
   assert files == {
-    'step.pkl', 'agent.pkl', 'replay.pkl', 'run.pkl', 'done',
-  }  # fmt: skip
+    'step.pkl',
+    'agent.pkl',
+    'replay.pkl',
+    'run.pkl',
+    'done',
+  }
 
 
 def test_processes_give_the_numbers_of_a_serial_run(tmp_path):
@@ -51,9 +63,13 @@ def test_processes_give_the_numbers_of_a_serial_run(tmp_path):
     return Dummy('disc', (8, 8), 9)
 
   train(
-    parallel.agent, parallel.replay, env, parallel.stream, parallel.logger,
+    parallel.agent,
+    parallel.replay,
+    env,
+    parallel.stream,
+    parallel.logger,
     parallel.args,
-  )  # fmt: skip
+  )
   np.testing.assert_array_equal(
     serial.made.params['net/kernel'], parallel.made.params['net/kernel']
   )
@@ -209,9 +225,7 @@ def test_evaluations_do_not_favour_short_episodes(tmp_path):
   assert found == {(4 + 4 + 31 + 31) / 4}
 
 
-@pytest.mark.parametrize(
-  ('first', 'then'), [(train, train_eval), (train_eval, train)]
-)
+@pytest.mark.parametrize(('first', 'then'), [(train, train_eval), (train_eval, train)])
 def test_a_resume_by_the_other_script_keeps_the_replay(tmp_path, first, then):
   Parts(tmp_path).run(first)
   run = Parts(tmp_path, steps=82.0)
@@ -236,9 +250,11 @@ def test_eval_only_takes_a_part_of_a_checkpoint_and_acts_greedily(tmp_path):
   settings = dict(steps=20.0, from_checkpoint=str(tmp_path))
   for greedy, regex in ((False, ''), (True, 'net/')):
     run = Parts(
-      tmp_path / str(greedy), greedy=greedy, from_checkpoint_regex=regex,
+      tmp_path / str(greedy),
+      greedy=greedy,
+      from_checkpoint_regex=regex,
       **settings,
-    )  # fmt: skip
+    )
     eval_only(run.agent, run.env, run.logger, run.args)
     assert run.made.modes == {'greedy' if greedy else 'eval'}
     assert run.made.loaded == (regex or None)

@@ -66,16 +66,16 @@ def test_priorities_are_followed(chunksize):
     chunksize=chunksize,
     fracs={'priority': 1.0},
     prio={
-      'exponent': 0.5, 'maxfrac': 0.25, 'initial': 1.0,
+      'exponent': 0.5,
+      'maxfrac': 0.25,
+      'initial': 1.0,
       'zero_on_sample': False,
     },
-  )  # fmt: skip
+  )
   rows: dict[int, np.ndarray] = {}
   while len(rows) < 28:
     batch = replay.sample(50)
-    for start, stepid in zip(
-      batch['number'][:, 0], batch['stepid'], strict=True
-    ):
+    for start, stepid in zip(batch['number'][:, 0], batch['stepid'], strict=True):
       rows[int(start)] = stepid
   prios = np.linspace(0, 3, 30)
   for start in range(0, 28, 3):
@@ -90,9 +90,12 @@ def test_priorities_are_followed(chunksize):
 
 def test_new_sequences_come_first_with_infinite_priority():
   replay = make(
-    length=3, steps=30, fracs={'priority': 1.0}, chunksize=7,
+    length=3,
+    steps=30,
+    fracs={'priority': 1.0},
+    chunksize=7,
     prio={'initial': np.inf, 'zero_on_sample': True},
-  )  # fmt: skip
+  )
   seen = np.zeros(30, bool)
   for _ in range(28):
     batch = replay.sample(1)
@@ -104,17 +107,20 @@ def test_new_sequences_come_first_with_infinite_priority():
 
 
 def test_without_any_priority_left_sampling_is_uniform():
-  replay = make(
-    fracs={'priority': 1.0}, prio={'initial': 0.0, 'zero_on_sample': True}
-  )
+  replay = make(fracs={'priority': 1.0}, prio={'initial': 0.0, 'zero_on_sample': True})
   assert (frequencies(replay, 1000) > 0).all()
 
 
 def test_priorities_survive_eviction_and_growth():
   replay = make(
-    length=3, steps=1000, workers=2, capacity=1300, chunksize=32,
-    fracs={'priority': 1.0}, prio={'initial': 1.0, 'zero_on_sample': False},
-  )  # fmt: skip
+    length=3,
+    steps=1000,
+    workers=2,
+    capacity=1300,
+    chunksize=32,
+    fracs={'priority': 1.0},
+    prio={'initial': 1.0, 'zero_on_sample': False},
+  )
   tree = replay._selector._finite
   assert np.isclose(tree.total, 1300)
   numbers = replay.sample(500)['number'][:, 0]

@@ -47,8 +47,10 @@ def test_consec_cuts_with_overlapping_context():
   stream = streams.Consec(Count(), length=3, consec=2, prefix=1)
   got = [next(stream) for _ in range(3)]
   assert [x['step'][0].tolist() for x in got] == [
-    [0, 1, 2, 3], [3, 4, 5, 6], [0, 1, 2, 3],
-  ]  # fmt: skip
+    [0, 1, 2, 3],
+    [3, 4, 5, 6],
+    [0, 1, 2, 3],
+  ]
   assert [int(x['consec'][0, 0]) for x in got] == [0, 1, 0]
   assert [int(x['batch'][0, 0]) for x in got] == [0, 0, 1]
   assert got[0]['consec'].dtype == np.int32

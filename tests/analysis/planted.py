@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dreamerv3.analysis import border, cell_types
-from dreamerv3.analysis.head_direction import to_bin
+from dreamerv3.analysis.tuning import border, cell_types
+from dreamerv3.analysis.tuning.head_direction import to_bin
 from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
 
@@ -11,8 +11,12 @@ OBSTACLES = (
   *((x, y) for x in range(6, 9) for y in range(6, 10)),
   *((15, y) for y in range(4, 13)),
   *((x, 17) for x in range(5, 12)),
-  (3, 13), (12, 3), (19, 15), (18, 20), (2, 20),
-)  # fmt: skip
+  (3, 13),
+  (12, 3),
+  (19, 15),
+  (18, 20),
+  (2, 20),
+)
 
 
 def world(area=(24, 24), obstructed=True) -> np.ndarray:

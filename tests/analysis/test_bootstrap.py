@@ -28,9 +28,7 @@ def test_an_interval_holds_the_mean_as_often_as_it_says(count, least):
   # Over 2000 trials: 92.5 and 95.0 %; the plain percentiles 85 and 90 %.
   rng, held, trials = np.random.default_rng(0), 0, 500
   for seed in range(trials):
-    low, high = bootstrap.interval(
-      rng.normal(size=count), np.arange(count), 500, seed
-    )
+    low, high = bootstrap.interval(rng.normal(size=count), np.arange(count), 500, seed)
     held += low <= 0 <= high
   assert least < held / trials < 0.98
 

@@ -10,7 +10,7 @@ from dreamerv3.analysis import learning
 from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve
 from dreamerv3.data.metrics_log import MetricsLog
 
-REAL = pathlib.Path(__file__).parents[1] / 'data' / 'logs'
+REAL = pathlib.Path(__file__).parents[1] / 'fixtures' / 'logs'
 
 
 def make_log(folder, scores=(), metrics=()):
@@ -115,8 +115,11 @@ def test_curves_by_hand(tmp_path):
     'no achievements of 22: no Crafter score and no unlock rates',
   )
   assert curves.summary == {
-    'last_step': 40, 'episodes': 3, 'return_mean': 1.0, 'return_recent': 1.0,
-  }  # fmt: skip
+    'last_step': 40,
+    'episodes': 3,
+    'return_mean': 1.0,
+    'return_recent': 1.0,
+  }
 
 
 def test_mean_counts_give_bounds_and_no_total(tmp_path):

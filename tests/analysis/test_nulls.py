@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import nulls, significance
-from dreamerv3.analysis.design import Design
-from dreamerv3.analysis.measures import Setup
-from dreamerv3.analysis.tuning import measure
+from dreamerv3.analysis import nulls
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.table import measure, significance
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples
 from tests.analysis import planted
@@ -68,9 +68,7 @@ def test_shifts_stay_in_their_episode(episode, rng):
 
 def test_few_episodes_have_few_pairings_and_each_is_used_once(rng):
   episode = np.repeat(np.arange(4), 20)
-  found = {
-    x.tobytes() for x in nulls.permutations(episode, 'session', 200, rng)
-  }
+  found = {x.tobytes() for x in nulls.permutations(episode, 'session', 200, rng)}
   assert len(found) == 23  # 4! without the data
   one = np.zeros(20, int)
   assert not list(nulls.permutations(one, 'session', 5, rng))
@@ -78,9 +76,7 @@ def test_few_episodes_have_few_pairings_and_each_is_used_once(rng):
 
 def test_the_seed_decides(episode):
   a, b, c = (
-    np.array(
-      [*nulls.permutations(episode, 'session', 5, np.random.default_rng(s))]
-    )
+    np.array([*nulls.permutations(episode, 'session', 5, np.random.default_rng(s))])
     for s in (1, 1, 2)
   )
   assert (a == b).all()
@@ -212,7 +208,7 @@ def test_wide_scores_equal_their_definition(rng):
   for name, label in (
     ('place_given_HD_wide', design.heading),
     ('HD_given_place_wide', design.tile),
-  ):  # fmt: skip
+  ):
     residual = x.copy()
     for value in np.unique(label):
       residual[label == value] -= x[label == value].mean(0)

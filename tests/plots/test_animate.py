@@ -27,9 +27,14 @@ def make_episode(pos, facing, number=1, images=None, actions=None):
       value = np.asarray(value)
       found[key] = Entry(value.shape, value.dtype, value)
   return Episode(
-    path=pathlib.Path('none'), index=None, number=number, pos=np.array(pos),
-    facing=np.array(facing, np.int8), arrays=found, values={},
-  )  # fmt: skip
+    path=pathlib.Path('none'),
+    index=None,
+    number=number,
+    pos=np.array(pos),
+    facing=np.array(facing, np.int8),
+    arrays=found,
+    values={},
+  )
 
 
 @pytest.fixture
@@ -71,9 +76,7 @@ def test_a_journey_lands_on_its_tiles(scene):
   pos = [(5, 7), (5, 6), (5, 5), (6, 5)]
   facing = [UP, UP, UP, RIGHT]
   shown = animate.plan([4], 100)
-  frames = list(
-    animate.journeys([make_episode(pos, facing)], shown, scene, COLORS)
-  )
+  frames = list(animate.journeys([make_episode(pos, facing)], shown, scene, COLORS))
   assert len(frames) == 4
   assert frames[0].shape == (10 * UNIT + BAR, 12 * UNIT, 3)
   last = frames[-1]
@@ -95,9 +98,7 @@ def test_the_arrow_points_where_the_player_faces(scene, facing):
   (frame,) = animate.journeys([episode], animate.plan([1], 9), scene, COLORS)
   x, y = middle(6, 5)
   wanted = np.array(ImageColor.getrgb(animate.PLAYER))
-  rows, columns = np.nonzero(
-    np.abs(frame[BAR:].astype(int) - wanted).sum(-1) < 40
-  )
+  rows, columns = np.nonzero(np.abs(frame[BAR:].astype(int) - wanted).sum(-1) < 40)
   # A triangle's pixels lie behind the middle of its box: its tip is thin.
   box = np.array([columns.min() + columns.max(), rows.min() + rows.max()]) / 2
   mass = np.array([columns.mean(), rows.mean()])
@@ -140,9 +141,7 @@ def test_worldview_shows_window_view_and_observation(scene):
   assert frame.shape == (side + 2 * BAR, side + animate.GAP + 64, 3)
   # The window is centred on the player: tiles 3..9 and 2..8.
   wanted = np.array(ImageColor.getrgb(animate.PLAYER))
-  rows, columns = np.nonzero(
-    np.abs(frame[:, :side].astype(int) - wanted).sum(-1) < 40
-  )
+  rows, columns = np.nonzero(np.abs(frame[:, :side].astype(int) - wanted).sum(-1) < 40)
   assert columns.mean() == pytest.approx(3.5 * UNIT, abs=2)
   assert rows.mean() == pytest.approx(3.5 * UNIT + BAR, abs=2)
   # The wall (3, 3) lies in its left column, one below the top.
@@ -152,16 +151,18 @@ def test_worldview_shows_window_view_and_observation(scene):
   assert near(frame, (UNIT, 3 * UNIT + BAR), animate.FIELD)
   assert not near(frame, (UNIT, 2 * UNIT + BAR), animate.FIELD)
   # The observation is on the right, upright.
-  assert (
-    frame[BAR : BAR + 7, side + animate.GAP :][:, :7] == image[0, 0]
-  ).all()
+  assert (frame[BAR : BAR + 7, side + animate.GAP :][:, :7] == image[0, 0]).all()
 
 
 @pytest.mark.parametrize(
   ('facing', 'tile', 'outside'),
-  [(UP, (0, -4), (0, 1)), (RIGHT, (4, 0), (-1, 0)), (DOWN, (0, 4), (0, -1)),
-   (LEFT, (-4, 0), (1, 0))],
-)  # fmt: skip
+  [
+    (UP, (0, -4), (0, 1)),
+    (RIGHT, (4, 0), (-1, 0)),
+    (DOWN, (0, 4), (0, -1)),
+    (LEFT, (-4, 0), (1, 0)),
+  ],
+)
 def test_the_egocentric_field_lies_ahead(facing, tile, outside):
   grass = Scene(np.zeros((41 * UNIT, 41 * UNIT, 3), np.uint8), UNIT)
   episode = make_episode([(20, 20)], [facing])
@@ -169,9 +170,9 @@ def test_the_egocentric_field_lies_ahead(facing, tile, outside):
     [episode], animate.plan([1], 9), lambda k: grass, View.ego(7), window=17
   )
   field = (
-    np.abs(frame.astype(int) - np.array(ImageColor.getrgb(animate.FIELD))).sum(
-      -1
-    )[BAR:-BAR, : 17 * UNIT]
+    np.abs(frame.astype(int) - np.array(ImageColor.getrgb(animate.FIELD))).sum(-1)[
+      BAR:-BAR, : 17 * UNIT
+    ]
     < 40
   )
   rows, columns = np.nonzero(field)

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import decode, splits
-from dreamerv3.analysis.decode_result import summary, table
-from dreamerv3.analysis.linear_decoder_fit import FitOptions
-from dreamerv3.data.reader import Trajectories
+from dreamerv3.analysis.decoding import layers, splits
+from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.result import summary, table
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import decoding
 
 
@@ -16,10 +16,8 @@ from dreamerv3.plots import decoding
 def results(recording):
   data = Trajectories.open(recording)
   parts = splits.holdout(data.track().episode, 0.4, 0)
-  folds = decode.make_folds(data.track(), data.grid, parts, 0)
-  work = decode.decode_layers(
-    data, list(data.layers()), folds, FitOptions(n_iters=0)
-  )
+  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  work = layers.decode_layers(data, list(data.layers()), folds, FitOptions(n_iters=0))
   return data, [x for x, _ in work]
 
 
@@ -45,13 +43,12 @@ def test_all_figures_have_their_names_and_render(results, tmp_path):
   data, found = results
   rows = [summary(x, 0) for x in found]
   numbers = [x.number for x in data.episodes]
-  figures = decoding.all_figures(
-    found, rows, {}, data.metadata, numbers, 'layers'
-  )
+  figures = decoding.all_figures(found, rows, {}, data.metadata, numbers, 'layers')
   assert {
-    'layer_comparison', 'classification_dyn_deter',
+    'layer_comparison',
+    'classification_dyn_deter',
     'occupancy_vs_error_dyn_stoch',
-  } <= figures.keys()  # fmt: skip
+  } <= figures.keys()
   plain = [x for x in figures if x.startswith('probmap_dyn_deter_ep')]
   world = [x for x in figures if x.startswith('probmap_world_dyn_deter_ep')]
   assert len(plain) == len(world) == 1
@@ -62,8 +59,8 @@ def test_all_figures_have_their_names_and_render(results, tmp_path):
 def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
   data = Trajectories.open(recording)
   parts = splits.folds(data.track().episode, 3, 0)
-  folds = decode.make_folds(data.track(), data.grid, parts, 0)
-  work = decode.decode_layers(data, ['deter'], folds, FitOptions(n_iters=0))
+  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  work = layers.decode_layers(data, ['deter'], folds, FitOptions(n_iters=0))
   ((result, _),) = work
   for row, proba in zip(result.example_rows, result.proba, strict=True):
     assert (proba[result.fold_visits[result.fold[row]] == 0] == 0).all()

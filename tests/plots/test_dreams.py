@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import dreams as stats
-from dreamerv3.analysis.dreams import DreamSet
+from dreamerv3.analysis.dreams import measures as stats
+from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import dreams as plots
@@ -14,18 +14,21 @@ from tests import synthetic
 def make(count, horizon, area=(12, 10), episodes=2, short=0):
   rng = np.random.default_rng(0)
   real = np.stack(
-    [synthetic.walk(synthetic.world(area), horizon + 1, rng)[0]
-     for _ in range(count)]
-  )  # fmt: skip
+    [synthetic.walk(synthetic.world(area), horizon + 1, rng)[0] for _ in range(count)]
+  )
   policy = rng.integers(0, area, real.shape)
   policy[:, 0] = real[:, 0]
   valid = np.ones(real.shape[:2], bool)
   valid[:short, 2:] = False
   return DreamSet(
-    grid=Grid(*area), episode=np.arange(count) % episodes,
-    t=np.arange(count), past=real[:, :1], real=real, valid=valid,
+    grid=Grid(*area),
+    episode=np.arange(count) % episodes,
+    t=np.arange(count),
+    past=real[:, :1],
+    real=real,
+    valid=valid,
     decoded={'replay': real, 'policy': policy, 'observed': real},
-  )  # fmt: skip
+  )
 
 
 def metadata(area=(12, 10), known=True):

@@ -36,9 +36,13 @@ def axis(figure, title):
 def test_all_panels_and_the_flags_that_drop_them():
   run = make_run()
   assert [x.partition(':')[0] for x in titles(training.progress([run]))] == [
-    'Episode score', 'Crafter score', 'Unlock rate', 'Cumulative reward',
-    'Losses', 'Reward, return, value in imagination',
-  ]  # fmt: skip
+    'Episode score',
+    'Crafter score',
+    'Unlock rate',
+    'Cumulative reward',
+    'Losses',
+    'Reward, return, value in imagination',
+  ]
   found = titles(training.progress([run], achievements=False))
   assert 'Unlock rate' not in found
   assert len(found) == 5
@@ -50,13 +54,18 @@ def test_all_panels_and_the_flags_that_drop_them():
 def test_a_panel_without_data_is_left_out():
   run = make_run(crafter_score=None, unlocks={}, losses={}, signals={})
   assert titles(training.progress([run])) == [
-    'Episode score', 'Cumulative reward',
-  ]  # fmt: skip
+    'Episode score',
+    'Cumulative reward',
+  ]
   assert training.panels([make_run(score=None)], True, True)
   empty = make_run(
-    score=None, reward=None, crafter_score=None, unlocks={}, losses={},
+    score=None,
+    reward=None,
+    crafter_score=None,
+    unlocks={},
+    losses={},
     signals={},
-  )  # fmt: skip
+  )
   assert training.panels([empty], True, True) == []
 
 
@@ -113,15 +122,12 @@ def test_the_rate_beside_a_row_is_that_of_the_row():
   rates = np.linspace(0, 1, 22)
   step = np.array([0.0, 10.0])
   unlocks = {
-    a: Curve(step, np.array([0.0, r]))
-    for a, r in zip(ACHIEVEMENTS, rates, strict=True)
+    a: Curve(step, np.array([0.0, r])) for a, r in zip(ACHIEVEMENTS, rates, strict=True)
   }
   figure = training.progress([make_run(unlocks=unlocks)])
   ax = axis(figure, 'Unlock rate')
   figure.canvas.draw()
-  names = {
-    round(x.get_window_extent().y0): x.get_text() for x in ax.get_yticklabels()
-  }
+  names = {round(x.get_window_extent().y0): x.get_text() for x in ax.get_yticklabels()}
   for text in ax.texts:
     height = text.get_window_extent().y0
     near = min(names, key=lambda y: abs(y - height))

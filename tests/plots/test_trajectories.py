@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from dreamerv3.analysis import spatial
+from dreamerv3.analysis import correlations
 from dreamerv3.data.grid import Grid
-from dreamerv3.data.reader import Trajectories
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import style, trajectories, world
 from dreamerv3.plots.view import Mosaic
 from tests import synthetic
@@ -19,9 +19,13 @@ WALLS = ((3, 3), (3, 4), (3, 5), (9, 1))
 @pytest.fixture
 def data(tmp_path):
   folder = synthetic.record(
-    tmp_path / 'one', {'dyn/deter': synthetic.one_hot_places}, episodes=1,
-    length=40, tiles=synthetic.world(walls=WALLS), start=(6, 8),
-  )  # fmt: skip
+    tmp_path / 'one',
+    {'dyn/deter': synthetic.one_hot_places},
+    episodes=1,
+    length=40,
+    tiles=synthetic.world(walls=WALLS),
+    start=(6, 8),
+  )
   return Trajectories.open(folder)
 
 
@@ -133,7 +137,7 @@ def test_a_world_that_changes_has_no_walls(data, tmp_path):
 
 def test_spatial_shows_every_unit_and_the_strongest(recording):
   samples = Trajectories.open(recording).layer('enc/cnn0')
-  units = spatial.correlate(samples, n_null=30, n_boot=30)
+  units = correlations.correlate(samples, n_null=30, n_boot=30)
   left, right = trajectories.spatial(units).axes
   assert left.lines[0].get_xdata() == pytest.approx(units.r[:, 0])
   assert left.lines[0].get_ydata() == pytest.approx(units.r[:, 1])

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamerv3.analysis import cell_types
-from dreamerv3.analysis.cell_types import Thresholds
-from dreamerv3.analysis.tuning_file import Results
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.plots import tuning as plots
 from tests.plots.tuning_results import results
 
@@ -69,8 +69,10 @@ def test_summary_has_a_row_per_layer_and_a_control(shown):
   figure = plots.layer_summary(shown)
   titles = [ax.get_title() for ax in figure.axes]
   assert titles[:3] == [
-    'tested against chance', 'thresholds alone', 'untrained control',
-  ]  # fmt: skip
+    'tested against chance',
+    'thresholds alone',
+    'untrained control',
+  ]
   labels = [x.get_text() for x in figure.axes[0].get_yticklabels()]
   assert [x.split()[0] for x in labels] == list(shown.tables)
   for ax in figure.axes[:3]:
@@ -83,9 +85,13 @@ def test_layers_of_one_unit_have_no_bar(shown):
   metrics = {k: v[:1] for k, v in wide.metrics.items()}
   q = {k: v[:1] for k, v in wide.q.items()}
   one = dataclasses.replace(
-    wide, units=wide.units[:1], curves=wide.curves[:1],
-    hd_curves=wide.hd_curves[:1], metrics=metrics, q=q,
-  )  # fmt: skip
+    wide,
+    units=wide.units[:1],
+    curves=wide.curves[:1],
+    hd_curves=wide.hd_curves[:1],
+    metrics=metrics,
+    q=q,
+  )
   tables = {'dyn/deter': wide, 'rew/pred': one}
   figure = plots.layer_summary(Results({}, tables, {}, Thresholds()))
   labels = [x.get_text() for x in figure.axes[0].get_yticklabels()]

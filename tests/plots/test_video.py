@@ -45,9 +45,7 @@ def test_a_gif_repeats_and_keeps_what_does_not_change(tmp_path):
   frames = [flat(COLORS[0], (40, 40)) for _ in range(5)]
   for k, frame in enumerate(frames):
     frame[10:14, 4 * k : 4 * k + 4] = COLORS[2]
-  path = video.write(
-    tmp_path / 'a.gif', iter(frames), 5, 50, np.concatenate(frames)
-  )
+  path = video.write(tmp_path / 'a.gif', iter(frames), 5, 50, np.concatenate(frames))
   pictures, _ = decode(path)
   for picture, frame in zip(pictures, frames, strict=True):
     assert np.abs(picture.astype(int) - frame).max() <= 8

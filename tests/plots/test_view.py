@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dreamerv3.data.errors import UserError
+from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.plots import view, world
 from dreamerv3.plots.view import View
@@ -16,9 +16,13 @@ UP, RIGHT, DOWN, LEFT = (0, -1), (1, 0), (0, 1), (-1, 0)
 def play(egocentric, steps, seed=3, **options):
   """Images, positions, facings, map and materials of a walk in the game."""
   env = Crafter(
-    'reward', area=(32, 32), seed=seed, egocentric_view=egocentric,
-    disable_mobs=True, **options,
-  )  # fmt: skip
+    'reward',
+    area=(32, 32),
+    seed=seed,
+    egocentric_view=egocentric,
+    disable_mobs=True,
+    **options,
+  )
   rng = np.random.default_rng(seed)
   obs = env.step({'action': 0, 'reset': True})
   tiles, materials = env.world_map.copy(), env.materials
@@ -40,8 +44,11 @@ def test_the_normal_view_is_nine_by_seven_tiles():
   assert (normal.side, normal.ahead, normal.behind) == (4, 3, 3)
   assert normal.unit(64) == 7
   assert normal.outline(np.array(LEFT)).tolist() == [
-    [-4.5, -3.5], [4.5, -3.5], [4.5, 3.5], [-4.5, 3.5]
-  ]  # fmt: skip
+    [-4.5, -3.5],
+    [4.5, -3.5],
+    [4.5, 3.5],
+    [-4.5, 3.5],
+  ]
   assert View.normal(3).shape == (7, 4)
 
 
@@ -50,11 +57,17 @@ def test_the_egocentric_view_reaches_four_tiles_ahead():
   assert (ego.side, ego.ahead, ego.behind) == (3, 4, 0)
   # Far left, far right, near right, near left of a player who looks east.
   assert ego.outline(np.array(RIGHT)).tolist() == [
-    [4.5, -3.5], [4.5, 3.5], [-0.5, 3.5], [-0.5, -3.5]
-  ]  # fmt: skip
+    [4.5, -3.5],
+    [4.5, 3.5],
+    [-0.5, 3.5],
+    [-0.5, -3.5],
+  ]
   assert ego.outline(np.array(UP)).tolist() == [
-    [-3.5, -4.5], [3.5, -4.5], [3.5, 0.5], [-3.5, 0.5]
-  ]  # fmt: skip
+    [-3.5, -4.5],
+    [3.5, -4.5],
+    [3.5, 0.5],
+    [-3.5, 0.5],
+  ]
 
 
 def test_bad_views():

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from dreamerv3.analysis import tuning
-from dreamerv3.analysis.border import find_walls
-from dreamerv3.analysis.cell_types import Thresholds
-from dreamerv3.analysis.design import Design
-from dreamerv3.analysis.measures import Setup
-from dreamerv3.analysis.tuning_file import Results
+from dreamerv3.analysis.tuning import table
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.border import find_walls
+from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples
 from tests.analysis import planted
@@ -23,7 +23,7 @@ def results(n_shuffles=40, control=False) -> Results:
   tables = {}
   for name in ('enc/cnn0', 'dyn/deter'):
     X = planted.population(tiles, track, rng, each=3)[0].X
-    tables[name] = tuning.measure(Samples(name, X, track), setup)
+    tables[name] = table.measure(Samples(name, X, track), setup)
   metadata = {'walkable': planted.free(tiles)}
   other = tables if control else {}
   return Results(metadata, tables, other, Thresholds())

@@ -1,0 +1,8 @@
+"""The DreamerV3 agent: networks, world model, actor, critic, losses.
+
+from dreamerv3.agent import Agent
+"""
+
+from dreamerv3.agent.model import Agent, Model, plan
+
+__all__ = ['Agent', 'Model', 'plan']

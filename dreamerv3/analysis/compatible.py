@@ -1,0 +1,136 @@
+"""May episodes be used together, within a recording and across two?
+
+  data = placed(Trajectories.open(path), spawn_relative=False)
+  same_world('--data', train.metadata.world, '--test_data', test.metadata.world)
+  other_episodes('--data', train.source(), '--test_data', test.source())
+
+For every program that reads positions, since they mean something in one world
+alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.trajectories import Trajectories
+
+UNKNOWN = (
+  'Warning: it is not known which agent and seed made both recordings; if they '
+  'share episodes, these are tested after they were trained on.'
+)
+NAMED = 5  # episodes in a message
+
+
+def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
+  """The recording with positions that mean the same in all its episodes.
+
+  Raises:
+    UserError: the episodes are in different worlds, and positions are not to
+      be taken relative to each one's spawn.
+  """
+  if spawn_relative:
+    return data.relative_to_spawn()
+  if not data.metadata.fixed_seed and len(data) > 1:
+    raise UserError(
+      f'{data.path} holds episodes of many worlds, where a position means '
+      'something else each time; give --spawn_relative for positions relative '
+      'to the spawn, or record in one world.'
+    )
+  return data
+
+
+def same_world(
+  first: str, known: Mapping[str, Any], second: str, here: Mapping[str, Any]
+) -> None:
+  """UserError if a position is known to mean something else in each.
+
+  Args:
+    first, second: what the two are called.
+    known, here: their worlds, see `Metadata.world`; empty where unknown.
+  """
+  relative = [bool(x.get('spawn_relative')) for x in (known, here)]
+  if relative[0] != relative[1]:
+    one, other = (first, second) if relative[0] else (second, first)
+    raise UserError(
+      f'{one} has positions relative to the spawn and {other} has not; use '
+      '--spawn_relative for both or for none.'
+    )
+  if not relative[0]:
+    for name, world in ((first, known), (second, here)):
+      if not world.get('fixed_seed', True):
+        raise UserError(f'{name} is of many worlds; use --spawn_relative.')
+  seeds = [x.get('world_seed') for x in (known, here)]
+  if None in seeds or seeds[0] == seeds[1]:
+    return
+  raise UserError(
+    f'{first} is of world {_name(known)} and {second} of world {_name(here)}, '
+    'where a position means something else; record both with the same --seed '
+    'and environment (other episodes: --eval_trajectory.first_episode).'
+  )
+
+
+def other_episodes(
+  first: str, known: Mapping[str, Any], second: str, here: Mapping[str, Any]
+) -> None:
+  """UserError if they share episodes; a warning if nobody knows.
+
+  An episode depends on weights, seed and number alone, so that a recording
+  that was made again, or copied, has the same ones.
+
+  Args:
+    first, second: what the two are called.
+    known, here: see `Trajectories.source`; empty where unknown.
+  """
+  sources = [(x.get('weights'), x.get('seed')) for x in (known, here)]
+  if None in (*sources[0], *sources[1]):
+    print(UNKNOWN)
+    return
+  shared = sorted({*known['episodes']} & {*here['episodes']})
+  if sources[0] != sources[1] or not shared:
+    return
+  more = f' and {len(shared) - NAMED} more' if len(shared) > NAMED else ''
+  raise UserError(
+    f'{first} and {second} share episodes '
+    f'({", ".join(map(str, shared[:NAMED]))}{more}: same agent, same seed), '
+    'which would be tested after training on them; record others with '
+    '--eval_trajectory.first_episode 1001.'
+  )
+
+
+def untrained(control: Trajectories) -> None:
+  """UserError if a control is of a trained network; a warning if unknown."""
+  known = control.metadata.trained
+  if known:
+    raise UserError(
+      f'--control is the recording of a trained network, {control.path}; '
+      'record the untrained one with --eval_trajectory.load_checkpoint False.'
+    )
+  if known is None:
+    print(
+      f'Warning: {control.path} does not say whether its network was trained; '
+      'it is called untrained here, as the --control.'
+    )
+
+
+def check_same(data: Trajectories, other: Trajectories, names: Sequence[str]) -> None:
+  """UserError unless both hold these layers, in the same world."""
+  if data.grid != other.grid:
+    raise UserError(
+      f'{other.path} is a world of {other.metadata.area} tiles and {data.path} '
+      f'one of {data.metadata.area}; give recordings of the same world.'
+    )
+  worlds = data.metadata.world, other.metadata.world
+  same_world(str(data.path), worlds[0], str(other.path), worlds[1])
+  mine, theirs = data.layers(), other.layers()
+  for name in names:
+    if mine.get(name) != theirs.get(name):
+      raise UserError(
+        f'{other.path}: layer {name} has {theirs.get(name, "no")} units and '
+        f'{mine.get(name, "none")} in {data.path}; give recordings of the same '
+        'network, or choose --layers.'
+      )
+
+
+def _name(world: Mapping[str, Any]) -> str:
+  seed = world.get('seed')
+  return f'{world["world_seed"]}' + ('' if seed is None else f' (seed {seed})')

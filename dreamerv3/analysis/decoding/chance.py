@@ -1,0 +1,78 @@
+"""Chance levels of position decoding: what is reached without activations.
+
+  tile = best_constant(pos[train], grid)
+  error = prior_error(pos[train], pos[test], grid)
+  path = other_path(pos, episode, t, rng)
+
+For judging a decoder: an agent that stays near its start is easy to "decode".
+All are measured on training positions, over tiles the agent can be on.
+"""
+
+import numpy as np
+
+from dreamerv3.data.grid import Grid
+
+
+def best_constant(pos: np.ndarray, grid: Grid) -> np.ndarray:
+  """The visited tile nearest to all training positions, (2,).
+
+  Minimises the mean of |dx| + |dy|; the first in class order when several do.
+  """
+  tiles, weight = _occupancy(pos, grid)
+  return tiles[_mean_distance(tiles, tiles, weight).argmin()]
+
+
+def prior_error(train: np.ndarray, test: np.ndarray, grid: Grid) -> np.ndarray:
+  """Expected error (N,) [tiles] of a guess from the training occupancy.
+
+  sum_c p(c) |c - x|_1, with p(c) the share of training time on tile c.
+  """
+  tiles, weight = _occupancy(train, grid)
+  return _mean_distance(np.asarray(test), tiles, weight)
+
+
+def other_path(
+  pos: np.ndarray, episode: np.ndarray, t: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+  """Positions (N, 2) of another episode at the same time; None if only one.
+
+  Each episode gets the path of one other (a cyclic shift of a shuffled list),
+  repeated when that one is shorter. The pairing keeps how paths and activations
+  change over time and breaks their tie (pseudo-sessions: Harris 2020,
+  doi:10.1101/2020.11.29.402719).
+  """
+  ids = np.unique(episode)
+  if len(ids) < 2:
+    return None
+  order = rng.permutation(ids)
+  paired = np.empty_like(pos)
+  for here, there in zip(order, np.roll(order, 1), strict=True):
+    mine = np.flatnonzero(episode == here)
+    path = np.flatnonzero(episode == there)
+    first, span = t[path].min(), np.ptp(t[path]) + 1
+    time = first + (t[mine] - first) % span
+    paired[mine] = pos[path[np.searchsorted(t[path], time)]]
+  return paired
+
+
+def _occupancy(pos: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+  classes, counts = np.unique(grid.to_class(pos), return_counts=True)
+  return grid.to_pos(classes), counts / counts.sum()
+
+
+def _mean_distance(
+  points: np.ndarray, tiles: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+  """Weighted mean distance from each point to all tiles.
+
+  The distance is a sum over axes, so that one table per axis suffices.
+  """
+  total = np.zeros(len(points))
+  for axis in (0, 1):
+    low = int(min(tiles[:, axis].min(), points[:, axis].min()))
+    high = int(max(tiles[:, axis].max(), points[:, axis].max()))
+    line = np.arange(low, high + 1)
+    share = np.bincount(tiles[:, axis] - low, weights=weight, minlength=len(line))
+    table = np.abs(line[:, None] - line) @ share
+    total += table[points[:, axis] - low]
+  return total

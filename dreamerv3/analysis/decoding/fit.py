@@ -1,0 +1,267 @@
+"""Fits a linear softmax decoder: activations to tiles.
+
+  fit = fit_decoder(X, rows, tiles, groups, FitOptions())
+  decoder = LinearDecoder(fit.weights, fit.classes, grid, 'dyn/deter')
+
+The model is p(tile | x) = softmax(x W) without a bias. Its weights start at
+the closed-form solution of a linear-softmax problem, the regularised linear
+discriminant, and are then improved by descent on the cross-entropy for as
+long as that lowers the error on episodes held out inside the training data.
+docs/decoding.md has the equations, and how it compares with AdamW.
+
+One fit uses one CPU thread, so that its numbers do not depend on how many
+fits run beside it; `decode` runs several at a time.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from dreamerv3.analysis.decoding.discriminant import (
+  Features,
+  Solution,
+  generator,
+  solve,
+)
+from dreamerv3.analysis.decoding.training import MOST_CHECKED, Errors, Training
+from dreamerv3.base.errors import UserError
+
+# Ridge on the covariance within tiles, as a share of its mean diagonal.
+PENALTIES = (1e4, 10.0, 1.0, 1e-1, 1e-2, 1e-3)
+# Kept unless another is clearly better on held-out episodes.
+USUAL_PENALTY = 0.1
+GROUPS = 3  # validation groups inside the training episodes
+CHECK_EVERY = 50  # iterations
+BATCH = 32  # rows per iteration
+TINY = 1e-12  # of a silent layer, whose gradient is 0
+STEP = 1.0  # of the descent, relative to the inverse mean square input
+LEAST_GAIN = 0.02  # share of the validation error at the start
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions:
+  """How long to improve the closed-form solution, and where.
+
+  Attributes:
+    n_iters: most iterations of the descent, of 32 rows each; 0 keeps the
+      closed form.
+    patience: stop after this many iterations without a lower validation
+      error; 0 never stops early.
+    seed: of every random choice.
+    device: 'cpu' or 'cuda:k'.
+    choose: choose ridge and iterations on validation groups; else the usual
+      ridge and no descent.
+  """
+
+  n_iters: int = 5000
+  patience: int = 500
+  seed: int = 0
+  device: str = 'cpu'
+  choose: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+  """Weights and how they were found.
+
+  Attributes:
+    weights: (D, C) float32 for activations as recorded.
+    classes: (C,) the tiles that training visited; the first is predicted
+      where all logits are equal.
+    penalty: chosen ridge; temperature: chosen scale of the logits.
+    iterations: of the descent that were kept; 0 is the closed form.
+    curve: (K, 4) of the trial on held-out episodes: iteration, training
+      cross-entropy [nats], validation cross-entropy [nats], validation error
+      [tiles].
+  """
+
+  weights: np.ndarray
+  classes: np.ndarray
+  penalty: float
+  temperature: float
+  iterations: int
+  curve: np.ndarray
+
+  def preferring(self, tile: int) -> 'Fit':
+    """The same with one tile first, for rows that hold no information."""
+    order = np.argsort(self.classes != tile, kind='stable')
+    return dataclasses.replace(
+      self, weights=self.weights[:, order], classes=self.classes[order]
+    )
+
+
+def devices(name: str) -> list[str]:
+  """The devices to spread fits over: ['cpu'] or every GPU torch sees."""
+  if name == 'cpu':
+    return ['cpu']
+  count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+  if not count:
+    raise UserError('--device cuda, but torch sees no GPU here; use --device cpu.')
+  return [f'cuda:{i}' for i in range(count)]
+
+
+def fit_decoder(
+  X: np.ndarray,
+  rows: np.ndarray,
+  tiles: np.ndarray,
+  groups: np.ndarray,
+  distance: Errors,
+  options: FitOptions,
+  stopped: Callable[[], bool] = lambda: False,
+) -> Fit:
+  """Fits the decoder of one layer on some rows.
+
+  Args:
+    X: (N, D) activations; only `rows` are read.
+    rows: (M,) training rows.
+    tiles: (M,) class of the true tile of each training row.
+    groups: (M,) validation group, -1 without; see `splits.inner`.
+    distance: error [tiles] between two arrays of classes.
+    options: see FitOptions.
+    stopped: whether to give up, asked now and then.
+
+  Raises:
+    Stopped: it was.
+  """
+  torch.set_num_threads(1)
+  classes, labels = np.unique(tiles, return_inverse=True)
+  features = Features.learn(X, rows, labels, len(classes), options.seed, options.device)
+  data = Training.make(features, X, rows, labels, groups, classes, distance, stopped)
+  penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
+  whole = data.moments(None)
+  temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
+  if data.kept >= 2:
+    trial = solve(data.moments(0), penalty)
+    temperature = _choose_temperature(data, trial.weights)
+    trial = trial.scaled(temperature)
+    steps, curve = _try_descent(data, trial, options)
+  final = solve(whole, penalty).scaled(temperature)
+  if steps:
+    rng = generator(options.seed + 1)
+    for descent in _descend(data, final, None, rng, steps):
+      final = descent
+  return Fit(
+    weights=features.to_raw(final.weights[:, final.present]),
+    classes=classes,
+    penalty=penalty,
+    temperature=temperature,
+    iterations=steps,
+    curve=curve,
+  )
+
+
+def _choose_penalty(data: Training) -> float:
+  """The ridge with the least error over the validation groups.
+
+  The usual one stays unless the gain exceeds its standard error over groups:
+  with few episodes the least error is mostly luck.
+  """
+  if data.kept < 2:
+    return USUAL_PENALTY
+  errors = np.zeros((len(PENALTIES), data.kept))
+  for group in range(data.kept):
+    moments, rows = data.moments(group), data.validation(group)
+    for i, penalty in enumerate(PENALTIES):
+      data.check()
+      errors[i, group] = data.error(solve(moments, penalty), rows)
+  best = int(errors.mean(1).argmin())
+  gain = errors[PENALTIES.index(USUAL_PENALTY)] - errors[best]
+  clear = gain.mean() > gain.std(ddof=1) / len(gain) ** 0.5
+  return PENALTIES[best] if clear else USUAL_PENALTY
+
+
+def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
+  """Scale of the logits with the least cross-entropy on validation rows.
+
+  The cross-entropy is convex in the scale: a golden-section search.
+  """
+  rows = data.validation(0)
+  present = data.moments(0).count > 0
+  rows = rows[present[data.labels[rows]]]
+  if not len(rows):
+    return 1.0
+  logits = data.logits(weights, rows)
+  logits[:, ~present] = -torch.inf
+  labels = data.labels[rows]
+
+  def loss(power: float) -> float:
+    scaled = logits * 2.0**power
+    return float(torch.nn.functional.cross_entropy(scaled, labels))
+
+  low, high, ratio = -12.0, 4.0, (5**0.5 - 1) / 2
+  while high - low > 0.1:
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    if loss(left) < loss(right):
+      high = right
+    else:
+      low = left
+  return 2.0 ** ((low + high) / 2)
+
+
+def _try_descent(
+  data: Training, start: Solution, options: FitOptions
+) -> tuple[int, np.ndarray]:
+  """Iterations of the descent with the least error on group 0, and a curve."""
+  if not options.n_iters or not options.choose:
+    return 0, np.zeros((0, 4))
+  rows = data.validation(0)
+  rng = generator(options.seed + 1)
+  train = torch.from_numpy(np.flatnonzero(data.others())).to(rows.device)
+  train = train[:: max(1, len(train) // MOST_CHECKED)]
+
+  def row(iteration: int, solution: Solution) -> tuple[float, ...]:
+    return (
+      iteration,
+      data.entropy(solution, train),
+      data.entropy(solution, rows),
+      data.error(solution, rows),
+    )
+
+  curve = [row(0, start)]
+  best, least = 0, curve[0][3]
+  iteration = 0
+  for solution in _descend(data, start, 0, rng, options.n_iters):
+    iteration = min(iteration + CHECK_EVERY, options.n_iters)
+    curve.append(row(iteration, solution))
+    if curve[-1][3] < least - LEAST_GAIN * curve[0][3]:
+      best, least = iteration, curve[-1][3]
+    if options.patience and iteration - best >= options.patience:
+      break
+  return best, np.array(curve)
+
+
+def _descend(
+  data: Training,
+  start: Solution,
+  left_out: int | None,
+  rng: torch.Generator,
+  iterations: int,
+) -> Iterator[Solution]:
+  """Stochastic gradient descent on the cross-entropy; yields every 50 steps.
+
+  Steps are multiplied by the inverse noise covariance, which is plain descent
+  on whitened features, where all directions have comparable curvature.
+  """
+  if not iterations:
+    return
+  use = np.ones(len(data.Z), bool) if left_out is None else data.others()
+  rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
+  precision = torch.cholesky_inverse(start.whitener)
+  moments = data.moments(left_out)
+  step = STEP / max(float((precision * moments.mean_square()).sum()), TINY)
+  precision, shift = precision.to(data.Z), data.shift.to(data.Z)
+  W = start.weights.to(data.Z)
+  hidden = torch.zeros(W.shape[1], device=W.device)
+  hidden[~start.present] = -torch.inf
+  for iteration in range(1, iterations + 1):
+    index = torch.randint(len(rows), (BATCH,), generator=rng)
+    part = rows[index.to(rows.device)]
+    z = data.Z[part] + shift
+    wrong = torch.softmax(z @ W + hidden, 1)
+    wrong[torch.arange(BATCH, device=z.device), data.labels[part]] -= 1
+    W.addmm_((z @ precision).T, wrong, alpha=-step)
+    if iteration % CHECK_EVERY == 0 or iteration == iterations:
+      data.check()
+      yield dataclasses.replace(start, weights=W.double())

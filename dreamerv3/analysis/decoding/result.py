@@ -1,0 +1,165 @@
+"""Held-out predictions of a position decoder, and what they amount to.
+
+row = summary(result, n_boot=1000, seed=0)
+print(row['mean'], row['low'], row['high'], row['best_constant'])
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis import bootstrap
+from dreamerv3.analysis.decoding.occupancy import balanced_error
+from dreamerv3.data.grid import Grid
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodeResult:
+  """Held-out predictions of one layer, in rows of tested timesteps.
+
+  Attributes:
+    layer, units: name and width.
+    grid: the world.
+    pos, pred: (N, 2) true and decoded position [tiles].
+    errors: (N,) |dx| + |dy| between them [tiles].
+    episode, t, fold: (N,) where each row comes from.
+    visited: (N,) whether training visited the true tile.
+    constant, prior, shuffled: (N,) errors at chance: best constant, training
+      occupancy, decoder fitted to another episode's path (NaN without one).
+    fold_visits: (F, W, H) training visits of each fold.
+    fits: one dict per fold: penalty, temperature, iterations, curve, rows.
+    example_rows: (K,) rows that `proba` (K, W, H) holds.
+  """
+
+  layer: str
+  units: int
+  grid: Grid
+  pos: np.ndarray
+  pred: np.ndarray
+  errors: np.ndarray
+  episode: np.ndarray
+  t: np.ndarray
+  fold: np.ndarray
+  visited: np.ndarray
+  constant: np.ndarray
+  prior: np.ndarray
+  shuffled: np.ndarray
+  fold_visits: np.ndarray
+  fits: tuple[Mapping[str, Any], ...]
+  example_rows: np.ndarray
+  proba: np.ndarray
+
+  def __post_init__(self):
+    n = len(self.pos)
+    for field in _PER_ROW:
+      if len(getattr(self, field)) != n:
+        raise ValueError(f'{field} has {len(getattr(self, field))} rows; expected {n}.')
+
+  @property
+  def visits(self) -> np.ndarray:
+    """(W, H) training visits, the mean over folds."""
+    return self.fold_visits.mean(0)
+
+  @property
+  def own_visits(self) -> np.ndarray:
+    """(N,) training visits to the true tile of each row, in its own fold.
+
+    A tile that one episode alone visited was never trained on when it was
+    tested, though it was in all other folds.
+    """
+    return self.fold_visits[self.fold, self.pos[:, 0], self.pos[:, 1]]
+
+  def to_dict(self) -> dict[str, Any]:
+    values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
+    return values | {'grid': self.grid.shape, 'fits': list(self.fits)}
+
+  @classmethod
+  def from_dict(cls, values: Mapping[str, Any]) -> 'DecodeResult':
+    changed = {'grid': Grid(*values['grid']), 'fits': tuple(values['fits'])}
+    return cls(**{**values, **changed})
+
+
+_PER_ROW = (
+  'pred',
+  'errors',
+  'episode',
+  't',
+  'fold',
+  'visited',
+  'constant',
+  'prior',
+  'shuffled',
+)
+
+
+def summary(result: DecodeResult, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
+  """One row of the table: errors [tiles], accuracy, interval, chance levels.
+
+  The 95 % interval of the mean is a bootstrap over episodes, NaN for few.
+  """
+  errors = result.errors
+  low, high = bootstrap.interval(errors, result.episode, n_boot, seed)
+  return {
+    'layer': result.layer,
+    'units': result.units,
+    'mean': float(errors.mean()),
+    'low': low,
+    'high': high,
+    'median': float(np.median(errors)),
+    'accuracy': float((errors == 0).mean()),
+    'balanced': balanced_error(result.pos, errors, result.grid),
+    'best_constant': float(result.constant.mean()),
+    'prior': float(result.prior.mean()),
+    'shuffled': float(result.shuffled.mean()),
+    'unvisited': float(1 - result.visited.mean()),
+    'timesteps': len(errors),
+    'episodes': len(np.unique(result.episode)),
+  }
+
+
+def counts(row: Mapping[str, Any]) -> str:
+  """How much a row of the table was trained and tested on, as a sentence."""
+  tested = f'tested on {_amount(row, "")}.'
+  if not float(row.get('train_episodes', np.nan)) > 0:
+    return tested.capitalize()
+  return f'Trained on {_amount(row, "train_")}; {tested}'
+
+
+def _amount(row: Mapping[str, Any], prefix: str) -> str:
+  episodes, steps = (int(float(row[prefix + k])) for k in ('episodes', 'timesteps'))
+  return f'{episodes} {"episode" if episodes == 1 else "episodes"}, {steps} timesteps'
+
+
+COLUMNS = {
+  'mean': 'mean',
+  'low': 'low',
+  'high': 'high',
+  'median': 'median',
+  'balanced': 'by tile',
+  'accuracy': 'exact',
+  'best_constant': 'constant',
+  'prior': 'prior',
+  'shuffled': 'shuffled',
+  'control': 'untrained',
+  'control_constant': 'its const.',
+}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+  """Summaries as text; columns that are unknown for all rows are left out."""
+  wide = max(len('layer'), *(len(x['layer']) for x in rows))
+  shown = [k for k in COLUMNS if any(x.get(k, np.nan) == x.get(k) for x in rows)]
+  what = '95 % interval over episodes' if 'low' in shown else bootstrap.NONE
+  lines = [
+    f'Held-out error |dx| + |dy| [tiles], {what}; chance: constant, prior, shuffled.',
+    counts(rows[0]),
+    f'{"layer":<{wide}}{"units":>7}' + ''.join(f'{COLUMNS[k]:>11}' for k in shown),
+  ]
+  for row in rows:
+    cells = ''.join(
+      f'{row[k]:>11.2f}' if row[k] == row[k] else f'{"-":>11}' for k in shown
+    )
+    lines.append(f'{row["layer"]:<{wide}}{row["units"]:>7}{cells}')
+  return '\n'.join(lines)

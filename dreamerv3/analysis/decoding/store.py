@@ -1,0 +1,197 @@
+"""Files of position decoding: results, saved decoders, unfinished work.
+
+  store = Checkpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
+  store.add(result); store.save(path)
+
+For decode_position.py, and for readers of what it wrote: plain dicts of
+arrays, docs/data_format.md.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.layers import Fold
+from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.base import files, unpickle
+from dreamerv3.base.errors import UserError, reading
+from dreamerv3.data.trajectories import Trajectories
+
+FORMAT = 2
+CHECKPOINT = 'layer_decode_checkpoint.pkl'
+MANIFEST = 'manifest.pkl'
+
+
+def fingerprint(
+  data: Trajectories,
+  chosen: Sequence[str],
+  folds: Sequence[Fold],
+  settings: Mapping[str, Any],
+) -> dict[str, Any]:
+  """What a checkpoint must agree on: data, split and settings."""
+  sizes = data.layers()
+  track = data.track()
+  sample = data.episodes[0].layer(min(sizes, key=lambda x: (sizes[x], x)))
+  return {
+    'layers': list(chosen),
+    'units': {x: sizes[x] for x in chosen if x in sizes},
+    'area': list(data.metadata.area),
+    'episodes': [x.number for x in data.episodes],
+    'timesteps': len(track),
+    'positions': _digest(track.pos, track.episode),
+    'activations': _digest(sample),
+    'split': _digest(*(x for f in folds for x in (f.split.train, f.split.test))),
+    **settings,
+  }
+
+
+@dataclasses.dataclass
+class Checkpoint:
+  """The layers that are done, for a run that was stopped."""
+
+  fingerprint: dict[str, Any]
+  results: dict[str, DecodeResult] = dataclasses.field(default_factory=dict)
+
+  @classmethod
+  def resume(cls, path: str | pathlib.Path, expected: dict[str, Any]) -> 'Checkpoint':
+    """Reads a checkpoint made from the same data, split and settings.
+
+    Raises:
+      UserError: it is missing, or made from others; the message says which.
+    """
+    path = pathlib.Path(path).expanduser()
+    path = path / CHECKPOINT if path.is_dir() else path
+    values = unpickle.load(path)
+    what = 'checkpoint of this program; start without --resume'
+    with reading(path, what):
+      found, results = dict(values['fingerprint']), dict(values['results'])
+    keys = sorted(found.keys() | expected.keys())
+    differ = [x for x in keys if found.get(x) != expected.get(x)]
+    if differ:
+      lines = (
+        f'{x} is {_short(expected.get(x))} and was {_short(found.get(x))}'
+        for x in differ
+      )
+      raise UserError(
+        f'{path} was made from other data, flags or split: '
+        f'{"; ".join(lines)}. Use the same ones, or start without --resume.'
+      )
+    with reading(path, what):
+      done = {k: DecodeResult.from_dict(v) for k, v in results.items()}
+    return cls(expected, done)
+
+  def save(self, path: pathlib.Path) -> pathlib.Path:
+    results = {k: v.to_dict() for k, v in self.results.items()}
+    values = {'format': FORMAT, 'fingerprint': self.fingerprint, 'results': results}
+    return files.save_pickle(path, values)
+
+
+def results_dict(
+  results: Sequence[DecodeResult],
+  data: Trajectories,
+  rows: Sequence[Mapping[str, Any]],
+  extra: Mapping[str, Any],
+) -> dict[str, Any]:
+  """The content of a results file; older readers find their keys in it."""
+  names = [x.layer for x in results]
+  return {
+    'format': FORMAT,
+    'representations': names,
+    'ordered': names,
+    'layer_fold_values': {x.layer: x.errors for x in results},
+    'grid': data.grid.shape,
+    'n_samples': len(data.track()),
+    'n_episodes': len(data),
+    'metric': 'manhattan',
+    'summary': [dict(x) for x in rows],
+    'results': {x.layer: x.to_dict() for x in results},
+    **extra,
+  }
+
+
+def decoder_path(
+  folder: pathlib.Path, layer: str, mode: str = 'layers'
+) -> pathlib.Path:
+  """File of a saved decoder; `mode` as in decode_position.py."""
+  name = layer.replace('/', '_')
+  return folder / (f'{name}.pkl' if mode == 'layers' else f'classifier_{name}.pkl')
+
+
+def save_decoder(
+  folder: pathlib.Path, decoder: LinearDecoder, mode: str
+) -> pathlib.Path:
+  path = decoder_path(folder, decoder.layer, mode)
+  return files.save_pickle(path, decoder.to_dict())
+
+
+def finish_decoders(
+  folder: pathlib.Path,
+  names: Sequence[str],
+  copies: Mapping[str, str],
+  data: Trajectories,
+  mode: str,
+) -> list[pathlib.Path]:
+  """Adds decoders of layers that are copies; returns the files of all.
+
+  Args:
+    names: all layers; copies: {layer: the one that was fitted}.
+    data: the recording, for the manifest of layers mode.
+  """
+  paths = [decoder_path(folder, x, mode) for x in names]
+  if mode != 'layers':
+    return paths
+  for copy, original in copies.items():
+    there = load_decoders(decoder_path(folder, original, mode))
+    same = dataclasses.replace(there[original], layer=copy)
+    save_decoder(folder, same, mode)
+  sizes = data.layers()
+  manifest = {
+    'format': FORMAT,
+    'ordered': list(names),
+    'layer_files': {x: decoder_path(folder, x).name for x in names},
+    'layer_sizes': {x: sizes[x] for x in names},
+    'grid': data.grid.shape,
+    'metric': 'manhattan',
+    'decoder_type': 'classifier',
+  }
+  return [*paths, files.save_pickle(folder / MANIFEST, manifest)]
+
+
+def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
+  """Saved decoders by layer: a folder with a manifest, or one file."""
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir() and (path / 'layer_decoders' / MANIFEST).exists():
+    path = path / 'layer_decoders'
+  if not path.is_dir():
+    decoder = LinearDecoder.open(path)
+    return {decoder.layer: decoder}
+  if (path / MANIFEST).exists():
+    manifest = unpickle.load(path / MANIFEST)
+    with reading(path / MANIFEST, 'list of decoders; save them again'):
+      named = [str(x) for x in manifest['layer_files'].values()]
+  else:
+    named = sorted(x.name for x in path.glob('classifier_*.pkl'))
+  if not named:
+    raise UserError(
+      f'{path} has no {MANIFEST} and no classifier_*.pkl; save decoders with '
+      '--save_model first.'
+    )
+  loaded = [LinearDecoder.open(path / x) for x in named]
+  return {x.layer: x for x in loaded}
+
+
+def _digest(*arrays: np.ndarray) -> str:
+  value = hashlib.sha256()
+  for x in arrays:
+    value.update(np.ascontiguousarray(x).tobytes())
+  return value.hexdigest()[:12]
+
+
+def _short(value: Any) -> str:
+  text = str(value)
+  return text if len(text) <= 60 else text[:57] + '...'

@@ -1,0 +1,145 @@
+"""Runs a function over blocks of units, in several processes or threads.
+
+with Workers(function, shared, n_jobs=2) as workers:
+  for result in workers.map(blocks): ...
+for result in in_threads(function, blocks, n_jobs=2): ...
+"""
+
+import collections
+import concurrent.futures
+import ctypes
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+import threadpoolctl
+
+S = TypeVar('S')
+R = TypeVar('R')
+
+M_MMAP_THRESHOLD = -3  # of malloc.h
+# What the worker process was started with.
+_job: tuple[Callable[..., Any], Any] | None = None
+
+
+class Workers(Generic[S, R]):
+  """Calls `function(shared, block)` for blocks, results in their order.
+
+  Each process gets `shared` once, and runs linear algebra in one thread: many
+  small products in many threads are slower. At most two blocks per process are
+  on their way, so that memory does not grow with their number.
+
+  Args:
+    n_jobs: processes; 1 stays in this one, -1 takes a process per CPU.
+  """
+
+  def __init__(self, function: Callable[[S, Any], R], shared: S, n_jobs: int = 1):
+    self._function = function
+    self._shared = shared
+    self._n = n_jobs if n_jobs > 0 else available()
+    self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+
+  def __enter__(self) -> 'Workers[S, R]':
+    if self._n > 1:
+      # Not forked: threads of linear algebra may be alive.
+      self._pool = concurrent.futures.ProcessPoolExecutor(
+        self._n,
+        multiprocessing.get_context('spawn'),
+        _start,
+        (self._function, self._shared),
+      )
+    return self
+
+  def __exit__(self, *error: Any) -> None:
+    if self._pool:
+      self._pool.shutdown(cancel_futures=True)
+
+  def map(self, blocks: Iterable[Any]) -> Iterator[R]:
+    if self._pool is None:
+      with threadpoolctl.threadpool_limits(1, 'blas'):
+        for block in blocks:
+          yield self._function(self._shared, block)
+      return
+    waiting: collections.deque[concurrent.futures.Future[R]]
+    waiting = collections.deque()
+    for block in blocks:
+      waiting.append(self._pool.submit(_call, block))
+      if len(waiting) >= 2 * self._n:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+
+
+def in_threads(
+  function: Callable[[S, threading.Event], R],
+  items: Iterable[S],
+  n_jobs: int = 1,
+) -> Generator[R]:
+  """Calls `function(item, stop)` in threads; results in the items' order.
+
+  An item is made when a thread is free for it, so that memory does not grow
+  with their number. After an error, an interrupt, or `close()` of this
+  generator, `stop` is set and the calls that run are waited for: threads of
+  linear algebra that live on would abort the process at its end.
+
+  Args:
+    n_jobs: threads; 1 stays in this one, -1 takes a thread per CPU.
+  """
+  n = n_jobs if n_jobs > 0 else available()
+  stop = threading.Event()
+  if n == 1:
+    for item in items:
+      yield function(item, stop)
+    return
+  pool = concurrent.futures.ThreadPoolExecutor(n)
+  waiting: collections.deque[concurrent.futures.Future[R]]
+  waiting = collections.deque()
+  try:
+    for item in items:
+      waiting.append(pool.submit(function, item, stop))
+      del item  # The next one is made while this one is at work.
+      _wait_for_one(waiting, n)
+      while waiting and waiting[0].done():
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    stop.set()
+    pool.shutdown(cancel_futures=True)
+
+
+def _wait_for_one(waiting: Iterable[concurrent.futures.Future[R]], most: int) -> None:
+  """Returns when fewer than `most` are unfinished."""
+  running = [x for x in waiting if not x.done()]
+  if len(running) >= most:
+    concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+
+
+def return_memory() -> None:
+  """Gives large arrays back to the system when they are freed.
+
+  glibc keeps blocks of up to 32 MiB for later, apart for each thread: 200 MiB
+  with two threads. Other C libraries are left as they are.
+  """
+  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+  if mallopt is not None:
+    mallopt(M_MMAP_THRESHOLD, 4 * 2**20)
+
+
+def available() -> int:
+  """CPUs that this process may use; fewer than there are under SLURM."""
+  return len(os.sched_getaffinity(0))
+
+
+def _start(function: Callable[..., Any], shared: Any) -> None:
+  global _job
+  _job = (function, shared)
+  threadpoolctl.threadpool_limits(1, 'blas')
+
+
+def _call(block: Any) -> Any:
+  assert _job is not None
+  function, shared = _job
+  return function(shared, block)

@@ -1,0 +1,143 @@
+"""The tuning of every layer of a recording.
+
+tables = run(Trajectories.open(path), Options())
+tables['dyn/deter'].metrics['EVs']
+"""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from dreamerv3.analysis.compatible import check_same
+from dreamerv3.analysis.tuning import binned_path, border, table
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.data import layers
+from dreamerv3.data.trajectories import Trajectories
+
+LOG_EVERY = 30  # seconds between lines in a log file
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How to measure; the flags of the same names in tuning_curve.py."""
+
+  max_neurons: int = 0
+  no_hd: bool = False
+  n_shuffles: int = 200
+  null: str = 'session'
+  min_visits: int = 1
+  sigma: float = 0.0
+  n_jobs: int = 1
+  seed: int = 0
+
+
+def run(
+  data: Trajectories,
+  options: Options,
+  names: Sequence[str] = (),
+  test: Trajectories | None = None,
+) -> dict[str, table.TuningTable]:
+  """Measures layers one after another; one is in memory at a time.
+
+  Args:
+    names: of layers; all by default. A layer that holds the same numbers as
+      another (see `layers.same_bytes`) is measured once.
+    test: recording that held-out variance is computed on.
+
+  Raises:
+    UserError: no such layer, or a test recording of another world or network.
+  """
+  sizes = data.layers()
+  names = list(names) or list(sizes)
+  if test is not None:
+    check_same(data, test, names)
+  track = data.track()
+  keep = binned_path.often_visited(track, data.grid, options.min_visits)
+  setup = _setup(data, track.rows(keep), options)
+  held_out = None
+  if test is not None:
+    test_track = test.track()
+    held_out = test_track, Design.build(test_track, test.grid)
+  copies = dict(layers.same_bytes(sizes))
+  copies = {k: v for k, v in copies.items() if {k, v} <= set(names)}
+  chosen = {x: _sample(sizes[x], options) for x in names}
+  own = [x for x in names if x not in copies]
+  tables: dict[str, table.TuningTable] = {}
+  with (
+    _Progress(sum(len(chosen[x]) for x in own)) as progress,
+    setup.workers(options.n_jobs) as workers,
+  ):
+    for name in own:
+      progress.layer(name)
+      samples = data.layer(name, track)
+      if not keep.all():
+        samples = samples.rows(keep)
+      other = None
+      if test is not None and held_out is not None:
+        other = test.layer(name, held_out[0]), held_out[1]
+      tables[name] = table.measure(
+        samples, setup, other, chosen[name], workers, progress.step
+      )
+      del samples, other  # Before the next layer is read.
+  for copy, original in copies.items():
+    tables[copy] = dataclasses.replace(tables[original], layer=copy)
+  return {x: tables[x] for x in names}
+
+
+def _setup(data, track, options) -> Setup:
+  walkable = data.metadata.walkable()
+  walls = [] if walkable is None else border.find_walls(walkable)
+  return Setup.build(
+    Design.build(track, data.grid),
+    walls,
+    n_shuffles=options.n_shuffles,
+    null=options.null,
+    seed=options.seed,
+    sigma=options.sigma,
+    hd=not options.no_hd,
+  )
+
+
+def _sample(units: int, options: Options) -> np.ndarray:
+  """A random sample of units, sorted, or all of them."""
+  if not 0 < options.max_neurons < units:
+    return np.arange(units)
+  rng = np.random.default_rng([options.seed, units])
+  return np.sort(rng.choice(units, options.max_neurons, replace=False))
+
+
+class _Progress:
+  """A bar on a terminal, a line now and then in a log file."""
+
+  def __init__(self, units: int):
+    self._bar = tqdm(total=units, unit='unit', disable=None)
+    self._units = units
+    self._done = 0
+    self._last = time.monotonic()
+    self._name = ''
+
+  def __enter__(self) -> '_Progress':
+    return self
+
+  def __exit__(self, *error) -> None:
+    self._bar.close()
+
+  def layer(self, name: str) -> None:
+    self._name = name
+    self._bar.set_description(name)
+
+  def step(self, units: int) -> None:
+    self._bar.update(units)
+    self._done += units
+    if self._bar.disable and time.monotonic() - self._last > LOG_EVERY:
+      self._last = time.monotonic()
+      print(
+        f'{self._done} of {self._units} units, in {self._name}',
+        file=sys.stderr,
+        flush=True,
+      )

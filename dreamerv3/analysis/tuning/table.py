@@ -1,0 +1,189 @@
+"""What each unit of a layer is tuned to: maps, metrics and their chance.
+
+  design = Design.build(samples.track, grid)
+  setup = Setup.build(design, find_walls(walkable))
+  table = measure(samples, setup)
+  table.metrics['SI']                         # (D,) [bits]
+
+All units are computed at once, in blocks: the only loops are over blocks and
+nulls. `reference` computes the curves and information with pynapple, which
+tests and the benchmark compare with.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis import nulls
+from dreamerv3.analysis.parallel import Workers
+from dreamerv3.analysis.tuning import significance
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.data.samples import Samples
+
+BLOCK_BYTES = 48e6  # of one float64 working array; a few exist at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningTable:
+  """Everything measured of one layer's D units.
+
+  Attributes:
+    layer: name.
+    units: (D,) index of each unit in the layer.
+    curves: (D, W, H) float32 mean activation per tile, NaN where unvisited.
+    hd_curves: (D, 4) mean activation per facing, see `head_direction.NAMES`.
+    occupancy: (W, H) samples per tile.
+    metrics: {name: (D,)}; docs/science.md defines each.
+    p: {score: (D,)} against the nulls; empty without nulls.
+    q: {score: (D,)} the same, corrected over the layer's units.
+    n_nulls: number of pairings behind p.
+    walls: names of the walls that border_wall counts.
+  """
+
+  layer: str
+  units: np.ndarray
+  curves: np.ndarray
+  hd_curves: np.ndarray
+  occupancy: np.ndarray
+  metrics: Mapping[str, np.ndarray]
+  p: Mapping[str, np.ndarray]
+  q: Mapping[str, np.ndarray]
+  n_nulls: int
+  walls: tuple[str, ...]
+
+  def __post_init__(self):
+    d = len(self.units)
+    for name, value in {**self.metrics, **self.p, **self.q}.items():
+      if value.shape != (d,):
+        raise ValueError(f'{name} has shape {value.shape}; expected ({d},).')
+    shape = (d, *self.occupancy.shape)
+    if self.curves.shape != shape or self.hd_curves.shape != (d, 4):
+      raise ValueError(
+        f'curves {self.curves.shape}, hd_curves {self.hd_curves.shape}; '
+        f'expected {shape} and ({d}, 4).'
+      )
+
+  def __len__(self) -> int:
+    return len(self.units)
+
+
+def measure(
+  samples: Samples,
+  setup: Setup,
+  test: tuple[Samples, Design] | None = None,
+  units: np.ndarray | None = None,
+  workers: Workers | None = None,
+  step: Callable[[int], Any] = lambda units: None,
+) -> TuningTable:
+  """Measures all units of a layer, a block at a time.
+
+  Args:
+    samples: of the rows that `setup` was built from.
+    test: another recording that the held-out variance is computed on;
+      without it, whole episodes are held out in turn.
+    units: columns of the samples to measure; all by default.
+    workers: `setup.workers(n)` to share between layers; this process else.
+    step: called with the number of units after each block.
+  """
+  design = setup.design
+  if len(samples) != len(design):
+    raise ValueError(f'{len(samples)} samples; the design has {len(design)}.')
+  units = np.arange(samples.X.shape[1]) if units is None else units
+  rows = max(len(design), design.n_tiles * (design.part.max() + 1))
+  size = int(np.clip(BLOCK_BYTES / 8 / rows, 8, 512))
+  cut = [units[i : i + size] for i in range(0, len(units), size)]
+  blocks = []
+  run = workers or setup.workers()
+  for block in run.map(_cut(samples, test, x) for x in cut):
+    blocks.append(block)
+    step(len(block['mean']))
+  merged = {k: np.concatenate([b[k] for b in blocks]) for k in blocks[0]}
+  curves, hd_curves = merged.pop('curves'), merged.pop('hd_curves')
+  p, q = _significance(setup, merged)
+  return TuningTable(
+    layer=samples.layer,
+    units=units,
+    curves=curves,
+    hd_curves=hd_curves,
+    occupancy=design.occupancy,
+    metrics={k: v for k, v in merged.items() if not k.startswith('_')},
+    p=p,
+    q=q,
+    n_nulls=len(setup.pairings),
+    walls=tuple(x.name for x in setup.walls),
+  )
+
+
+def reference(
+  X: np.ndarray, design: Design
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Curves (D, W, H), HD curves (D, 4) and SI (D,) as pynapple computes them.
+
+  Not used by the analysis, which is as exact and far faster. Samples become a
+  time series at 1 Hz; bins are tiles and facings.
+  """
+  import pynapple as nap  # Slow to import, and for the comparison alone.
+
+  time = np.arange(len(X), dtype=np.float64)
+  w, h = design.grid.shape
+  data = nap.TsdFrame(t=time, d=np.asarray(X, np.float64))
+  pos = nap.TsdFrame(t=time, d=design.track.pos.astype(np.float64))
+  maps = nap.compute_tuning_curves(
+    data,
+    pos,
+    bins=[w, h],
+    range=[(-0.5, w - 0.5), (-0.5, h - 0.5)],
+    feature_names=['x', 'y'],
+  )
+  facing = nap.Tsd(t=time, d=design.heading.astype(np.float64))
+  turned = nap.compute_tuning_curves(
+    data, facing, bins=4, range=[(-0.5, 3.5)], feature_names=['heading']
+  )
+  mean = np.asarray(X, np.float64).mean(0)
+  bits = nap.compute_mutual_information(maps, rates=mean)
+  bits = bits['bits/spike'].to_numpy()
+  return maps.to_numpy(), turned.to_numpy(), bits
+
+
+def _cut(samples, test, units):
+  """The columns of a block; neighbours are cut out, which is faster."""
+  first, last = int(units[0]), int(units[-1])
+  neighbours = last - first == len(units) - 1
+  columns = slice(first, last + 1) if neighbours else units
+  X = np.ascontiguousarray(samples.X[:, columns])
+  return X, None if test is None else (test[0].X[:, columns], test[1])
+
+
+def _significance(setup: Setup, merged: dict[str, np.ndarray]):
+  """p and q of every tested score, and R2 freed from the bias of finite data.
+
+    R2' = (R2 - mean null R2) / (1 - mean null R2)
+
+  Moves the tested scores out of `merged` and adds the shares to it.
+  """
+  if not len(setup.pairings):
+    return {}, {}
+  observed, null = merged.pop('_observed'), merged.pop('_null')
+  names = setup.scorer.names
+  p, q = {}, {}
+  for i, name in enumerate(names):
+    scores, row = observed[:, i], null[:, i].T.astype(np.float64)
+    if name in significance.WIDE:
+      continue
+    if name in significance.R2:
+      bias = row.mean(0)
+      with np.errstate(invalid='ignore', divide='ignore'):
+        merged[name] = (scores - bias) / (1 - bias)
+      continue
+    if f'{name}_wide' in names:
+      wide = names.index(f'{name}_wide')
+      scores, row = nulls.strongest(
+        observed[:, [i, wide]].T.astype(np.float64),
+        null[:, [i, wide]].transpose(1, 2, 0).astype(np.float64),
+      )
+    p[name] = nulls.p_values(scores, row)
+    q[name] = nulls.q_values(nulls.tail_p_values(scores, row))
+  return p, q

@@ -1,0 +1,193 @@
+"""Settings of a script: one frozen dataclass, one field per flag.
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  '''Decodes the position from recorded activations.'''
+  data: str = flag(help='Folder of recorded episodes.')
+  n_boot: int = flag(1000, low=0, help='Bootstrap draws over episodes.')
+
+if __name__ == '__main__':
+  run(main)  # one line and exit code 2 for a user's mistake
+"""
+
+import argparse
+import dataclasses
+import difflib
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from dreamerv3.base.errors import UserError
+
+T = TypeVar('T')
+
+
+def flag(
+  default: Any = dataclasses.MISSING,
+  *,
+  help: str,
+  low: float | None = None,
+  high: float | None = None,
+  choices: Sequence[str] = (),
+) -> Any:
+  """A field that is a flag; without a default it must be given.
+
+  Args:
+    help: what it does, with its unit; the default is appended to it.
+    low: smallest allowed value, high: largest one.
+    choices: the allowed words.
+  """
+  if isinstance(default, list):
+    raise TypeError('Use a tuple: settings are immutable.')
+  return dataclasses.field(
+    default=default,
+    metadata=dict(help=help, low=low, high=high, choices=tuple(choices)),
+  )
+
+
+def parse(
+  settings: Callable[..., T],
+  argv: Sequence[str] | None = None,
+  prog: str | None = None,
+) -> T:
+  """Reads a settings dataclass from command-line arguments.
+
+  The annotation decides the form: bool is a switch, `int | None` an optional
+  value, `tuple[str, ...]` any number of values, `tuple[int, int]` two.
+
+  Raises:
+    UserError: unknown flag (with the nearest known one), missing or bad value.
+  """
+  parser = make_parser(settings, prog)
+  values = vars(parser.parse_args(argv))
+  chosen = settings(**values)
+  for field in dataclasses.fields(chosen):  # type: ignore[arg-type]
+    _check(field, values[field.name])
+  return chosen
+
+
+def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
+  """The argparse parser of a settings dataclass."""
+  parser = _Parser(
+    prog=prog,
+    description=settings.__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  hints = typing.get_type_hints(settings)
+  for field in dataclasses.fields(settings):
+    _add(parser, field, hints[field.name])
+  return parser
+
+
+def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
+  """Runs a script: exit code 0, or 2 with one line for a user's mistake."""
+  try:
+    main(None)
+    sys.stdout.flush()
+  except BrokenPipeError:  # the reader of our output, such as head, is done
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
+  except UserError as e:
+    print(f'{sys.argv[0]}: error: {e}', file=sys.stderr)
+    sys.exit(2)
+  except KeyboardInterrupt:
+    print(f'{sys.argv[0]}: interrupted', file=sys.stderr)
+    sys.exit(130)
+  sys.exit(0)
+
+
+class _Parser(argparse.ArgumentParser):
+  """Errors are exceptions, and an unknown flag names its nearest neighbour."""
+
+  def error(self, message: str) -> NoReturn:
+    raise UserError(f'{message}; see --help.')
+
+  def parse_args(self, args=None, namespace=None):
+    known, unknown = self.parse_known_args(args, namespace)
+    if unknown:
+      name = unknown[0].partition('=')[0]
+      near = difflib.get_close_matches(name, self._option_string_actions, 1)
+      hint = f'; did you mean {near[0]}?' if near else '; see --help.'
+      raise UserError(f'unknown argument {name}{hint}')
+    return known
+
+
+def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
+  meta = field.metadata
+  required = field.default is dataclasses.MISSING
+  kwargs: dict[str, Any] = {'required': required, 'dest': field.name}
+  if not required:
+    kwargs['default'] = field.default
+  kwargs['help'] = _help(meta['help'], field.default)
+  if hint is bool:
+    kwargs['action'] = argparse.BooleanOptionalAction if field.default else 'store_true'
+  else:
+    kwargs |= _values(hint)
+    kwargs['metavar'] = _metavar(field.name, meta, kwargs.get('nargs'))
+    if meta['choices']:
+      kwargs['choices'] = meta['choices']
+  if kwargs.pop('sequence', False):
+    kwargs['action'] = _Tuple
+  parser.add_argument(f'--{field.name}', **kwargs)
+
+
+def _help(text: str, default: Any) -> str:
+  text = text.replace('%', '%%')
+  if default is dataclasses.MISSING:
+    return f'{text} (required)'
+  if default is None or default == () or default == '':
+    return text
+  if isinstance(default, tuple):
+    default = ' '.join(map(str, default))
+  return f'{text} (default: {default})'
+
+
+def _metavar(name: str, meta: Any, nargs: Any) -> Any:
+  if meta['choices']:
+    return '{' + ','.join(meta['choices']) + '}'
+  word = name.upper()
+  return (word,) * nargs if isinstance(nargs, int) else word
+
+
+def _values(hint: Any) -> dict[str, Any]:
+  """Type, and number of values, that an annotation asks for."""
+  if isinstance(hint, types.UnionType):
+    (hint,) = (x for x in typing.get_args(hint) if x is not type(None))
+  if typing.get_origin(hint) is tuple:
+    inner = typing.get_args(hint)
+    nargs: Any = '*' if inner[-1] is Ellipsis else len(inner)
+    return {'type': inner[0], 'nargs': nargs, 'sequence': True}
+  return {'type': _integer if hint is int else hint}
+
+
+class _Tuple(argparse.Action):
+  def __call__(self, parser, namespace, values, option=None):
+    setattr(namespace, self.dest, tuple(values))
+
+
+def _integer(text: str) -> int:
+  """An int; also 1e6, which users of long runs like to write."""
+  value = float(text) if any(c in text for c in 'eE.') else int(text)
+  if value != int(value):
+    raise argparse.ArgumentTypeError(f'{text} is not a whole number')
+  return int(value)
+
+
+_integer.__name__ = 'int'
+
+
+def _check(field: Any, value: Any) -> None:
+  low, high = field.metadata['low'], field.metadata['high']
+  for x in value if isinstance(value, tuple) else (value,):
+    if x is None or isinstance(x, str | bool):
+      continue
+    if x != x:
+      raise UserError(f'--{field.name} is {x}; expected a number.')
+    if low is not None and x < low:
+      raise UserError(f'--{field.name} is {x}; expected at least {low}.')
+    if high is not None and x > high:
+      raise UserError(f'--{field.name} is {x}; expected at most {high}.')

@@ -1,0 +1,346 @@
+"""Does the agent know where it is in its dreams?
+
+  python dreamerv3/main.py --logdir RUN --script dream_decode \
+    --dream_decode.decoder_model RUN/decoder_results/classifier_deter.pkl
+
+Plays fresh episodes, rolls the world model out from states drawn from them,
+once along the real actions and once along those of the dreaming policy, and
+decodes both with a decoder that was fitted to a recording. For whoever asks
+whether imagination is spatially coherent; what is measured and why is in
+docs/dreams.md, the files in docs/data_format.md.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import elements
+import numpy as np
+import tqdm
+
+from dreamerv3 import leftovers
+from dreamerv3.analysis.compatible import same_world
+from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.dreams import decoder as dream_decoder
+from dreamerv3.analysis.dreams import measures as stats
+from dreamerv3.analysis.dreams.measures import DreamSet
+from dreamerv3.base import files
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.modes.dream_starts import Start, Starts, Watch
+from dreamerv3.probing import trained
+from dreamerv3.probing.describe import digest, steps_behind
+from dreamerv3.probing.dreaming import Dreamer
+from dreamerv3.probing.probe import WIDTH, Probe
+from dreamerv3.probing.rollouts import Rollouts
+from dreamerv3.recording.bar import EpisodeBar
+from dreamerv3.run_info import log_run_info
+from dreamerv3.setup import make
+from embodied.run.signals import Signals
+
+Dict = dict[str, Any]
+
+LATENTS = 'dyn/(deter|stoch)'
+# Recordings count their episodes from 1; a dream must not begin in one that
+# the decoder was fitted to.
+FIRST = 1_000_001
+EXAMPLES = 4  # dreams with maps of probability
+FAMILIAR = 0.8  # of the decoder's time on walkable tiles, in its own world
+
+
+def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
+  """Plays, dreams, decodes, compares; returns the exit code.
+
+  Args:
+    make_agent: without arguments, as in dreamerv3.setup.make.
+    config: all settings, those of agent and environment as in the run.
+
+  Raises:
+    UserError, CheckpointError: settings, checkpoint or decoder do not fit.
+  """
+  settings = config.dream_decode
+  decoder = open_decoder(settings.decoder_model)
+  source = trained.find_source(config)
+  config = trained.one_world(config)
+  worlds = world_of(decoder, config)
+  guide: Any = make.make_env(worlds, 0)
+  trained.check_env(config.task, guide, ('image', 'player_pos'))
+  grid = Grid(*guide.world_map.shape)
+  dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
+  metadata = describe(config, worlds, guide)
+  tell_world(decoder, metadata)
+  agent = make_agent()
+  trained.check_agent(agent)
+  trained.load(agent, source, config.run.from_checkpoint_regex)
+  probe = Probe(agent.model, LATENTS, 'float32')
+  params = trained.parameters(agent)
+  dream_decoder.check_agent(decoder, digest(params), source, steps_behind(source))
+  folder = files.make_folder(
+    settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
+  )
+  starts = Starts(
+    decoder,
+    probe.layers,
+    settings.num_batches * WIDTH,
+    settings.warmup,
+    config.seed,
+  )
+  code = watch(probe, params, worlds, starts)
+  if code:
+    print('Stopped before the dreams; nothing is written.')
+    return code
+  drawn = draw(starts)
+  dreamer = Dreamer(agent.model, settings.horizon)
+  session = Session(folder, config, metadata, decoder, str(source.absolute()))
+  session.finish(*imagine(dreamer, params, starts, drawn, settings, config.seed))
+  return 0
+
+
+def open_decoder(path: str) -> LinearDecoder:
+  if not path:
+    raise UserError(
+      '--dream_decode.decoder_model is empty; expected classifier_deter.pkl '
+      'of decode_position.py --save_model.'
+    )
+  return LinearDecoder.open(pathlib.Path(path).expanduser())
+
+
+def world_of(decoder: LinearDecoder, config: elements.Config) -> Any:
+  """Settings of the environments: the world that the decoder knows.
+
+  A recording may have been made with another --seed than the run, and with it
+  in another world; a position means something in that one alone.
+  """
+  world = decoder.world
+  if not world.get('fixed_seed', True):
+    raise UserError(
+      'The decoder was fitted to episodes in many worlds, where a position has '
+      'no meaning; expected one fitted to a recording in one world.'
+    )
+  seed = world.get('seed')
+  if seed is None:
+    print(
+      'The decoder does not say which world it knows; taking that of the '
+      f'seed {config.seed}.'
+    )
+    return config
+  if seed != config.seed:
+    print(f'The decoder knows the world of seed {seed}; dreams begin there.')
+  return config.update(seed=seed)
+
+
+def describe(config: elements.Config, worlds: elements.Config, guide: Any) -> Metadata:
+  """The world of the fresh episodes."""
+  guide.set_episode(FIRST)
+  return Metadata(
+    area=guide.world_map.shape,
+    env_seed=int(guide.env_seed),
+    world_seed=int(guide.world_hash),
+    task=config.task.partition('_')[0],
+    seed=int(worlds.seed),
+    world_map=np.array(guide.world_map),
+    materials=tuple(x or 'none' for x in guide.materials),
+  )
+
+
+def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
+  """Refuses another world than the decoder's, or warns of a likely one."""
+  same_world('The decoder', decoder.world, 'this dream', metadata.world)
+  walkable = metadata.walkable()
+  assert walkable is not None
+  share = dream_decoder.familiar(decoder, walkable)
+  if share < FAMILIAR:
+    print(
+      f'Only {share:.0%} of what the decoder was fitted to is walkable here: '
+      'it probably belongs to another world, and dreams will look wrong.'
+    )
+
+
+@dataclasses.dataclass
+class Take:
+  """Hands the steps of an episode to the starts, and counts them."""
+
+  watch: Watch
+  bar: EpisodeBar
+  score: float = 0.0
+
+  def step(self, obs: Any, act: Any, rows: Mapping[str, np.ndarray]) -> None:
+    self.watch.step(obs, act, rows)
+    self.score += float(obs['reward'])
+    self.bar.step()
+
+  def end(self) -> None:
+    self.watch.end()
+    self.bar.episode(self.score)
+
+
+def watch(
+  probe: Any, params: Mapping[str, Any], worlds: elements.Config, starts: Starts
+) -> int:
+  """Plays the fresh episodes; the code is what a signal asks for."""
+  episodes = worlds.dream_decode.num_episodes
+  count = min(episodes, WIDTH)
+  envs = [make.make_env(worlds, 0) for _ in range(count)]
+  rollouts = Rollouts(probe, params, envs, starts.seed)
+  numbers = range(FIRST, FIRST + episodes)
+  with EpisodeBar(episodes) as bar, Signals('stopping') as signals:
+    rollouts.play(
+      numbers,
+      lambda number: Take(starts.begin(number), bar),
+      lambda: not signals.code,
+    )
+    return signals.code
+
+
+def draw(starts: Starts) -> list[Start]:
+  """The starts; says how many there are."""
+  drawn = starts.drawn()
+  lengths = [len(x) for x in starts.tracks.values()]
+  short = '' if len(drawn) == starts.count else ', all that there are'
+  print(
+    f'{len(drawn)} starts{short}, from {len(lengths)} fresh episodes of '
+    f'{min(lengths)} to {max(lengths)} timesteps.'
+  )
+  return drawn
+
+
+def imagine(
+  dreamer: Any,
+  params: Mapping[str, Any],
+  starts: Starts,
+  drawn: Sequence[Start],
+  settings: Any,
+  seed: int,
+) -> tuple[DreamSet, dict[str, np.ndarray]]:
+  """Dreams from all starts, decoded batch by batch.
+
+  Returns:
+    The dreams, and arrays to keep: `dream_proba` (N, H, W, Hg) of the policy's
+    dreams, `replay_proba` of the first ones replayed; and, if asked for,
+    dream_deter, replay_deter (N, H, D) float16, *_stoch (N, H, S, C) uint8.
+  """
+  decoder, H = starts.decoder, settings.horizon
+  parts: list[Dict] = []
+  batches = range(0, len(drawn), WIDTH)
+  for first in tqdm.tqdm(batches, 'dreams', unit='batch', disable=None):
+    batch = drawn[first : first + WIDTH]
+    start = {k: np.stack([getattr(x, k) for x in batch]) for k in ('deter', 'stoch')}
+    acts = [starts.actions(x, H) for x in batch]
+    actions = {k: np.stack([x[k] for x in acts]) for k in acts[0]}
+    seeds = [np.random.SeedSequence([seed, x.episode, x.t]) for x in batch]
+    words = np.stack([x.generate_state(2) for x in seeds])
+    found = dreamer(params, start, actions, words)
+    parts.append(keep(decoder, found, settings.save_activations, first))
+  # Each part is let go as it is joined, so that little is there twice.
+  kept = {k: np.concatenate([x.pop(k) for x in parts]) for k in list(parts[0])}
+  decoded = {k: kept.pop(k) for k in ('policy', 'replay')}
+  return starts.dreams(drawn, decoded), kept
+
+
+def keep(
+  decoder: LinearDecoder, found: Mapping[str, Dict], latents: bool, first: int
+) -> Dict:
+  """What stays of a batch of dreams; `first` is the number of its first."""
+  kept: Dict = {}
+  for kind, name in (('policy', 'dream'), ('replay', 'replay')):
+    deter = found[kind]['deter']
+    flat = deter.reshape(-1, deter.shape[-1])
+    kept[kind] = decoder.predict(flat).reshape(*deter.shape[:2], 2)
+    rows = len(deter) if kind == 'policy' else max(0, EXAMPLES - first)
+    shown = deter[:rows]
+    proba = decoder.predict_proba(shown.reshape(-1, shown.shape[-1]))
+    kept[f'{name}_proba'] = proba.reshape(*shown.shape[:2], *decoder.grid.shape)
+    if latents:
+      kept[f'{name}_deter'] = deter.astype(np.float16)
+      kept[f'{name}_stoch'] = found[kind]['stoch'].round().astype(np.uint8)
+  return kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+  """Where the results go, and what they say of themselves."""
+
+  folder: pathlib.Path
+  config: elements.Config
+  metadata: Metadata
+  decoder: LinearDecoder
+  source: str
+
+  def finish(self, dreams: DreamSet, kept: Mapping[str, np.ndarray]) -> None:
+    """Statistics, files, figures and the printed table."""
+    seed, walkable = self.config.seed, self.metadata.walkable()
+    curves = stats.make_curves(dreams, self.decoder.training_path(), seed)
+    found = stats.coherences(dreams, walkable, seed)
+    results = self.results(dreams, kept, curves, found)
+    path = files.save_pickle(self.folder / 'dream_results.pkl', results)
+    table = files.save_csv(self.folder / 'dream_curves.csv', stats.rows_of(curves))
+    outputs = [path, table, *self.draw(dreams, kept, curves, found)]
+    print('\n'.join(stats.table(curves, found)))
+    extra = {
+      'checkpoint': self.source,
+      'checkpoint_step': steps_behind(pathlib.Path(self.source)),
+      'inputs': [self.source, results['decoder_path']],
+      'dreams': len(dreams),
+      'verdict': stats.verdict(curves),
+      'reach': stats.reach(curves),
+      **{k: dataclasses.asdict(v) for k, v in found.items()},
+    }
+    args = self.config.flat
+    leftovers.clear(self.folder, 'dream_decode', outputs)
+    log_run_info(self.folder, 'dream_decode', args, outputs, extra)
+    print(f'Saved {self.folder}')
+
+  def results(
+    self,
+    dreams: DreamSet,
+    kept: Mapping[str, np.ndarray],
+    curves: stats.Curves,
+    found: Mapping[str, stats.Coherence],
+  ) -> Dict:
+    """dream_results.pkl, see docs/data_format.md."""
+    settings = self.config.dream_decode
+    N, H = len(dreams), dreams.horizon
+    about = self.metadata.to_dict()
+    names = ('env_seed', 'world_seed', 'fixed_seed', 'task', 'area', 'seed')
+    return {
+      'format': 1,
+      'dream_deter_shape': (N, H, self.decoder.units),
+      'decoder_path': str(pathlib.Path(settings.decoder_model).absolute()),
+      'decoder_metadata': self.decoder.to_dict()['metadata'],
+      'metadata': {k: about[k] for k in names},
+      'num_batches': settings.num_batches,
+      'num_episodes': settings.num_episodes,
+      'checkpoint': self.source,
+      'world_map': self.metadata.world_map,
+      'materials': list(self.metadata.materials),
+      **stats.arrays(dreams),
+      'curves': dataclasses.asdict(curves),
+      'coherence': {k: dataclasses.asdict(v) for k, v in found.items()},
+      'reach': stats.reach(curves),
+      'verdict': stats.verdict(curves),
+      **kept,
+    }
+
+  def draw(
+    self,
+    dreams: DreamSet,
+    kept: Mapping[str, np.ndarray],
+    curves: stats.Curves,
+    found: Mapping[str, stats.Coherence],
+  ) -> list[pathlib.Path]:
+    from dreamerv3.plots import dreams as plots
+
+    figures = {
+      'dream_vs_real': plots.compare(dreams, curves, found),
+      'dream_trajectories_world': plots.paths(dreams, self.metadata),
+    }
+    proba = {'replay': kept['replay_proba'], 'policy': kept['dream_proba']}
+    for i in range(len(kept['replay_proba'])):
+      name = f'dream_probmap_{i + 1}'
+      figures[name] = plots.probabilities(dreams, proba, i, self.metadata)
+    return [
+      files.save_figure(self.folder / f'{name}.png', figure)
+      for name, figure in figures.items()
+    ]

@@ -1,0 +1,113 @@
+"""What a recording says of itself: from which agent, world and settings.
+
+For eval_trajectory, and for whoever writes files in the same form.
+
+  metadata = describe(config, env, agent, probe, params, source)
+"""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import elements
+import jax
+import numpy as np
+
+from dreamerv3.data.episode import PREFIX
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.probing import probe as taps
+from dreamerv3.recording.spool import Column
+from dreamerv3.run_info import versions
+from embodied.run import checkpoint
+
+# Settings that change how a recording is made, not what is in an episode.
+HOW = ('num_episodes', 'first_episode', 'save_path', 'envs', 'all_episodes')
+
+
+def describe(
+  config: elements.Config,
+  guide: Any,
+  agent: Any,
+  probe: taps.Probe,
+  params: Mapping[str, jax.Array],
+  source: pathlib.Path | None,
+) -> Metadata:
+  """All that is known before the first step.
+
+  The fingerprint in it holds what decides the content of an episode: with
+  another one, files must not share a folder.
+  """
+  suite = config.task.partition('_')[0]
+  env, own = (_plain(x) for x in (config.env[suite], config.eval_trajectory))
+  basics = {
+    'task': config.task,
+    'seed': int(config.seed),
+    'compute_dtype': str(agent.dtype),
+    'platform': agent.backend,
+  }
+  fingerprint = {
+    'weights': digest(params),
+    **basics,
+    **{f'env.{k}': v for k, v in env.items()},
+    **{f'eval_trajectory.{k}': v for k, v in own.items() if k not in HOW},
+  }
+  settings = {
+    **basics,
+    'env': env,
+    'agent': _plain(config.agent),
+    'eval_trajectory': own,
+  }
+  guide.set_episode(1)
+  fixed = bool(env['fixed_seed'])
+  return Metadata(
+    area=guide.world_map.shape,
+    env_seed=int(guide.env_seed),
+    world_seed=int(guide.world_hash),
+    fixed_seed=fixed,
+    task=suite,
+    seed=int(config.seed),
+    world_map=np.array(guide.world_map) if fixed else None,
+    materials=tuple(x or 'none' for x in guide.materials),
+    layers={x.name: x.units for x in probe.layers},
+    trained=source is not None,
+    settings=settings,
+    versions=versions(),
+    extra={
+      'layer_shapes': {x.name: list(x.shape) for x in probe.layers},
+      'checkpoint': None if source is None else str(source.absolute()),
+      'checkpoint_step': steps_behind(source),
+      'fingerprint': fingerprint,
+    },
+  )
+
+
+def digest(params: Mapping[str, jax.Array]) -> str:
+  """A short name for the values of the parameters."""
+  found = hashlib.blake2b(digest_size=8)
+  for key in sorted(params):
+    found.update(key.encode())
+    found.update(np.ascontiguousarray(params[key]).data)
+  return found.hexdigest()
+
+
+def columns_of(probe: taps.Probe, image: tuple[int, ...]) -> dict[str, Column]:
+  """Where a step's large values are, in the order of the file."""
+  columns = {'image': Column('image', 0, tuple(image), np.dtype(np.uint8))}
+  for x in probe.layers:
+    place = (x.dtype, x.start, (x.units,), np.dtype(x.dtype))
+    columns[PREFIX + x.name] = Column(*place)
+  return columns
+
+
+def steps_behind(source: pathlib.Path | None) -> int | None:
+  """Environment steps behind a checkpoint, if it says."""
+  if source is None or not (source / 'step.pkl').exists():
+    return None
+  return checkpoint.step_of(source)
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, Mapping):
+    return {str(k): _plain(v) for k, v in value.items()}
+  return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,100 @@
+"""Rolls the world model out from given states, without seeing.
+
+  dreamer = Dreamer(model, horizon=15)
+  found = dreamer(params, {'deter': d, 'stoch': s}, actions, seeds)
+  found['replay']['deter']   # (n, H, D)
+
+For dream_decode, and whoever looks into imagined trajectories.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ninjax as nj
+import numpy as np
+
+from dreamerv3.probing.probe import WIDTH
+from embodied.jax import internal
+
+Dict = dict[str, Any]
+
+
+class Dreamer:
+  """Rolls a world model out from given states, without seeing.
+
+  Every call has the same number of rows, and row i depends on its own seeds
+  alone, so that a dream does not depend on what else is dreamed.
+
+  Args:
+    model: as dreamerv3.agent.Model.
+    horizon: steps.
+    width: rows of a call; it bounds the memory on the device.
+  """
+
+  def __init__(self, model: Any, horizon: int, width: int = WIDTH):
+    self.model, self.horizon, self.width = model, horizon, width
+    self._call = jax.jit(self._step)
+
+  def __call__(
+    self,
+    params: Mapping[str, Any],
+    start: Mapping[str, np.ndarray],
+    actions: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+  ) -> dict[str, dict[str, np.ndarray]]:
+    """Dreams of n <= width states.
+
+    Args:
+      start: posterior deter (n, D) and stoch (n, S, C).
+      actions: per key (n, H, ...), the first one chosen in the start.
+      seeds: uint32 (n, 2).
+
+    Returns:
+      {'policy', 'replay'}: float32 deter (n, H, D), stoch (n, H, S, C), where
+      step h follows h actions.
+    """
+    n = len(seeds)
+    given = self._full(start, actions, seeds)
+    found = jax.device_get(self._call(params, *given))
+    return jax.tree.map(lambda x: x[:n], found)
+
+  def compiled(
+    self,
+    params: Mapping[str, Any],
+    start: Mapping[str, np.ndarray],
+    actions: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+  ) -> Any:
+    """The compiled program of a call, which knows what memory it takes."""
+    given = self._full(start, actions, seeds)
+    return self._call.lower(params, *given).compile()
+
+  def _full(self, start: Any, actions: Any, seeds: np.ndarray) -> tuple:
+    """`width` rows: the given ones, over and over."""
+    rows = np.arange(self.width) % len(seeds)
+    given = dict(start), dict(actions), seeds
+    return jax.tree.map(lambda x: x[rows], given)
+
+  def _step(self, params: Dict, start: Dict, actions: Dict, seeds: Any) -> Dict:
+    keys = internal.split(internal.keys_from_seeds(seeds), 2)
+    _, out = nj.pure(dream)(
+      params, self.model, start, actions, self.horizon, *keys, modify=False
+    )
+    return out
+
+
+def dream(
+  model: Any, start: Dict, actions: Dict, horizon: int, key1: Any, key2: Any
+) -> Dict:
+  """Both dreams of a batch; runs in a ninjax context."""
+  start = {k: v.astype(model.dtype) for k, v in start.items()}
+  x, _ = model.dream(start, horizon, key1)  # (H + 1, n, D + S C)
+  own = x[1:].swapaxes(0, 1).astype(jnp.float32)
+  units = start['deter'].shape[-1]
+  shape = (*own.shape[:2], *start['stoch'].shape[1:])
+  _, feat = model.dyn.imagine(start, actions, key2)
+  replay = {k: feat[k].astype(jnp.float32) for k in ('deter', 'stoch')}
+  policy = dict(deter=own[..., :units], stoch=own[..., units:].reshape(shape))
+  return dict(policy=policy, replay=replay)

@@ -1,0 +1,235 @@
+"""What every layer of the agent computes at one step of acting.
+
+For recordings. One compiled function filters a batch of observations, chooses
+the actions and returns the activations of the layers that were asked for,
+packed into one array per dtype, so that a step is one transfer. What nobody
+asked for is neither computed nor transferred.
+
+  probe = Probe(model, layers='enc/.*|dyn/.*', dtype='float16')
+  carry = probe.init()
+  carry, act, rows = probe(params, carry, obs, seeds, time)
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ninjax as nj
+import numpy as np
+
+from dreamerv3.agent import Model
+from embodied.jax import internal, outs
+
+Dict = dict[str, Any]
+
+# Rows of every policy call. The compiler chooses another order of summation
+# for another number of rows, and with it other last digits.
+WIDTH = 16
+
+# A single number per step is kept whole: it costs nothing, and a value of
+# 1000 would lose its decimals in half precision.
+SCALAR = np.dtype(np.float32)
+
+# Parameters that the layers depend on; the rest is only for training.
+REGEX = r'(enc|dyn|dec|rew|con|pol|val)/'
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+  """A recorded layer.
+
+  Attributes:
+    name: as in docs/data_format.md.
+    shape: of one step, e.g. (32, 32, 8) for a convolution.
+    dtype: name of the dtype it is stored in, and of the array that brings it.
+    start: its first column in that array.
+  """
+
+  name: str
+  shape: tuple[int, ...]
+  dtype: str
+  start: int
+
+  @property
+  def units(self) -> int:
+    return math.prod(self.shape)
+
+
+class Probe:
+  """The policy of a model, with its layers laid open.
+
+  Args:
+    model: with its parameters passed to each call.
+    layers: regular expression that the whole name of a layer must match.
+    dtype: float16 or float32, of layers with more than one unit.
+    width: rows of a call.
+
+  Attributes:
+    layers: what is recorded, sorted by name.
+    available: names of all layers of this model.
+
+  Raises:
+    ValueError: the expression matches no layer.
+  """
+
+  def __init__(
+    self,
+    model: Model,
+    layers: str = '.*',
+    dtype: str = 'float16',
+    width: int = WIDTH,
+  ):
+    self.model, self.width = model, width
+    shapes = self._shapes()
+    self.available = sorted(shapes)
+    chosen = [x for x in self.available if re.fullmatch(layers, x)]
+    if not chosen:
+      raise ValueError(f'layers {layers!r} matches none of {", ".join(self.available)}')
+    self.layers = place(chosen, shapes, dtype)
+    self._call = jax.jit(self._step, donate_argnums=1)
+
+  def init(self) -> Dict:
+    """State of `width` rows before their first observation."""
+    return self.model.init_carry(self.width)
+
+  def __call__(
+    self,
+    params: Mapping[str, jax.Array],
+    carry: Dict,
+    obs: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+    time: np.ndarray,
+  ) -> tuple[Dict, Dict, Dict]:
+    """Filter one observation per row, act, and look inside.
+
+    Args:
+      params: those of the model that match REGEX.
+      carry: from `init` or the call before; it is consumed.
+      obs: (width, ...) per key of the model's spaces, and `is_first`.
+      seeds: uint32 (width, 2), of the episode in each row.
+      time: int32 (width,), timestep in that episode. All chance at a step
+        comes from its row's seed and time.
+
+    Returns:
+      carry; act, (width, ...) per key; {dtype: (width, values)} of the layers.
+    """
+    return self._call(params, carry, obs, seeds, time)
+
+  def _step(
+    self, params: Dict, carry: Dict, obs: Dict, seeds: Any, time: Any
+  ) -> tuple[Dict, Dict, Dict]:
+    keys = jax.vmap(jax.random.fold_in)(internal.keys_from_seeds(seeds), time)
+    _, out = nj.pure(observe)(params, self.model, carry, obs, keys, modify=False)
+    carry, act, found = out
+    return carry, act, pack(found, self.layers)
+
+  def _shapes(self) -> dict[str, tuple[int, ...]]:
+    """{layer: shape of one step} of all layers, without computing any."""
+    model = self.model
+    params = {k: v for k, v in model.shapes().items() if re.match(REGEX, k)}
+    obs = {k: _struct(1, v.shape, v.dtype) for k, v in model.spaces.items()}
+    obs['is_first'] = _struct(1, (), bool)
+
+    def call(params: Dict, obs: Dict) -> Dict:
+      carry = model.init_carry(1)
+      key = jax.random.key(0)
+      _, out = nj.pure(observe)(params, model, carry, obs, key, modify=False)
+      return out[2]
+
+    found = jax.eval_shape(call, params, obs)
+    return {k: v.shape[1:] for k, v in found.items()}
+
+
+def observe(
+  model: Model, carry: Dict, obs: Dict, key: jax.Array
+) -> tuple[Dict, Dict, Dict]:
+  """One step of acting, and everything the networks compute from it.
+
+  Decoder and heads read the state after this observation, as in training.
+  Runs in a ninjax context.
+
+  Returns:
+    carry, act, {layer: (B, ...)}.
+  """
+  with internal.taps() as found:
+    carry, act, _ = model.policy(carry, obs, key)
+    state = carry['dyn']
+    x = model.tensor(state)
+    model.dec(jax.tree.map(lambda x: x[:, None], state))
+    value, reward, live = model.val(x), model.rew(x), model.con(x)
+    policy = model.pol(x)  # once more; the compiler shares the work
+    prior = model.dyn.prior(state['deter'])
+  found['dyn/prior_logit'] = _mixed(model, prior)
+  found['dyn/post_logit'] = _mixed(model, found['dyn/post_logit'])
+  found['val/value'] = value.pred()
+  found['rew/pred'] = reward.pred()
+  found['con/pred'] = live.prob()
+  for key_, output in policy.items():
+    prefix = 'pol' if len(policy) == 1 else f'pol/{key_}'
+    found.update(_policy(prefix, output))
+  batch = len(obs['is_first'])
+  return (
+    carry,
+    act,
+    {k: v.reshape((batch, *v.shape[1:])) for k, v in found.items()},
+  )
+
+
+def _mixed(model: Model, logits: jax.Array) -> jax.Array:
+  """Logits with the share of uniform chance that the model samples with."""
+  output = model.dyn.dist(logits).output
+  assert isinstance(output, outs.Categorical)
+  return output.logits
+
+
+def _policy(prefix: str, output: outs.Output) -> dict[str, jax.Array]:
+  inner = output.output if isinstance(output, outs.Agg) else output
+  entropy = output.entropy()
+  if isinstance(inner, outs.Categorical):
+    raw = {'logits': inner.logits}
+  else:
+    assert isinstance(inner, outs.BoundedNormal), inner
+    raw = {'mean': inner.mean, 'stddev': inner.stddev}
+    entropy = entropy.reshape((len(entropy), -1)).sum(-1)
+  raw['entropy'] = entropy
+  return {f'{prefix}/{k}': v for k, v in raw.items()}
+
+
+def place(
+  names: list[str], shapes: Mapping[str, tuple[int, ...]], dtype: str
+) -> tuple[Layer, ...]:
+  """Gives each layer its columns in the array of its dtype."""
+  ends: dict[str, int] = {}
+  layers = []
+  for name in names:
+    kind = dtype if math.prod(shapes[name]) > 1 else SCALAR.name
+    layer = Layer(name, shapes[name], kind, ends.get(kind, 0))
+    ends[kind] = layer.start + layer.units
+    layers.append(layer)
+  return tuple(layers)
+
+
+def pack(
+  found: Mapping[str, jax.Array], layers: tuple[Layer, ...]
+) -> dict[str, jax.Array]:
+  """{dtype: (B, values)}, the layers side by side, flattened in C order.
+
+  What half precision cannot hold becomes its largest number, not infinity.
+  """
+  parts: dict[str, list[jax.Array]] = {}
+  for layer in layers:
+    value = found[layer.name].astype(jnp.float32)
+    value = value.reshape((len(value), -1))
+    if layer.dtype == 'float16':
+      limit = float(jnp.finfo(jnp.float16).max)
+      value = jnp.clip(value, -limit, limit)
+    parts.setdefault(layer.dtype, []).append(value.astype(layer.dtype))
+  return {k: jnp.concatenate(v, -1) for k, v in parts.items()}
+
+
+def _struct(batch: int, shape: tuple, dtype: Any) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct((batch, *shape), np.dtype(dtype))

@@ -1,0 +1,304 @@
+"""Writes a recording: episodes as they end, in any order, none twice.
+
+For `eval_trajectory`; the files are described in docs/data_format.md.
+
+  with Recorder('trajectories', metadata, columns) as recorder:
+    for number in recorder.missing(100):
+      writing = recorder.begin(number)
+      writing.add(rows, values)  # once per timestep
+      writing.end(seed=0)
+    recorder.flush()
+    recorder.join()
+
+A file is there when it is whole. So a recording that was killed goes on with
+the numbers that are missing, and two that differ never share a folder.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import filelock
+import numpy as np
+
+from dreamerv3.base import files, unpickle
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.episode import PREFIX, Episode
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.recording import pickle_stream
+from dreamerv3.recording.background import Writer
+from dreamerv3.recording.spool import Column, Spool
+
+# Small values of a step, kept in memory: dtype and shape of one step.
+VALUES: dict[str, tuple[str, tuple[int, ...]]] = {
+  'player_pos': ('float32', (2,)),
+  'player_facing': ('int32', (2,)),
+  'action': ('int32', ()),
+  'reward': ('float64', ()),
+  'vital_health': ('int64', ()),
+  'vital_food': ('int64', ()),
+  'vital_drink': ('int64', ()),
+  'vital_energy': ('int64', ()),
+  'daylight': ('float32', ()),
+  'sleeping': ('bool', ()),
+}
+
+
+class Recorder:
+  """A folder of episodes in the making.
+
+  Args:
+    folder: created if missing; must be empty, or hold episodes of the same
+      recording, which `metadata.extra['fingerprint']` decides.
+    metadata: what all episodes share.
+    columns: {key: place} of the large values of a step. `act/dyn/deter` and
+      `act/dyn/stoch` are also written as `deter` and `stoch`, the latter in
+      the shape that `metadata.extra['layer_shapes']` tells.
+
+  Attributes:
+    waited: seconds for which the caller had to wait for the disk.
+    busy: seconds that the writing thread has worked.
+
+  Raises:
+    UserError: the folder holds another recording, or one in progress.
+  """
+
+  def __init__(
+    self,
+    folder: str | os.PathLike,
+    metadata: Metadata,
+    columns: Mapping[str, Column],
+  ):
+    self.folder = files.make_folder(folder)
+    self.metadata, self.columns = metadata, dict(columns)
+    self._lock = filelock.FileLock(self.folder / '.recording.lock')
+    try:
+      self._lock.acquire(timeout=0)
+    except filelock.Timeout as e:
+      raise UserError(
+        f'Another process records into {self.folder}; wait for it, or choose '
+        'another folder.'
+      ) from e
+    try:
+      self._enter()
+    except BaseException:
+      self._lock.release()
+      raise
+    self._writer = Writer()
+    self._writings: set[Writing] = set()
+
+  def __enter__(self) -> 'Recorder':
+    return self
+
+  def __exit__(self, kind: Any, *error: object) -> None:
+    """Waits for what is written; drops episodes that have not ended."""
+    try:
+      self._writer.close(check=kind is None)
+    finally:
+      for writing in self._writings:
+        writing.spool.close()
+      self._lock.release()
+
+  @property
+  def waited(self) -> float:
+    return self._writer.waited
+
+  @property
+  def busy(self) -> float:
+    return self._writer.busy
+
+  def path(self, number: int) -> pathlib.Path:
+    return self.folder / f'episode_{number:03d}.pkl'
+
+  def missing(self, episodes: int, first: int = 1) -> list[int]:
+    """Of `episodes` numbers from `first` on, those that have no file yet.
+
+    Raises:
+      UserError: a file that is there is damaged; the message names it.
+    """
+    found = self._numbered()
+    wanted = range(first, first + episodes)
+    for number, path in found.items():
+      if number in wanted:
+        Episode.open(path)
+    return [x for x in wanted if x not in found]
+
+  def begin(self, number: int) -> 'Writing':
+    """Starts an episode; several can be in progress."""
+    writing = Writing(self, number, Spool(self.folder, self.columns))
+    self._writings.add(writing)
+    return writing
+
+  def flush(self) -> None:
+    """Waits until every ended episode is on disk; no more can begin."""
+    self._writer.close()
+
+  def submit(self, task: Callable[[], None]) -> None:
+    self._writer.submit(task)
+
+  def keep(self, writing: 'Writing', values: Mapping[str, Any]) -> None:
+    """Writes an ended episode under its final name, in the background."""
+    self._writings.discard(writing)
+
+    def write() -> None:
+      path = self.path(writing.number)
+      with contextlib.closing(writing.spool), files.atomic(path) as file:
+        pickle_stream.write_dict(file, self._items(writing.spool, values))
+
+    self._writer.submit(write)
+
+  def _items(
+    self, spool: Spool, values: Mapping[str, Any]
+  ) -> Iterator[tuple[str, Any]]:
+    yield from values.items()
+    for key, column in self.columns.items():
+      yield key, _array(spool, key, column.shape)
+      if key == f'{PREFIX}dyn/deter':
+        yield 'deter', pickle_stream.Again()
+      if key == f'{PREFIX}dyn/stoch':
+        shapes = self.metadata.extra.get('layer_shapes', {})
+        shape = tuple(shapes.get('dyn/stoch', column.shape))
+        yield 'stoch', _array(spool, key, shape)
+
+  def episodes(self) -> list[pathlib.Path]:
+    """Files of the episodes that are there, in order of their numbers."""
+    return list(self._numbered().values())
+
+  def _numbered(self) -> dict[int, pathlib.Path]:
+    found = {
+      int(match[1]): x
+      for x in self.folder.iterdir()
+      if (match := re.fullmatch(r'episode_(\d+)\.pkl', x.name))
+    }
+    return {x: found[x] for x in sorted(found)}
+
+  def join(self) -> pathlib.Path:
+    """Writes `all_episodes.pkl` unless it is newer than every episode."""
+    path = self.folder / 'all_episodes.pkl'
+    paths = self.episodes()
+    newest = max(x.stat().st_mtime_ns for x in paths)
+    if not path.exists() or path.stat().st_mtime_ns < newest:
+      joined = {'episodes': pickle_stream.Joined(paths)}
+      items = {**self.metadata.to_dict(), **joined}.items()
+      with files.atomic(path) as file:
+        pickle_stream.write_dict(file, items)
+    return path
+
+  def _enter(self) -> None:
+    """Compares with what is in the folder, or leaves our mark in it."""
+    path = self.folder / 'metadata.pkl'
+    if path.exists():
+      there = unpickle.load(path)
+      _compare(self.folder, there, self.metadata)
+      if there['settings'] != self.metadata.settings:  # other episodes wanted
+        new = {**there, 'settings': dict(self.metadata.settings)}
+        files.save_pickle(path, new)
+    elif self.episodes():
+      raise UserError(
+        f'{self.folder} holds episodes without metadata.pkl, so what they '
+        'are is unknown; choose another folder.'
+      )
+    # What a killed process was writing.
+    for stale in self.folder.glob('.*.pkl.????????.tmp'):
+      stale.unlink()
+    if not path.exists():
+      files.save_pickle(path, self.metadata.to_dict())
+
+
+class Writing:
+  """One episode in progress.
+
+  Attributes:
+    number: of the episode, from 1.
+    spool: its large values.
+  """
+
+  def __init__(self, recorder: Recorder, number: int, spool: Spool):
+    self.number, self.spool = number, spool
+    self._recorder = recorder
+    self._values: dict[str, list[Any]] = {k: [] for k in VALUES}
+    self._achievements: list[dict[str, int]] = []
+
+  def add(self, rows: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
+    """Adds one timestep.
+
+    Args:
+      rows: {group: values} of the large ones, as the columns say.
+      values: the keys of VALUES, and `achievements`, {name: count so far}.
+    """
+    for key, kept in self._values.items():
+      kept.append(values[key])
+    counts = dict(values['achievements'])
+    # Equal neighbours are one object: nothing changes in most steps.
+    same = bool(self._achievements) and self._achievements[-1] == counts
+    self._achievements.append(self._achievements[-1] if same else counts)
+    block = self.spool.add(rows)
+    if block is not None:
+      self._recorder.submit(lambda: self.spool.write(block))
+
+  def end(self, **more: Any) -> None:
+    """Ends the episode; `more` are further keys of its file."""
+    block = self.spool.take()
+    if block is not None:
+      self._recorder.submit(lambda: self.spool.write(block))
+    length = self.spool.length
+    arrays = {
+      k: np.array(v, VALUES[k][0]).reshape((length, *VALUES[k][1]))
+      for k, v in self._values.items()
+    }
+    names = (x for x in self._recorder.columns if x.startswith(PREFIX))
+    arrays['action'][-1:] = 0  # chosen, but the episode was over
+    self._recorder.keep(
+      self,
+      {
+        'episode': self.number,
+        'length': length,
+        'total_reward': float(arrays['reward'].sum()),
+        **more,
+        'layer_names': sorted(x.removeprefix(PREFIX) for x in names),
+        'final_achievements': self._achievements[-1],
+        'achievements': self._achievements,
+        **arrays,
+      },
+    )
+
+
+def _array(spool: Spool, key: str, shape: tuple[int, ...]) -> pickle_stream.Array:
+  dtype = spool.columns[key].dtype
+  return pickle_stream.Array(dtype, (spool.length, *shape), lambda: spool.pieces(key))
+
+
+def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
+  """UserError unless the two are one recording."""
+  old = there.get('fingerprint') if isinstance(there, dict) else None
+  if not isinstance(old, dict):
+    raise UserError(
+      f'{folder} holds a recording of another program; choose another folder.'
+    )
+  new = here.extra['fingerprint']
+  differ = [
+    f'{k} {_short(old.get(k))} there, {_short(new.get(k))} now'
+    for k in sorted({*old, *new})
+    if old.get(k) != new.get(k)
+  ]
+  if differ and {**old, 'weights': ''} == {**new, 'weights': ''}:
+    steps = there.get('checkpoint_step'), here.extra.get('checkpoint_step')
+    if None not in steps and steps[0] != steps[1]:
+      raise UserError(
+        f'{folder} was recorded at step {steps[0]} of training and the run is '
+        f'at step {steps[1]} now; give another --eval_trajectory.save_path.'
+      )
+  if differ:
+    more = f' and {len(differ) - 6} more' if len(differ) > 6 else ''
+    raise UserError(
+      f'{folder} holds another recording ({"; ".join(differ[:6])}{more}); '
+      'choose another folder, or the settings it was begun with.'
+    )
+
+
+def _short(value: Any, most: int = 60) -> str:
+  text = str(value)
+  return text if len(text) <= most else text[: most - 3] + '...'

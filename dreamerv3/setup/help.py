@@ -1,0 +1,84 @@
+"""What can be typed? The text of `main.py --help`, read from configs.yaml.
+
+print(help_text(CONFIGS.read_text(), {'train': 'Trains.'}, blocks))
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import elements
+
+from dreamerv3.setup.config import Blocks
+from dreamerv3.setup.rules import show
+from dreamerv3.setup.rundir import flatten
+
+HEAD = """\
+usage: python dreamerv3/main.py [--script NAME] [--configs PRESET ...] \
+[--FLAG VALUE ...]
+
+Settings: defaults < presets from left to right < flags. The scripts that look
+at a trained run take its agent, env, task and seed between presets and flags.
+Lists: --k 1 2 or --k 1,2; --k+ x appends. A flag with regular expression
+signs sets every key that it matches in full: --agent.'.*'.units 64
+"""
+
+
+# For a command without any words: enough to begin with.
+SHORT = """\
+usage: python dreamerv3/main.py --configs PRESET ... --logdir RUN [--FLAG VALUE]
+
+  train    python dreamerv3/main.py --configs crafter_small size25m --logdir RUN
+  try it   python dreamerv3/main.py --configs crafter_small debug --logdir RUN
+  record   python dreamerv3/main.py --logdir RUN --script eval_trajectory
+  dream    python dreamerv3/main.py --logdir RUN --script dream_decode \
+--dream_decode.decoder_model FILE
+
+--help lists all scripts, presets and flags."""
+
+
+def help_text(text: str, scripts: Mapping[str, str], blocks: Blocks) -> str:
+  """Scripts, presets and flags with their defaults and meaning.
+
+  Args:
+    text: Of configs.yaml, whose comments are the help.
+    scripts: Names with one line each.
+    blocks: The same file, parsed.
+  """
+  comments = read_comments(text)
+  width = max(len(x) for x in scripts)
+  lines = [HEAD, 'scripts:']
+  lines += [f'  {k:<{width}}  {v}' for k, v in scripts.items()]
+  lines += ['', 'presets:']
+  presets = {k: v for k, v in blocks.items() if k != 'defaults'}
+  width = max(len(x) for x in presets)
+  lines += [f'  {k:<{width}}  {summary(v)}' for k, v in presets.items()]
+  lines += ['', 'flags and defaults:']
+  flat = elements.Config(blocks['defaults']).flat
+  for key, value in flat.items():
+    left = f'  --{key} {show(value) or repr("")}'
+    note = comments.get(key, '')
+    lines.append(f'{left:<46}  {note}'.rstrip())
+  return '\n'.join(lines)
+
+
+def summary(block: Mapping[str, Any], most: int = 110) -> str:
+  """The settings of a preset on one line, as far as they fit."""
+  line = ', '.join(f'{k}={show(v)}' for k, v in flatten(block).items())
+  return line if len(line) <= most else line[: most - 3] + '...'
+
+
+def read_comments(text: str) -> dict[str, str]:
+  """Comment behind each key of the block `defaults`, by dotted name."""
+  path: list[tuple[int, str]] = []
+  found = {}
+  for line in text.splitlines():
+    parsed = re.match(r'( *)([\w.]+):(?:\s.*?)??(?:\s\s?# (.*))?$', line)
+    if not parsed:
+      continue
+    indent, key, comment = len(parsed[1]), parsed[2], parsed[3]
+    path = [x for x in path if x[0] < indent] + [(indent, key)]
+    names = [name for _, name in path]
+    if names[0] == 'defaults' and comment:
+      found['.'.join(names[1:])] = comment
+  return found

@@ -1,0 +1,190 @@
+"""Decoding of whole recordings: planted truths, the leak, chance, n_jobs."""
+
+import numpy as np
+import pytest
+
+from dreamerv3.analysis.decoding import layers, occupancy, splits
+from dreamerv3.analysis.decoding import result as decode_result
+from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.grid import manhattan
+from dreamerv3.data.trajectories import Trajectories
+from tests import synthetic
+
+QUICK = FitOptions(n_iters=200, patience=100)
+
+
+def slow_drift(pos, facing, rng):
+  time = np.arange(len(pos))[:, None] / len(pos)
+  return rng.normal(size=(1, 8)) + time * rng.normal(size=(1, 8))
+
+
+def ar_noise(pos, facing, rng):
+  return synthetic.noise(pos, facing, rng, 16, 0.98)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+  folder = synthetic.record(
+    tmp_path_factory.mktemp('decode') / 'trajectories',
+    {
+      'enc/cnn0': slow_drift,
+      'enc/cnn1': ar_noise,
+      'dyn/deter': synthetic.one_hot_places,
+      'dyn/stoch': lambda p, f, r: synthetic.noise(p, f, r, 16),
+    },
+    episodes=12,
+    length=80,
+    start=(6, 5),
+    dtype='float32',
+  )
+  return Trajectories.open(folder)
+
+
+def run(data, layer, parts, n_jobs=1, options=QUICK, refit=False):
+  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  found = layers.decode_layers(data, [layer], folds, options, n_jobs, refit)
+  ((result, decoder),) = found
+  return result, decoder
+
+
+def by_episode(data):
+  return splits.folds(data.track().episode, 4, 0)
+
+
+def test_one_hot_places_decode_to_zero_on_visited_tiles(data):
+  result, _ = run(data, 'deter', by_episode(data))
+  assert result.errors[result.visited].max() == 0
+  # A tile that training never visited cannot be right, and counts.
+  assert not result.visited.all()
+  assert (result.errors[~result.visited] > 0).all()
+  assert (result.own_visits[~result.visited] == 0).all()
+  assert (result.own_visits[result.visited] > 0).all()
+
+
+def test_a_tile_of_one_episode_counts_as_unvisited_when_it_is_tested(data):
+  result, _ = run(data, 'deter', by_episode(data))
+  alone = result.visits[tuple(result.pos[~result.visited].T)]
+  assert (alone > 0).any()  # other folds trained on it
+  by_tile = occupancy.tile_means(result.pos, result.errors, result.grid)
+  visits = occupancy.tile_means(result.pos, result.own_visits, result.grid)
+  curve = occupancy.error_by_visits(by_tile, visits)
+  assert curve.visits[0] == 0
+  assert curve.low[0] > 0  # none of them can be right
+
+
+@pytest.mark.parametrize('layer', ['enc/cnn0', 'enc/cnn1', 'dyn/stoch'])
+def test_activations_without_a_position_decode_no_better_than_a_constant(data, layer):
+  result, _ = run(data, layer, by_episode(data))
+  assert result.errors.mean() > 0.95 * result.constant.mean()
+
+
+@pytest.mark.parametrize('value', [0.0, 1.5])
+def test_a_layer_without_information_decodes_as_well_as_a_constant(tmp_path, value):
+  codes = {'pol/mlp/linear0': lambda p, f, r: np.full((len(p), 6), value)}
+  folder = synthetic.record(tmp_path, codes, 6, 60, start=(8, 7))
+  silent = Trajectories.open(folder)
+  result, decoder = run(silent, 'pol/mlp/linear0', by_episode(silent))
+  if value:  # a constant holds the prior, and so the most visited tile
+    assert len(np.unique(result.pred[result.fold == 0], axis=0)) == 1
+    return
+  np.testing.assert_array_equal(result.errors, result.constant)
+  assert sorted(decoder.classes) == np.unique(decoder.classes).tolist()
+
+
+@pytest.mark.parametrize('layer', ['enc/cnn0', 'enc/cnn1'])
+def test_timesteps_leak(data, layer):
+  fair, _ = run(data, layer, by_episode(data))
+  leaking = splits.leaking_folds(data.track().episode, 4, 0)
+  leaked, _ = run(data, layer, leaking)
+  assert leaked.errors.mean() < 0.7 * fair.errors.mean()
+  assert leaked.errors.mean() < leaked.constant.mean()
+
+
+def test_every_timestep_is_tested_once_and_rows_agree(data):
+  result, _ = run(data, 'deter', by_episode(data))
+  track = data.track()
+  keys = set(zip(result.episode.tolist(), result.t.tolist(), strict=True))
+  assert len(keys) == len(track) == len(result.pos)
+  np.testing.assert_array_equal(result.errors, manhattan(result.pred, result.pos))
+  assert (result.t >= 1).all()  # the reset state is a constant
+  np.testing.assert_allclose(result.proba.sum((1, 2)), 1, rtol=1e-4)
+  shown = result.pos[result.example_rows]
+  assert len(shown) == len(result.proba)
+
+
+def test_the_shuffled_decoder_is_at_chance_where_the_real_one_is_not(data):
+  result, _ = run(data, 'deter', by_episode(data))
+  row = decode_result.summary(result)
+  assert row['mean'] < 0.5 * row['shuffled']
+  assert row['shuffled'] > 0.9 * row['best_constant']
+  assert row['prior'] >= row['best_constant']
+  assert row['low'] <= row['mean'] <= row['high']
+
+
+@pytest.mark.parametrize('layer', ['combined', 'enc/cnn1'])
+def test_numbers_do_not_depend_on_n_jobs(data, layer):
+  one, first = run(data, layer, by_episode(data), 1, refit=True)
+  two, second = run(data, layer, by_episode(data), 3, refit=True)
+  np.testing.assert_array_equal(one.pred, two.pred)
+  np.testing.assert_array_equal(one.proba, two.proba)
+  np.testing.assert_array_equal(one.shuffled, two.shuffled)
+  np.testing.assert_array_equal(first.weights, second.weights)
+
+
+def test_a_refit_keeps_to_the_most_rows(data):
+  parts = [splits.thin(x, 60, 0) for x in by_episode(data)]
+  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  for most, fitted in (
+    (60, 60),
+    (0, len(np.unique(np.concatenate([x.train for x in parts])))),
+  ):
+    work = layers.decode_layers(data, ['deter'], folds, QUICK, 1, True, most)
+    ((_, decoder),) = work
+    assert len(decoder.training_path()) == fitted
+
+
+def test_a_holdout_decoder_gives_its_held_out_error_again(data):
+  (split,) = splits.holdout(data.track().episode, 0.3, 0)
+  result, decoder = run(data, 'dyn/deter', [split])
+  samples = data.layer('dyn/deter').rows(split.test)
+  error = manhattan(decoder.predict(samples.X), samples.pos).mean()
+  assert error == pytest.approx(decoder.held_out['error'])
+  assert decoder.held_out['error'] == pytest.approx(result.errors.mean())
+
+
+def test_evaluate_checks_the_world_and_the_layer(data, tmp_path):
+  (split,) = splits.holdout(data.track().episode, 0.3, 0)
+  result, decoder = run(data, 'dyn/deter', [split])
+  again = layers.evaluate(data, decoder, 'dyn/deter')
+  tested = np.isin(again.episode, result.episode)
+  assert again.errors[tested].mean() == pytest.approx(result.errors.mean())
+  np.testing.assert_allclose(again.prior[tested].mean(), result.prior.mean(), rtol=1e-5)
+  with pytest.raises(UserError, match='120 units'):
+    layers.evaluate(data, decoder, 'dyn/stoch')
+  small = synthetic.record(
+    tmp_path,
+    {'dyn/deter': synthetic.noise},
+    2,
+    20,
+    tiles=synthetic.world((9, 9)),
+  )
+  with pytest.raises(UserError, match=r'world of \(12, 10\)'):
+    layers.evaluate(Trajectories.open(small), decoder, 'dyn/deter')
+
+
+def test_results_survive_the_disk(data):
+  result, _ = run(data, 'dyn/stoch', by_episode(data))
+  again = decode_result.DecodeResult.from_dict(result.to_dict())
+  assert again.grid == result.grid
+  np.testing.assert_array_equal(again.errors, result.errors)
+
+
+def test_copies_of_a_layer_are_found_by_their_numbers(tmp_path):
+  same = {'enc/cnn0': synthetic.noise, 'enc/tokens': synthetic.noise}
+  other = Trajectories.open(synthetic.record(tmp_path / 'a', same, 2, 20))
+  names = list(other.layers())
+  assert layers.unique_layers(other, names) == (names, {})
+  fixed = {x: lambda p, f, r: np.tile(p, 3) for x in same}
+  data = Trajectories.open(synthetic.record(tmp_path / 'b', fixed, 2, 20))
+  assert layers.unique_layers(data, names) == (['enc/cnn0'], {'enc/tokens': 'enc/cnn0'})

@@ -1,0 +1,34 @@
+"""Files are whole or absent."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from dreamerv3.base import files, unpickle
+from dreamerv3.base.errors import UserError
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+  path = tmp_path / 'x.pkl'
+  files.save_pickle(path, {'a': 1})
+  with pytest.raises(AttributeError, match='pickle'):
+    files.save_pickle(path, {'big': b'x' * 100_000, 'bad': lambda: None})
+  assert unpickle.load(path) == {'a': 1}
+  assert [x.name for x in tmp_path.iterdir()] == ['x.pkl']
+
+
+def test_forms(tmp_path):
+  rows: list[dict] = [{'a': 1, 'b': np.float32(1 / 3)}, {'a': 'x', 'b': None}]
+  with open(files.save_csv(tmp_path / 'x.csv', rows)) as file:
+    assert list(csv.reader(file)) == [['a', 'b'], ['1', '0.333333'], ['x', '']]
+  path = files.save_json(tmp_path / 'x.json', {'a': [1]})
+  assert json.loads(path.read_text()) == {'a': [1]}
+
+
+def test_folders(tmp_path):
+  assert files.make_folder(tmp_path / 'a' / 'b').is_dir()
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(UserError, match='choose another folder'):
+    files.make_folder(tmp_path / 'file')

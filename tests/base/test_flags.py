@@ -1,0 +1,103 @@
+"""Settings: flags from a dataclass, errors in one line, exit code 2."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag, make_parser, parse
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """Does a thing."""
+
+  data: str = flag(help='Folder.')
+  n_boot: int = flag(1000, low=0, help='Draws.')
+  frac: float = flag(0.2, low=0, high=1, help='Fraction, in %.')
+  mode: str = flag('a', choices=('a', 'b'), help='Mode.')
+  layers: tuple[str, ...] = flag((), help='Layers.')
+  area: tuple[int, int] | None = flag(None, help='W H.')
+  save_model: bool = flag(False, help='Save.')
+  world: bool = flag(True, help='World.')
+  limit: int | None = flag(None, help='Limit.')
+
+
+def test_defaults_and_values():
+  assert parse(Settings, ['--data', 'x']) == Settings('x')
+  got = parse(
+    Settings,
+    [
+      '--data=x',
+      '--n_boot',
+      '1e3',
+      '--frac',
+      '.5',
+      '--mode',
+      'b',
+      '--layers',
+      'p',
+      'q',
+      '--area',
+      '6',
+      '7',
+      '--save_model',
+      '--no-world',
+      '--limit',
+      '3',
+    ],
+  )
+  assert got == Settings('x', 1000, 0.5, 'b', ('p', 'q'), (6, 7), True, False, 3)
+
+
+@pytest.mark.parametrize(
+  ('argv', 'match'),
+  [
+    ([], 'required: --data'),
+    (['--data', 'x', '--n_bot', '3'], r'--n_bot; did you mean --n_boot\?'),
+    (['--data', 'x', '--zzzz', '3'], 'unknown argument --zzzz; see --help'),
+    (['--data', 'x', '--n_boot', '-1'], '--n_boot is -1; expected at least 0'),
+    (['--data', 'x', '--frac', '2'], '--frac is 2.0; expected at most 1'),
+    (['--data', 'x', '--frac', 'nan'], '--frac is nan'),
+    (['--data', 'x', '--n_boot', '1.5'], 'not a whole number'),
+    (['--data', 'x', '--n_boot', 'many'], "invalid int value: 'many'"),
+    (['--data', 'x', '--mode', 'c'], 'invalid choice'),
+    (['--data', 'x', '--area', '3'], '--area: expected 2 arguments'),
+  ],
+)
+def test_mistakes_are_one_line(argv, match):
+  with pytest.raises(UserError, match=match) as info:
+    parse(Settings, argv)
+  assert '\n' not in str(info.value)
+
+
+def test_help_has_every_flag_with_its_default():
+  text = make_parser(Settings, 'x').format_help()
+  for field in dataclasses.fields(Settings):
+    assert f'--{field.name}' in text
+  assert '(default: 1000)' in text
+  assert '(required)' in text
+
+
+def test_run_exits_with_2_and_no_traceback():
+  code = (
+    'from dreamerv3.base import errors, flags\n'
+    'def main(argv): raise errors.UserError("no such thing")\n'
+    'flags.run(main)'
+  )
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  assert done.returncode == 2
+  assert done.stderr.strip() == '-c: error: no such thing'
+
+
+def test_bugs_keep_their_traceback():
+  code = (
+    'from dreamerv3.base import flags\n'
+    'def main(argv): return 1 / 0\n'
+    'flags.run(main)'
+  )
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  assert done.returncode == 1
+  assert 'ZeroDivisionError' in done.stderr

@@ -1,0 +1,409 @@
+"""Recordings: whole or not there, continued, never mixed, flat in memory."""
+
+import dataclasses
+import errno
+import pathlib
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dreamerv3.base import files, unpickle
+from dreamerv3.base.errors import UserError
+from dreamerv3.data.metadata import Metadata
+from dreamerv3.data.trajectories import Trajectories
+from dreamerv3.recording.background import Writer
+from dreamerv3.recording.recorder import VALUES, Recorder
+from dreamerv3.recording.spool import Column, Spool
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HALF, WHOLE = np.dtype(np.float16), np.dtype(np.float32)
+COLUMNS = {
+  'image': Column('image', 0, (4, 4, 3), np.dtype(np.uint8)),
+  'act/enc/cnn0': Column('float16', 0, (30,), HALF),
+  'act/dyn/deter': Column('float16', 30, (8,), HALF),
+  'act/dyn/stoch': Column('float16', 38, (6,), HALF),
+  'act/val/value': Column('float32', 0, (1,), WHOLE),
+}
+EPISODES = {1: 40, 2: 1, 3: 25}  # number: length
+
+
+def metadata(**changes):
+  shapes = {'enc/cnn0': [2, 5, 3], 'dyn/stoch': [2, 3]}
+  fingerprint = {'seed': 0, 'weights': 'abc', **changes}
+  extra = {'layer_shapes': shapes, 'fingerprint': fingerprint}
+  return Metadata(area=(12, 10), seed=0, extra=extra)
+
+
+def step(number, t):
+  """The timestep t of an episode, as rows and values."""
+  rng = np.random.default_rng([number, t])
+  rows = {
+    'image': rng.integers(0, 256, (4, 4, 3)).astype(np.uint8),
+    'float16': rng.normal(size=44).astype(HALF),
+    'float32': rng.normal(size=1).astype(WHOLE),
+  }
+  values: dict = {k: np.ones(shape) for k, (_, shape) in VALUES.items()}
+  values |= {
+    'player_pos': (t % 12, number),
+    'player_facing': (0, 1),
+    'action': t % 17,
+    'reward': float(t > 0),
+    'achievements': {'wood': t // 10, 'drink': 0},
+  }
+  return rows, values
+
+
+def play(recorder, number, length):
+  writing = recorder.begin(number)
+  for t in range(length):
+    writing.add(*step(number, t))
+  writing.end(seed=0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """A recording of three episodes."""
+  folder = tmp_path / 'trajectories'
+  with Recorder(folder, metadata(), COLUMNS) as recorder:
+    for number, length in EPISODES.items():
+      play(recorder, number, length)
+    recorder.flush()
+    recorder.join()
+  return folder
+
+
+def load(path):
+  with open(path, 'rb') as file:
+    return pickle.load(file)
+
+
+def test_keys_dtypes_and_shapes(folder):
+  episode = load(folder / 'episode_001.pkl')
+  T = EPISODES[1]
+  shapes = {
+    k: (v.dtype.name, v.shape) for k, v in episode.items() if isinstance(v, np.ndarray)
+  }
+  expected = {k: (dtype, (T, *shape)) for k, (dtype, shape) in VALUES.items()}
+  expected |= {
+    'image': ('uint8', (T, 4, 4, 3)),
+    'act/enc/cnn0': ('float16', (T, 30)),
+    'act/dyn/deter': ('float16', (T, 8)),
+    'act/dyn/stoch': ('float16', (T, 6)),
+    'act/val/value': ('float32', (T, 1)),
+    'deter': ('float16', (T, 8)),
+    'stoch': ('float16', (T, 2, 3)),
+  }
+  assert shapes == expected
+  assert episode['deter'] is episode['act/dyn/deter']
+  assert episode['length'] == T
+  assert episode['episode'] == 1
+  assert episode['total_reward'] == T - 1
+  assert episode['seed'] == 0
+  assert episode['final_achievements'] == {'wood': 3, 'drink': 0}
+  assert [x['wood'] for x in episode['achievements'][8:12]] == [0, 0, 1, 1]
+  names = ['dyn/deter', 'dyn/stoch', 'enc/cnn0', 'val/value']
+  assert episode['layer_names'] == names
+
+
+@pytest.mark.parametrize('number', EPISODES)
+def test_values_are_those_given(folder, number):
+  episode = load(folder / f'episode_{number:03d}.pkl')
+  for t in range(EPISODES[number]):
+    rows, values = step(number, t)
+    half = rows['float16']
+    assert (episode['image'][t] == rows['image']).all()
+    assert (episode['act/enc/cnn0'][t] == half[:30]).all()
+    assert (episode['act/dyn/deter'][t] == half[30:38]).all()
+    assert (episode['stoch'][t].ravel() == half[38:]).all()
+    assert (episode['act/val/value'][t] == rows['float32']).all()
+    assert tuple(episode['player_pos'][t]) == values['player_pos']
+    last = t == EPISODES[number] - 1
+    assert episode['action'][t] == (0 if last else values['action'])
+
+
+def test_the_reader_reads_both_forms(folder):
+  alone = Trajectories.open(folder)
+  joined = Trajectories.open(folder / 'all_episodes.pkl')
+  assert alone.layers() == joined.layers()
+  assert [len(x) for x in alone.episodes] == list(EPISODES.values())
+  for name in alone.layers():
+    assert (alone.layer(name).X == joined.layer(name).X).all()
+  assert joined.metadata.area == (12, 10)
+
+
+def test_a_spool_keeps_order_over_blocks(tmp_path, rng):
+  values = rng.normal(size=(23, 44)).astype(HALF)
+  columns = {
+    'a': Column('float16', 0, (30,), HALF),
+    'b': Column('float16', 30, (14,), HALF),
+  }
+  spool = Spool(tmp_path, columns, block_bytes=5 * 88)
+  for row in values:
+    block = spool.add({'float16': row})
+    if block is not None:
+      spool.write(block)
+  block = spool.take()
+  assert block is not None
+  spool.write(block)
+  for key, part in (('b', values[:, 30:]), ('a', values[:, :30])):
+    assert b''.join(spool.pieces(key)) == part.tobytes()
+  spool.close()
+  assert not list(tmp_path.iterdir())
+
+
+def test_continues_with_what_is_missing(folder):
+  (folder / 'episode_002.pkl').unlink()
+  before = (folder / 'episode_001.pkl').stat().st_mtime_ns
+  stale = folder / '.episode_002.pkl.0123abcd.tmp'
+  stale.write_bytes(b'half')
+  with Recorder(folder, metadata(), COLUMNS) as recorder:
+    assert recorder.missing(4) == [2, 4]
+    assert not stale.exists()
+    play(recorder, 2, 5)
+    recorder.flush()
+    recorder.join()
+  assert (folder / 'episode_001.pkl').stat().st_mtime_ns == before
+  joined = load(folder / 'all_episodes.pkl')['episodes']
+  assert [x['length'] for x in joined] == [40, 5, 25]
+
+
+def test_an_unfinished_recording_is_told_apart(tmp_path):
+  def begin(count, first=1):
+    asked = {'num_episodes': count, 'first_episode': first}
+    known = metadata()
+    known = dataclasses.replace(known, settings={'eval_trajectory': asked})
+    with Recorder(tmp_path, known, COLUMNS) as recorder:
+      for number in set(recorder.missing(2, first)):
+        play(recorder, number, 3)
+    return Trajectories.open(tmp_path, max_episodes=1).lacks
+
+  (line,) = (x for x in begin(60) if 'of 60' in x)
+  assert line.startswith('2 of 60 episodes; the short ones come first')
+  assert not any('episodes;' in x for x in begin(2))
+  assert not any('episodes;' in x for x in begin(2, first=1001))
+  assert any(x.startswith('2 of 3 episodes;') for x in begin(3, first=1001))
+
+
+def test_numbers_may_begin_anywhere(folder):
+  with Recorder(folder, metadata(), COLUMNS) as recorder:
+    assert recorder.missing(3, 3) == [4, 5]
+    assert recorder.missing(2, 1001) == [1001, 1002]
+    play(recorder, 1001, 5)
+    recorder.flush()
+    assert recorder.missing(2, 1001) == [1002]
+    recorder.join()
+  joined = load(folder / 'all_episodes.pkl')['episodes']
+  assert [x['episode'] for x in joined] == [1, 2, 3, 1001]
+
+
+def test_nothing_is_rewritten_when_nothing_is_missing(folder):
+  times = {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
+  with Recorder(folder, metadata(), COLUMNS) as recorder:
+    assert recorder.missing(3) == []
+    recorder.flush()
+    recorder.join()
+  assert times == {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
+
+
+def test_unfinished_episodes_leave_nothing(tmp_path):
+  with Recorder(tmp_path / 'r', metadata(), COLUMNS) as recorder:
+    writing = recorder.begin(1)
+    writing.add(*step(1, 0))
+  names = {x.name for x in (tmp_path / 'r').iterdir()}
+  assert names <= {'metadata.pkl', '.recording.lock'}
+
+
+def test_another_recording_is_refused_with_the_difference(folder):
+  before = {x.name: x.read_bytes() for x in folder.iterdir()}
+  with pytest.raises(UserError, match='seed 0 there, 3 now') as error:
+    Recorder(folder, metadata(seed=3, extra=True), COLUMNS)
+  assert 'extra None there, True now' in str(error.value)
+  assert 'weights' not in str(error.value)
+  assert before == {x.name: x.read_bytes() for x in folder.iterdir()}
+
+
+def test_a_recording_of_an_earlier_checkpoint_says_so(tmp_path):
+  def at(step, **changes):
+    known = metadata(**changes)
+    extra = {**known.extra, 'checkpoint_step': step}
+    return dataclasses.replace(known, extra=extra)
+
+  with Recorder(tmp_path, at(900), COLUMNS):
+    pass
+  with pytest.raises(UserError, match='at step 900 .* run is at step 1308 now'):
+    Recorder(tmp_path, at(1308, weights='new'), COLUMNS)
+  for other in (at(900, weights='new'), at(1308, weights='new', seed=3)):
+    with pytest.raises(UserError, match='weights abc there, new now'):
+      Recorder(tmp_path, other, COLUMNS)
+
+
+@pytest.mark.parametrize('content', [{'area': (3, 3)}, [1]])
+def test_a_foreign_recording_is_refused(tmp_path, content):
+  files.save_pickle(tmp_path / 'metadata.pkl', content)
+  with pytest.raises(UserError, match='another program'):
+    Recorder(tmp_path, metadata(), COLUMNS)
+
+
+def test_episodes_without_metadata_are_refused(folder):
+  (folder / 'metadata.pkl').unlink()
+  with pytest.raises(UserError, match='without metadata'):
+    Recorder(folder, metadata(), COLUMNS)
+
+
+def test_a_damaged_episode_is_named(folder):
+  path = folder / 'episode_003.pkl'
+  path.write_bytes(path.read_bytes()[:-50])
+  with (
+    Recorder(folder, metadata(), COLUMNS) as recorder,
+    pytest.raises(UserError, match=r'episode_003\.pkl is truncated'),
+  ):
+    recorder.missing(3)
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path):
+  code = (
+    'import sys; sys.path.insert(0, sys.argv[1])\n'
+    'from tests.recording.test_recorder import *\n'
+    'Recorder(sys.argv[2], metadata(), COLUMNS)\n'
+  )
+  with Recorder(tmp_path, metadata(), COLUMNS):
+    done = subprocess.run(
+      [sys.executable, '-c', code, str(ROOT), str(tmp_path)],
+      capture_output=True,
+      text=True,
+    )
+  assert 'Another process records into' in done.stderr
+
+
+def test_a_failing_task_stops_the_writer():
+  def fail():
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  after = []
+  writer = Writer()
+  writer.submit(fail)
+  deadline = time.monotonic() + 10
+  while writer.busy == 0:
+    assert time.monotonic() < deadline
+  with pytest.raises(OSError, match='run the same command again'):
+    writer.submit(lambda: after.append(1))
+  writer.close(check=False)
+  assert not after
+
+
+def test_the_writer_holds_the_caller_back():
+  writer = Writer()
+  for _ in range(60):
+    writer.submit(lambda: time.sleep(0.002))
+  assert writer.waited > 0.01
+  writer.close()
+  assert writer.busy >= 60 * 0.002
+
+
+FULL = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[1])
+from tests.recording.test_recorder import *
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
+  play(recorder, 1, 40)
+  recorder.missing(1)
+  while recorder.missing(1):
+    time.sleep(0.01)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+  for number in range(2, 100):
+    play(recorder, number, 400)
+"""
+
+
+def test_a_full_disk_leaves_whole_files_alone(tmp_path):
+  done = subprocess.run(
+    [sys.executable, '-c', FULL, str(ROOT), str(tmp_path)],
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 1
+  assert 'Cannot write the recording (File too large)' in done.stderr
+  names = {x.name for x in tmp_path.iterdir()}
+  assert names == {'metadata.pkl', '.recording.lock', 'episode_001.pkl'}
+  assert load(tmp_path / 'episode_001.pkl')['length'] == 40
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from tests.recording.test_recorder import *
+with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
+  missing = recorder.missing(12)
+  print(len(missing), flush=True)
+  for number in missing:
+    play(recorder, number, 100)
+  recorder.flush()
+  recorder.join()
+"""
+
+
+def test_a_killed_recording_goes_on_to_the_same_files(tmp_path):
+  def start(folder):
+    return subprocess.Popen(
+      [sys.executable, '-c', KILLED, str(ROOT), str(folder)],
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+
+  killed, straight = tmp_path / 'killed', tmp_path / 'straight'
+  process = start(killed)
+  while len(list(killed.glob('episode_*.pkl'))) < 2:
+    assert process.poll() is None
+    time.sleep(0.005)
+  process.send_signal(signal.SIGKILL)
+  process.communicate()
+  there = len(list(killed.glob('episode_*.pkl')))
+  assert 2 <= there < 12
+  for path in killed.glob('episode_*.pkl'):
+    assert unpickle.load(path)['length'] == 100
+  process = start(killed)
+  out, _ = process.communicate()
+  assert int(out) == 12 - there
+  start(straight).communicate()
+  for path in sorted(straight.glob('*.pkl')):
+    assert path.read_bytes() == (killed / path.name).read_bytes(), path.name
+
+
+FLAT = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from tests.recording.test_recorder import *
+wide = {'act/enc/cnn0': Column('float16', 0, (30000,), HALF)}
+numbers = range(1, int(sys.argv[3]) + 1)
+with Recorder(sys.argv[2], metadata(), wide) as recorder:
+  writings = [recorder.begin(x) for x in numbers]
+  values = step(1, 1)[1]
+  for t in range(300):
+    for writing in writings:
+      writing.add({'float16': np.full(30000, t, HALF)}, values)
+  for writing in writings:
+    writing.end()
+  recorder.flush()
+  recorder.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_episodes(tmp_path):
+  peaks = []
+  for count in (2, 20):  # 18 MB each, all in progress at once
+    done = subprocess.run(
+      [sys.executable, '-c', FLAT, str(ROOT), str(tmp_path / str(count)), str(count)],
+      capture_output=True,
+      text=True,
+      check=True,
+    )
+    peaks.append(int(done.stdout))
+  assert peaks[1] - peaks[0] < 120, peaks
