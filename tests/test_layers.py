@@ -175,7 +175,8 @@ def circles():
   order = {n: i for i, n in enumerate(graph)}
   reach = {}
   for name in graph:
-    seen, todo = set(), [name]
+    seen: set[str] = set()
+    todo = [name]
     while todo:
       for other in graph[todo.pop()] - seen:
         seen.add(other)

@@ -94,9 +94,7 @@ def test_run_exits_with_2_and_no_traceback():
 
 def test_bugs_keep_their_traceback():
   code = (
-    'from dreamerv3.base import flags\n'
-    'def main(argv): return 1 / 0\n'
-    'flags.run(main)'
+    'from dreamerv3.base import flags\ndef main(argv): return 1 / 0\nflags.run(main)'
   )
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
   assert done.returncode == 1
