@@ -164,25 +164,25 @@ def violations(name, path):
 def circles():
   """Groups of modules that import each other, at run time or for types."""
   known = dict(modules())
-  graph = {
-    name: {
-      next((t for t in (target, target.rpartition('.')[0]) if t in known), None)
-      for target, _ in imports(name, path)
-    }
-    - {None, name}
-    for name, path in known.items()
-  }
-  order = {n: i for i, n in enumerate(graph)}
-  reach = {}
-  for name in graph:
+  graph: dict[str, set[str]] = {}
+  for name, path in known.items():
+    met = {x if x in known else parent(x) for x, _ in imports(name, path)}
+    graph[name] = (met & known.keys()) - {name}
+
+  def reached(name: str) -> set[str]:
     seen: set[str] = set()
     todo = [name]
     while todo:
-      for other in graph[todo.pop()] - seen:
-        seen.add(other)
-        todo.append(other)
-    reach[name] = seen
-  return sorted(n for n in order if n in reach[n])
+      new = graph[todo.pop()] - seen
+      seen |= new
+      todo += new
+    return seen
+
+  return sorted(name for name in graph if name in reached(name))
+
+
+def parent(name: str) -> str:
+  return name.rpartition('.')[0]
 
 
 def test_no_module_imports_itself_by_others():
