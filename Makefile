@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # GPU nodes: make venv CUDA=1
-REQ := $(if $(CUDA),requirements-cuda.txt,requirements.txt)
+LISTS := requirements.txt requirements-test.txt $(if $(CUDA),requirements-cuda.txt)
 
 export MPLBACKEND ?= Agg
 
@@ -24,11 +24,11 @@ help:  ## List the targets.
 
 venv: $(STAMP)  ## Create or update .venv (CUDA=1 on GPU nodes).
 
-$(STAMP): requirements.txt requirements-cuda.txt
+$(STAMP): requirements.txt requirements-test.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11; pass PYTHON=python3.11" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r $(REQ)
+	$(PY) -m pip install --quiet --disable-pip-version-check $(LISTS:%=-r %)
 	touch $@
 
 test: lint  ## Lint, types, all tests, then the Crafter world script.

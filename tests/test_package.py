@@ -1,0 +1,103 @@
+"""What pip installs, and python -m dreamerv3: all code, all data, one pin list."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+from tests import test_layers
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
+# import name -> name of the package, where they differ
+NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml'}
+# Comes with another package, or is asked for when it is used.
+OTHERS = {'cycler', 'ml_dtypes', 'wandb'}
+
+
+def run(*argv, cwd):
+  return subprocess.run(
+    [sys.executable, *argv], cwd=cwd, capture_output=True, text=True, timeout=60
+  )
+
+
+def pins(name):
+  lines = (ROOT / name).read_text().splitlines()
+  return dict(re.findall(r'^([\w.-]+)(?:\[\w+\])?==(\S+)', '\n'.join(lines), re.M))
+
+
+def imported():
+  for name, path in test_layers.modules():
+    for target, _ in test_layers.imports(name, path):
+      yield target.partition('.')[0]
+
+
+def test_every_import_is_pinned_to_run():
+  own = {'dreamerv3', 'embodied', *sys.stdlib_module_names}
+  need = {NAMES.get(x, x) for x in {*imported()} - own - OTHERS}
+  assert need <= {*pins('requirements.txt')}
+
+
+def test_packages_of_tests_and_of_runs_are_told_apart():
+  run_pins, test_pins = pins('requirements.txt'), pins('requirements-test.txt')
+  assert not run_pins.keys() & test_pins.keys()
+  assert {'pytest', 'ruff', 'mypy'} <= test_pins.keys()
+  assert pins('requirements-cuda.txt') == {'jax': run_pins['jax']}
+
+
+def test_pip_reads_the_one_pin_list():
+  dynamic = PROJECT['tool']['setuptools']['dynamic']
+  assert dynamic['dependencies'] == {'file': ['requirements.txt']}
+  for name in ('requirements.txt', 'requirements-test.txt', 'requirements-cuda.txt'):
+    # setuptools understands requirements, not options of pip.
+    lines = (ROOT / name).read_text().splitlines()
+    assert not [x for x in lines if x.startswith('-')], name
+
+
+def test_all_modules_and_data_are_in_the_package():
+  data = PROJECT['tool']['setuptools']['package-data']
+  for top in ('dreamerv3', 'embodied'):
+    for path in sorted((ROOT / top).rglob('*')):
+      if not path.is_file() or {'__pycache__', 'tests'} & {*path.parts}:
+        continue
+      assert (path.parent / '__init__.py').exists(), path
+      if path.suffix != '.py':
+        assert any(path.match(x) for x in data[top]), path
+
+
+def test_commands_are_listed_with_a_line_each(tmp_path):
+  done = run(ROOT / 'dreamerv3' / '__main__.py', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  rows = dict(re.findall(r'^  (\w+) +(\S.*)$', done.stdout, re.M))
+  assert {'main', 'decode_position', 'tuning_curve', 'origin'} <= rows.keys()
+  doors = {
+    x.stem
+    for x in (ROOT / 'dreamerv3').glob('*.py')
+    if "__name__ == '__main__'" in x.read_text()
+  }
+  assert rows.keys() == doors - {'__main__'}
+
+
+def test_listing_imports_nothing_heavy():
+  code = 'import sys, dreamerv3.__main__ as m; m.listing(); print(*sys.modules)'
+  done = run('-c', code, cwd=ROOT)
+  assert not {'numpy', 'jax', 'torch', 'matplotlib'} & {*done.stdout.split()}
+
+
+def test_a_command_runs_by_its_name(tmp_path):
+  done = run('-m', 'dreamerv3', 'origin', '--help', cwd=ROOT)
+  assert done.returncode == 0, done.stderr
+  assert done.stdout.startswith('usage: dreamerv3 origin')
+  done = run(ROOT / 'dreamerv3' / '__main__.py', 'origin', '--fil', 'x', cwd=tmp_path)
+  assert done.returncode == 2
+  assert done.stderr.startswith('dreamerv3 origin: error:')
+  assert done.stderr.count('\n') == 1
+
+
+def test_an_unknown_command_names_its_neighbour(tmp_path):
+  done = run(ROOT / 'dreamerv3' / '__main__.py', 'decode', cwd=tmp_path)
+  assert done.returncode == 2
+  assert done.stderr == (
+    'dreamerv3: error: decode is no command; did you mean decode_position?\n'
+  )
