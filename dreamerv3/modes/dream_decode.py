@@ -23,6 +23,7 @@ from dreamerv3 import leftovers
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
+from dreamerv3.analysis.dreams import judgement
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.base import files
@@ -283,8 +284,8 @@ class Session:
       'checkpoint_step': steps_behind(pathlib.Path(self.source)),
       'inputs': [self.source, results['decoder_path']],
       'dreams': len(dreams),
-      'verdict': stats.verdict(curves),
-      'reach': stats.reach(curves),
+      'verdict': judgement.verdict(curves.gains),
+      'reach': curves.gains['chance'].reach,
       **{k: dataclasses.asdict(v) for k, v in found.items()},
     }
     args = self.config.flat
@@ -318,8 +319,8 @@ class Session:
       **stats.arrays(dreams),
       'curves': dataclasses.asdict(curves),
       'coherence': {k: dataclasses.asdict(v) for k, v in found.items()},
-      'reach': stats.reach(curves),
-      'verdict': stats.verdict(curves),
+      'reach': curves.gains['chance'].reach,
+      'verdict': judgement.verdict(curves.gains),
       **kept,
     }
 

@@ -4,6 +4,7 @@ figure = paths(dreams, metadata)
 figure = compare(dreams, curves, found)
 """
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,7 +19,8 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.bootstrap import NONE
-from dreamerv3.analysis.dreams.measures import Coherence, Curves, DreamSet, verdict
+from dreamerv3.analysis.dreams.judgement import verdict
+from dreamerv3.analysis.dreams.measures import Coherence, Curves, DreamSet
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 
@@ -35,6 +37,9 @@ COLORS = {
   'real': style.BLACK,
   'shuffled': style.PURPLE,
   'still': style.GREY,
+  'permuted': style.ORANGE,
+  'untrained': style.GREY,
+  'frozen': style.GREY,
   'constant': style.RED,
   'prior': style.RED,
 }
@@ -42,12 +47,20 @@ LINES = {
   'replay': 'dream, real actions',
   'policy': 'dream, own actions',
   'observed': 'decoded while seeing (floor)',
+  'permuted': 'dream, permuted actions',
+  'untrained': 'dream, untrained model',
   'still': 'stays at the start',
   'constant': 'chance: best constant',
   'prior': 'chance: occupancy',
   'shuffled': 'shuffled dreams',
 }
-DASHES = {'still': '--', 'constant': '--', 'prior': ':', 'shuffled': '-.'}
+DASHES = {
+  'untrained': ':',
+  'still': '--',
+  'constant': '--',
+  'prior': ':',
+  'shuffled': '-.',
+}
 BARS = {
   'replay': 'dream,\nreal actions',
   'policy': 'dream,\nown actions',
@@ -136,10 +149,14 @@ def compare(dreams: DreamSet, curves: Curves, found: Mapping[str, Coherence]) ->
   if any(np.isfinite(x).any() for x in curves.low.values()):
     bands = ', bands: 95 % over episodes'
   fig.suptitle(
-    f'{verdict(curves)}\n{len(dreams)} dreams from {episodes} fresh '
+    f'{_folded(verdict(curves.gains))}\n{len(dreams)} dreams from {episodes} fresh '
     f'{"episode" if episodes == 1 else "episodes"}{bands}'
   )
   return fig
+
+
+def _folded(sentence: str) -> str:
+  return '\n'.join(textwrap.wrap(sentence, 96))
 
 
 def window(
@@ -160,6 +177,8 @@ def window(
 def _curves(ax: Axes, curves: Curves) -> None:
   steps = np.arange(len(curves.count))
   for name, label in LINES.items():
+    if name not in curves.mean:
+      continue
     mean = curves.mean[name]
     dream = name in curves.low
     ax.plot(

@@ -48,6 +48,8 @@ def test_the_curves_are_those_of_the_file():
   ax, bars = fig.axes
   lines = {x.get_label(): x for x in ax.get_lines()}
   for name, label in plots.LINES.items():
+    if name not in curves.mean:
+      continue
     drawn = np.asarray(lines[label].get_ydata(), float)
     np.testing.assert_allclose(drawn, curves.mean[name])
   widths = np.array([x.get_window_extent().width for x in bars.patches])

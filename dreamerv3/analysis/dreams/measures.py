@@ -6,7 +6,7 @@ along the actions that were really taken, so that it should follow the real
 path; `policy` along actions of its own, so that it should merely be possible.
 
   curves = make_curves(dreams, decoder.training_path(), seed=0)
-  print(verdict(curves))
+  print('\n'.join(table(curves, coherences(dreams, walkable, seed=0))))
 
 Equations and reasons are in docs/dreams.md.
 """
@@ -17,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.analysis.bootstrap import NONE, interval
+from dreamerv3.analysis.bootstrap import interval
 from dreamerv3.analysis.decoding import chance as baselines
+from dreamerv3.analysis.dreams import judgement
+from dreamerv3.analysis.dreams.judgement import Gain
 from dreamerv3.data.grid import Grid, manhattan
 
 KINDS = ('replay', 'policy', 'observed')
+CONTROLS = ('permuted', 'untrained')
 
 SHUFFLED = 8000  # shuffled dreams, about; all chance in them averages out
 N_BOOT = 1000
-CLEAR = 0.9  # of chance; a floor below it says that the decoder works
 STEPS = (1, 5, 10, 15)  # of the printed table, and the last one
 
 
@@ -41,7 +43,10 @@ class DreamSet:
     valid: (N, H + 1) False after the end of the episode; whatever the other
       arrays hold there counts nowhere.
     decoded: {kind: (N, H + 1, 2)} decoded positions of `replay`, `policy` and
-      `observed`, the states of the agent that went on seeing.
+      `observed`, the states of the agent that went on seeing; and of controls,
+      where they were dreamed: `permuted`, along the actions of a dream of another
+      episode, and `untrained`, along the real actions by a world model that
+      learned nothing.
   """
 
   grid: Grid
@@ -56,9 +61,10 @@ class DreamSet:
     n, steps = self.valid.shape
     shapes = {'real': self.real, **self.decoded}
     wrong = {k: v.shape for k, v in shapes.items() if v.shape != (n, steps, 2)}
-    if wrong or set(self.decoded) != set(KINDS):
+    given = set(self.decoded)
+    if wrong or not set(KINDS) <= given <= {*KINDS, *CONTROLS}:
       raise ValueError(
-        f'paths of {sorted(self.decoded)}, {wrong}; expected {sorted(KINDS)} '
+        f'paths of {sorted(given)}, {wrong}; expected {sorted(KINDS)} '
         f'and shapes {(n, steps, 2)}'
       )
     if not n or not self.valid[:, 0].all():
@@ -80,17 +86,20 @@ class Curves:
 
   Attributes:
     count: (H + 1,) dreams that are compared at each step.
-    mean: {name: (H + 1,)}: the three kinds; `still` (stays at the start),
-      `constant` and `prior` (chance of the decoder's training occupancy),
-      `shuffled` (replayed dreams of other starts); `divergence` of replayed
-      dreams from the observed states, both decoded.
+    mean: {name: (H + 1,)}: each kind of path; `still` (stays at the real start)
+      and `frozen` (at the decoded one); `constant` and `prior` (chance of the
+      decoder's training occupancy); `shuffled` (replayed dreams of other
+      episodes); `divergence` of replayed dreams from the observed states, both
+      decoded.
     low, high: {kind: (H + 1,)} bootstrap over episodes, 95 %; NaN for few.
+    gains: what the sentence goes by, see `judgement`.
   """
 
   count: np.ndarray
   mean: Mapping[str, np.ndarray]
   low: Mapping[str, np.ndarray]
   high: Mapping[str, np.ndarray]
+  gains: Mapping[str, Gain]
 
   @property
   def chance(self) -> np.ndarray:
@@ -126,46 +135,69 @@ def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
   paths['still'] = np.broadcast_to(real[:, :1], real.shape)
   tile = baselines.best_constant(past, dreams.grid)
   paths['constant'] = np.broadcast_to(tile, real.shape)
+  paths['frozen'] = np.broadcast_to(paths['replay'][:, :1], real.shape)
   errors = {k: manhattan(v, real).astype(float) for k, v in paths.items()}
   prior = baselines.prior_error(past, real.reshape(-1, 2), dreams.grid)
   errors['prior'] = prior.reshape(valid.shape)
   replay, observed = dreams.decoded['replay'], dreams.decoded['observed']
   errors['divergence'] = manhattan(replay, observed).astype(float)
   mean = {k: _mean(v, valid) for k, v in errors.items()}
-  other, rows = shuffle(replay, valid, np.random.default_rng(seed))
-  exchanged = _exchanged(valid)
-  mean['shuffled'] = _mean(manhattan(other, real[rows]), exchanged[rows])
-  bands = {k: _band(errors[k], valid, dreams.episode, seed) for k in KINDS}
+  rng = np.random.default_rng(seed)
+  other, done, rows = shuffle(replay, valid, dreams.episode, rng)
+  mean['shuffled'] = _mean(manhattan(other, real[rows]), done)
+  bands = {k: _band(errors[k], valid, dreams.episode, seed) for k in dreams.decoded}
   return Curves(
     valid.sum(0),
     mean,
     {k: v[0] for k, v in bands.items()},
     {k: v[1] for k, v in bands.items()},
+    judgement.gains(errors, valid, dreams.episode, seed),
   )
 
 
 def shuffle(
-  path: np.ndarray, valid: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-  """At every step, each dream gets the latent of another dream.
+  path: np.ndarray, valid: np.ndarray, episode: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """At every step, each dream gets the latent of a dream of another episode.
 
   What is left is where dreams tend to be; what is gone is whose dream it is
-  and how it moves. Only latents before the end of an episode are exchanged.
+  and how it moves. Dreams of one episode lie near each other, so they never
+  exchange. Only latents before the end of an episode take part.
 
   Args:
     path: (N, H + 1, 2) decoded positions.
+    valid: (N, H + 1) before the end of the episode.
+    episode: (N,) of each dream.
 
   Returns:
-    (M, H + 1, 2), many shuffles one after another, and the dream (M,) whose
-    latents were exchanged in each row.
+    (M, H + 1, 2), many shuffles one after another; whether another episode was
+    there to take from (M, H + 1); and the dream (M,) that each row was.
   """
   repeats = max(1, SHUFFLED // len(path))
   found = np.tile(path, (repeats, 1, 1))
+  done = np.zeros(found.shape[:2], bool)
   for start in range(0, len(found), len(path)):
     for step in range(path.shape[1]):
-      order = rng.permutation(np.flatnonzero(valid[:, step]))
-      found[start + order, step] = path[np.roll(order, 1), step]
-  return found, np.tile(np.arange(len(path)), repeats)
+      to, source = _strangers(np.flatnonzero(valid[:, step]), episode, rng)
+      found[start + to, step] = path[source, step]
+      done[start + to, step] = True
+  return found, done, np.tile(np.arange(len(path)), repeats)
+
+
+def _strangers(
+  rows: np.ndarray, episode: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """Pairs of rows of two episodes, each row at most once on either side."""
+  _, group, size = np.unique(episode[rows], return_inverse=True, return_counts=True)
+  if len(size) < 2:
+    return rows[:0], rows[:0]
+  rank = rng.permutation(len(size))[group]
+  order = rows[np.lexsort((rng.random(len(rows)), rank))]
+  # Turned by at least the longest episode, no row meets its own.
+  most = min(int(size.max()), len(rows) // 2)
+  source = np.roll(order, rng.integers(most, len(rows) - most + 1))
+  apart = episode[order] != episode[source]
+  return order[apart], source[apart]
 
 
 def coherence(
@@ -194,51 +226,10 @@ def coherences(
   valid = dreams.valid
   found = {k: coherence(v, valid, walkable) for k, v in dreams.decoded.items()}
   rng = np.random.default_rng(seed)
-  other, rows = shuffle(dreams.decoded['replay'], valid, rng)
-  found['shuffled'] = coherence(other, _exchanged(valid)[rows], walkable)
+  other, done, _ = shuffle(dreams.decoded['replay'], valid, dreams.episode, rng)
+  found['shuffled'] = coherence(other, done, walkable)
   found['real'] = coherence(dreams.real, valid, walkable)
   return found
-
-
-def reach(curves: Curves) -> int:
-  """Last step up to which replayed dreams are nearer than chance; 0 if none.
-
-  Nearer is the upper end of the interval over episodes. Steps without an
-  interval, which few episodes reach, end it.
-  """
-  better = (curves.high['replay'] < curves.chance)[1:]
-  return int(np.cumprod(better).sum())
-
-
-def verdict(curves: Curves) -> str:
-  """One sentence: do dreams stay coherent?"""
-  floor = curves.mean['observed'][curves.count > 0].mean()
-  chance = curves.chance[curves.count > 0].mean()
-  if not floor < CLEAR * chance:
-    return (
-      f'The decoder itself is hardly better than chance here ({floor:.1f} and '
-      f'{chance:.1f} tiles): dreams cannot be judged.'
-    )
-  if not np.isfinite(curves.high['replay'][1:]).any():
-    return f'Dreams are not compared with chance: {NONE}.'
-  steps, horizon = reach(curves), len(curves.count) - 1
-  still = _against_still(curves)
-  if steps == horizon:
-    return f'Replayed dreams beat chance on all {horizon} steps{still}'
-  if not steps:
-    return f'Replayed dreams do not even beat chance on step 1{still}'
-  return f'Replayed dreams beat chance up to step {steps} of {horizon}{still}'
-
-
-def _against_still(curves: Curves) -> str:
-  """The end of the sentence: the guess that is hardest over a few steps."""
-  nearer = (curves.high['replay'] < curves.mean['still'])[1:]
-  if not nearer.any():
-    return ', and a guess that stays at the start on none.'
-  return (
-    f', and a guess that stays at the start on {nearer.sum()} of '
-    f'{len(nearer)}, first on step {nearer.argmax() + 1}.'
-  )
 
 
 def steps_of(horizon: int) -> list[int]:
@@ -257,6 +248,8 @@ def table(curves: Curves, found: Mapping[str, Coherence]) -> list[str]:
   ]
   for name, label in LABELS.items():
     row = f'{label:<20}'
+    if name not in curves.mean and name not in found:
+      continue
     if name in found:
       x = found[name]
       row += f'{x.mean:>12.2f}{x.jumps:>8.1%}{x.walkable:>10.1%}'
@@ -265,7 +258,7 @@ def table(curves: Curves, found: Mapping[str, Coherence]) -> list[str]:
     if name in curves.mean:
       row += ''.join(f'{curves.mean[name][x]:>9.2f}' for x in steps)
     lines.append(row.rstrip())
-  lines.append(verdict(curves))
+  lines.append(judgement.verdict(curves.gains))
   return lines
 
 
@@ -275,6 +268,9 @@ LABELS = {
   'observed': 'observed (floor)',
   'real': 'real path',
   'shuffled': 'shuffled dreams',
+  'permuted': 'permuted actions',
+  'untrained': 'untrained model',
+  'frozen': 'frozen dream',
   'still': 'stays at start',
   'constant': 'best constant',
   'prior': 'occupancy',
@@ -291,6 +287,8 @@ def rows_of(curves: Curves) -> list[dict[str, Any]]:
       **{k: float(v[h]) for k, v in curves.mean.items()},
       **{f'{k}_low': float(v[h]) for k, v in curves.low.items()},
       **{f'{k}_high': float(v[h]) for k, v in curves.high.items()},
+      **{f'gain_{k}': float(v.mean[h]) for k, v in curves.gains.items()},
+      **{f'gain_{k}_low': float(v.low[h]) for k, v in curves.gains.items()},
     }
     for h in range(len(curves.count))
   ]
@@ -313,8 +311,7 @@ def arrays(dreams: DreamSet) -> dict[str, Any]:
     'dream_t': dreams.t,
     'valid': dreams.valid,
     'real_pos': dreams.real,
-    'replay_pos': dreams.decoded['replay'],
-    'observed_pos': dreams.decoded['observed'],
+    **{f'{k}_pos': v for k, v in dreams.decoded.items() if k != 'policy'},
   }
 
 
@@ -323,11 +320,6 @@ def _mean(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
   count = valid.sum(0)
   total = np.where(valid, values, 0).sum(0)
   return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _exchanged(valid: np.ndarray) -> np.ndarray:
-  """Where `shuffle` had another dream to take from."""
-  return valid & (valid.sum(0) > 1)
 
 
 def _band(

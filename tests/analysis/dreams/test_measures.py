@@ -100,7 +100,7 @@ def test_a_step_that_no_episode_reaches_has_no_number():
   assert np.isfinite(curves.mean['replay'][:2]).all()
   assert np.isnan(curves.mean['replay'][2:]).all()
   assert np.isnan(curves.mean['shuffled']).all()  # nobody to exchange with
-  assert stats.reach(curves) <= 1
+  assert curves.gains['chance'].reach <= 1
   stats.table(curves, stats.coherences(make(real, valid=valid), None, 0))
 
 
@@ -125,14 +125,23 @@ def test_shuffle_keeps_where_dreams_are_and_breaks_whose_they_are(rng):
   path = np.stack([rng.permutation(n) for _ in range(steps)], 1)
   path = np.stack([path, path], -1)  # each dream's place at a step is unique
   valid = np.arange(steps) < rng.integers(2, steps + 1, n)[:, None]
-  found, rows = stats.shuffle(path, valid, rng)
+  episode = np.arange(n) // 4
+  found, done, rows = stats.shuffle(path, valid, episode, rng)
   assert len(found) == len(rows) >= stats.SHUFFLED
-  for one in found.reshape(-1, n, steps, 2)[:20]:
+  assert done.mean() > 0.99 * valid.mean()
+  source = episode[found[..., 0]]  # the place names the dream, at its own step
+  whose = np.stack([np.argsort(path[:, i, 0]) for i in range(steps)])
+  for i in range(steps):
+    source = episode[whose[i][found[:, i, 0]]]
+    assert (source != episode[rows])[done[:, i]].all()
+  for one, here in zip(
+    found.reshape(-1, n, steps, 2)[:20], done.reshape(-1, n, steps), strict=False
+  ):
     for step in range(steps):
-      here = valid[:, step]
-      assert sorted(one[here, step, 0]) == sorted(path[here, step, 0])
-      assert (one[here, step] != path[here, step]).all()
-      assert (one[~here, step] == path[~here, step]).all()
+      here_step = here[:, step]
+      assert len({*one[here_step, step, 0]}) == here_step.sum()
+      assert (one[here_step, step] != path[here_step, step]).all()
+      assert (one[~here_step, step] == path[~here_step, step]).all()
 
 
 def test_shuffled_error_is_the_mean_over_all_pairs():
@@ -165,57 +174,6 @@ def test_same_seed_same_numbers(rng):
   a, b, c = (stats.make_curves(dreams, real[0], x) for x in (0, 0, 1))
   np.testing.assert_array_equal(a.mean['shuffled'], b.mean['shuffled'])
   assert (a.mean['shuffled'] != c.mean['shuffled']).any()
-
-
-def curves_of(replay, observed, chance, still=(0, 2, 2, 2), wide=0.5):
-  steps = len(replay)
-  mean = {
-    'replay': replay,
-    'observed': observed,
-    'constant': chance,
-    'prior': chance,
-    'still': still,
-  }
-  mean = {k: np.array(v, float) for k, v in mean.items()}
-  ends = [{'replay': mean['replay'] + x} for x in (-wide, wide)]
-  return stats.Curves(np.ones(steps, int), mean, *ends)
-
-
-@pytest.mark.parametrize(
-  ('replay', 'observed', 'reach', 'text'),
-  [
-    ([1, 1, 2, 3], [1] * 4, 3, 'beat chance on all 3 steps'),
-    ([1, 1, 5, 1], [1] * 4, 1, 'up to step 1 of 3'),
-    ([1, 5, 1, 1], [1] * 4, 0, 'do not even beat chance on step 1'),
-    ([1, 1, 3.6, 1], [1] * 4, 1, 'up to step 1 of 3'),  # the upper end counts
-    ([1, 1, 1, 1], [4] * 4, 3, 'cannot be judged'),
-    ([1, 1, 1, 1], [3.7] * 4, 3, 'cannot be judged'),
-    ([1, 1, 1, 1], [3.5] * 4, 3, 'on all 3 steps'),
-  ],
-)
-def test_verdict(replay, observed, reach, text):
-  curves = curves_of(replay, observed, [4] * 4)
-  assert stats.reach(curves) == reach
-  assert text in stats.verdict(curves)
-
-
-@pytest.mark.parametrize(
-  ('still', 'text'),
-  [
-    ([0, 1, 2, 3], 'stays at the start on 2 of 3, first on step 2.'),
-    ([0, 1, 1, 1], 'stays at the start on none.'),
-  ],
-)
-def test_verdict_names_the_hardest_guess(still, text):
-  curves = curves_of([1] * 4, [1] * 4, [4] * 4, still)
-  assert stats.verdict(curves).startswith('Replayed dreams beat chance on all')
-  assert stats.verdict(curves).endswith(text)
-
-
-def test_few_episodes_are_not_judged():
-  curves = curves_of([1] * 4, [1] * 4, [4] * 4, wide=np.nan)
-  assert stats.reach(curves) == 0
-  assert 'no interval below 5 episodes' in stats.verdict(curves)
 
 
 def test_table_has_a_row_for_each_path_and_its_steps():
