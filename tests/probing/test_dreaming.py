@@ -42,7 +42,7 @@ def test_a_planted_world_is_dreamed_exactly():
   for name in ('replay', 'observed', 'divergence'):
     np.testing.assert_array_equal(curves.mean[name], 0, name)
   assert curves.mean['still'][3] > 0.5 < curves.mean['shuffled'][3]
-  assert stats.reach(curves) == 6
+  assert curves.gains['chance'].reach == 6
   walkable = np.ones(GRID.shape, bool)
   walkable[5] = False
   found = stats.coherences(dreams, walkable, 0)
