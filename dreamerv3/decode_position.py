@@ -22,13 +22,14 @@ from typing import Any
 import tqdm
 
 from dreamerv3 import leftovers
-from dreamerv3.analysis.compatible import check_same, other_episodes, placed, untrained
+from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.decoding import layers as decode
 from dreamerv3.analysis.decoding import store as decode_store
 from dreamerv3.analysis.decoding.fit import FitOptions, devices
 from dreamerv3.analysis.decoding.protocol import REPRS, Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
 from dreamerv3.analysis.decoding.store import Checkpoint
+from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
@@ -42,8 +43,8 @@ LEAK = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Placed):
   """Decodes the position from recorded activations, and measures chance."""
 
   data: str = flag(help='Folder of recorded episodes.')
@@ -108,16 +109,6 @@ class Settings:
   max_samples: int = flag(
     10000, low=0, help='Layers mode: most timesteps to train on; 0 for all.'
   )
-  max_episodes: int = flag(0, low=0, help='First episodes only; 0 for all.')
-  min_bbox: float = flag(
-    0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
-  )
-  spawn_relative: bool = flag(
-    False, help='Positions relative to the spawn, for episodes of many worlds.'
-  )
-  area: tuple[int, int] | None = flag(
-    None, low=1, help='W H [tiles], for recordings without metadata.'
-  )
   n_boot: int = flag(1000, low=0, help='Draws of episodes behind the 95 % intervals.')
   seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
 
@@ -125,7 +116,7 @@ class Settings:
 def main(argv: Sequence[str] | None = None) -> None:
   args = flags.parse(Settings, argv)
   _check(args)
-  data = _open(args.data, args)
+  data = args.open(args.data)
   # Of '.', too, the parent is another folder than the recording.
   data_path = pathlib.Path(args.data).expanduser().resolve()
   folder = data_path.parent / 'decoder_results'
@@ -206,16 +197,8 @@ def _check_mode(args: Settings) -> None:
     raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
 
 
-def _open(path: str, args: Settings) -> Trajectories:
-  data = Trajectories.open(path, args.area, args.max_episodes)
-  data = placed(data.keep(args.min_bbox), args.spawn_relative)
-  for line in data.lacks:
-    print(f'{path}: {line}')
-  return data
-
-
 def _plan(data: Trajectories, args: Settings) -> Plan:
-  test = _open(args.test_data, args) if args.test_data else None
+  test = args.open(args.test_data) if args.test_data else None
   names = [x.name for x in dataclasses.fields(Protocol)]
   return make_plan(data, test, Protocol(**{x: getattr(args, x) for x in names}))
 
@@ -305,7 +288,7 @@ def _open_control(plan: Plan, args: Settings) -> Trajectories | None:
   """The recording of the untrained network, known to be one to compare with."""
   if not args.control:
     return None
-  control = _open(args.control, args)
+  control = args.open(args.control)
   untrained(control)
   layers = {REPRS.get(x, x) for x in plan.names} & control.layers().keys()
   check_same(plan.data, control, sorted(layers))

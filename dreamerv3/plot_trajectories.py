@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from dreamerv3 import leftovers
 from dreamerv3.analysis import correlations
+from dreamerv3.analysis.opening import Opening
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
@@ -51,8 +52,8 @@ JOURNEY_S = 60  # an animation of many paths lasts at most so long [s]
 PANELS = 9  # of different worlds
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Opening):
   """Draws and animates recorded trajectories."""
 
   data: str = flag(help='Folder of recorded episodes.')
@@ -80,10 +81,6 @@ class Settings:
     f'{WORLDVIEW_MS} in worldview and {JOURNEY_MS} in the others.',
   )
   mp4: bool = flag(False, help='Write animations as MP4 instead of GIF.')
-  max_episodes: int = flag(0, low=0, help='Use the first episodes; 0 = all.')
-  area: tuple[int, int] = flag(
-    (), low=1, help='World W H [tiles], for recordings without metadata.'
-  )
   show: bool = flag(False, help='Open the pictures in windows, too.')
 
 
@@ -115,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = flags.parse(Settings, argv)
   if args.show:
     windows.check()
-  data = Trajectories.open(args.data, args.area or None, args.max_episodes)
+  data = args.open(args.data, lambda _: ())  # kept as notes, too
   chosen, left_out = choose(args, data)
   save = args.save or data.path.resolve().parent / 'plots'
   run = Run(args, data, files.make_folder(save))

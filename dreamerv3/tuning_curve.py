@@ -19,7 +19,8 @@ from typing import Any
 
 from dreamerv3 import leftovers
 from dreamerv3.analysis import nulls
-from dreamerv3.analysis.compatible import check_same, other_episodes, placed, untrained
+from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
+from dreamerv3.analysis.opening import Placed
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning import layers as census
 from dreamerv3.analysis.tuning.cell_types import Thresholds
@@ -32,8 +33,8 @@ from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Placed):
   """Measures the spatial tuning of every unit and names its cell type."""
 
   data: str = flag('', help='Folder of recorded episodes.')
@@ -48,9 +49,6 @@ class Settings:
   no_hd: bool = flag(False, help='Leave out head direction.')
   no_plots: bool = flag(False, help='Save no figures.')
   interactive: bool = flag(False, help='Open the viewer when done.')
-  min_bbox: float = flag(
-    0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
-  )
   min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
   sigma: float = flag(0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.')
   n_shuffles: int = flag(
@@ -73,12 +71,6 @@ class Settings:
   EV_unthresh: float | None = flag(None, help='Explained variance that is none (0.15).')
   HD_thresh: float | None = flag(
     None, help='Head-direction information that is some [bits] (0.5).'
-  )
-  spawn_relative: bool = flag(
-    False, help='Positions relative to the spawn, for episodes of many worlds.'
-  )
-  area: tuple[int, int] | None = flag(
-    None, help='World size W H [tiles], for recordings without metadata.'
   )
   n_jobs: int = flag(1, low=-1, help='Processes; -1 for one per CPU.')
   seed: int = flag(0, low=0, help='Of nulls, samples of units, and examples.')
@@ -121,7 +113,7 @@ def _check_reopened(args: Settings) -> None:
   named = {x.name: x for x in dataclasses.fields(Settings)}
   given = [
     f'--{x}'
-    for x in (*_MEASURED, 'test_data', 'control', 'area')
+    for x in (*_MEASURED, 'test_data', 'control', 'area', 'max_episodes')
     if x != 'seed' and getattr(args, x) != named[x].default
   ]
   if given:
@@ -145,9 +137,13 @@ def analyse(args: Settings) -> Results:
   options = {x.name for x in dataclasses.fields(census.Options)}
   chosen = {k: v for k, v in vars(args).items() if k in options}
   measure = census.Options(**chosen)
-  data = open_data(args.data, args)
-  test = open_data(args.test_data, args) if args.test_data else None
-  control = open_data(args.control, args) if args.control else None
+
+  def lacking(data: Trajectories) -> list[str]:
+    return lacks(data, args)
+
+  data = args.open(args.data, lacking)
+  test = args.open(args.test_data, lacking) if args.test_data else None
+  control = args.open(args.control, lacking) if args.control else None
   if test is not None:
     other_episodes('--data', data.source(), '--test_data', test.source())
   names = layers.select(args.layers, data.layers())
@@ -160,15 +156,6 @@ def analyse(args: Settings) -> Results:
   return Results(
     describe(args, data, test, control), tables, compared, limits(args, {})
   )
-
-
-def open_data(path: str, args: Settings) -> Trajectories:
-  """Opens a recording and says what it lacks."""
-  data = Trajectories.open(path, args.area).keep(args.min_bbox)
-  data = placed(data, args.spawn_relative)
-  for line in lacks(data, args):
-    print(f'{path}: {line}', file=sys.stderr)
-  return data
 
 
 def lacks(data: Trajectories, args: Settings) -> list[str]:

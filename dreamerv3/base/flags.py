@@ -78,7 +78,9 @@ def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
     allow_abbrev=False,
   )
   hints = typing.get_type_hints(settings)
-  for field in dataclasses.fields(settings):
+  # What a command shares with others, by inheritance, comes after its own.
+  own = vars(settings).get('__annotations__', {})
+  for field in sorted(dataclasses.fields(settings), key=lambda x: x.name not in own):
     _add(parser, field, hints[field.name])
   return parser
 

@@ -81,6 +81,24 @@ def test_help_has_every_flag_with_its_default():
   assert '(required)' in text
 
 
+def test_what_a_command_shares_comes_after_its_own():
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Shared:
+    """Shared."""
+
+    area: int = flag(0, help='Area.')
+
+  @dataclasses.dataclass(frozen=True, kw_only=True)
+  class Own(Shared):
+    """Own."""
+
+    data: str = flag(help='Folder.')
+
+  text = make_parser(Own, 'x').format_help()
+  assert text.index('--data') < text.index('--area')
+  assert parse(Own, ['--data', 'x', '--area', '3']) == Own(data='x', area=3)
+
+
 def test_run_exits_with_2_and_no_traceback():
   code = (
     'from dreamerv3.base import errors, flags\n'
