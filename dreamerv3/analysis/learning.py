@@ -13,33 +13,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from dreamerv3.data.metrics_log import MetricsLog
-
-# The achievements of Crafter, over which its score is a mean.
-ACHIEVEMENTS = (
-  'collect_coal',
-  'collect_diamond',
-  'collect_drink',
-  'collect_iron',
-  'collect_sapling',
-  'collect_stone',
-  'collect_wood',
-  'defeat_skeleton',
-  'defeat_zombie',
-  'eat_cow',
-  'eat_plant',
-  'make_iron_pickaxe',
-  'make_iron_sword',
-  'make_stone_pickaxe',
-  'make_stone_sword',
-  'make_wood_pickaxe',
-  'make_wood_sword',
-  'place_furnace',
-  'place_plant',
-  'place_stone',
-  'place_table',
-  'wake_up',
+from dreamerv3.analysis.crafter_score import (
+  ACHIEVEMENTS,
+  BUDGET,
+  crafter_score,
+  running_sums,
+  window_of,
+  windowed_score,
 )
+from dreamerv3.data.metrics_log import MetricsLog
 
 UNLOCK = 'episode/achievement_'
 # The mean over the episodes of an interval of how often each was earned.
@@ -110,27 +92,6 @@ class Curves:
   window: int = 50
 
 
-def crafter_score(rates: np.ndarray) -> np.ndarray:
-  """The official score of Crafter [percent], (..., 22) -> (...).
-
-  exp(mean_i ln(1 + s_i)) - 1 with the success rates s_i in percent, so that
-  rare achievements count and an absent one does not make the score zero.
-  Hafner 2022, https://arxiv.org/abs/2109.06780.
-
-  Args:
-    rates: share of episodes that unlock each achievement, 0 to 1.
-  """
-  rates = np.asarray(rates, np.float64)
-  if rates.shape[-1] != len(ACHIEVEMENTS):
-    raise ValueError(
-      f'rates has shape {rates.shape}; expected (..., {len(ACHIEVEMENTS)}).'
-    )
-  inside = np.isnan(rates) | ((rates >= 0) & (rates <= 1))
-  if not inside.all():
-    raise ValueError(f'A rate is {rates[~inside][0]}; expected 0 to 1.')
-  return np.expm1(np.log1p(100 * rates).mean(-1))
-
-
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
   """Centred moving mean over up to `window` records, (N, ...) -> (N, ...).
 
@@ -141,11 +102,9 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     raise ValueError(f'window is {window}; expected at least 1.')
   values = np.asarray(values, np.float64)
   known = np.isfinite(values)
-  sums = _running(np.where(known, values, 0.0))
-  counts = _running(known.astype(np.float64))
-  index = np.arange(len(values))
-  start = np.maximum(index - (window - 1) // 2, 0)
-  stop = np.minimum(index + window // 2 + 1, len(values))
+  sums = running_sums(np.where(known, values, 0.0))
+  counts = running_sums(known.astype(np.float64))
+  start, stop = window_of(len(values), window)
   total, count = sums[stop] - sums[start], counts[stop] - counts[start]
   return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
@@ -177,7 +136,9 @@ def curves(log: MetricsLog, window: int = 50) -> Curves:
   means = smooth(rates, few if bound else window)
   crafter = None
   if rates.size:
-    crafter = Curve(steps, crafter_score(np.clip(means, 0, 1)))
+    exact = not bound and np.isfinite(rates).all()
+    found = windowed_score(rates, window) if exact else crafter_score(means.clip(0, 1))
+    crafter = Curve(steps, found)
   losses = _each(log, log.select(LOSS), few)
   if not losses:
     lacks.append(f'no {LOSS}*: no losses')
@@ -195,7 +156,7 @@ def curves(log: MetricsLog, window: int = 50) -> Curves:
     losses=losses,
     signals=signals,
     episodes=0 if score is None else len(score.step),
-    summary=_summary(log, score, rates, bound, window),
+    summary=_summary(log, score, steps, rates, bound, window),
     lacks=tuple(lacks),
     bound=bound,
     window=window,
@@ -293,12 +254,6 @@ def _named(run: Curves) -> dict[str, Curve]:
   }
 
 
-def _running(values: np.ndarray) -> np.ndarray:
-  """Sums of the first 0, 1, ..., N rows."""
-  zero = np.zeros((1, *values.shape[1:]))
-  return np.concatenate([zero, np.cumsum(values, 0)])
-
-
 def _each(log: MetricsLog, keys: Mapping[str, str], window: int) -> dict[str, Curve]:
   found = {}
   for key, name in keys.items():
@@ -329,11 +284,12 @@ def _unlocked(log: MetricsLog, lacks: list[str]) -> tuple[np.ndarray, np.ndarray
 def _summary(
   log: MetricsLog,
   score: Curve | None,
+  steps: np.ndarray,
   rates: np.ndarray,
   bound: bool,
   window: int,
 ) -> dict[str, float]:
-  """Numbers over all episodes, as the benchmark counts them, and the last."""
+  """Numbers over all episodes, over the benchmark's budget, and of the last."""
   values: dict[str, float] = {'last_step': log.last_step}
   if score is not None and score.raw is not None:
     returns = score.raw[np.isfinite(score.raw)]
@@ -343,6 +299,9 @@ def _summary(
       values['return_recent'] = float(returns[-window:].mean())
   if rates.size and not bound:
     values['crafter_score'] = float(crafter_score(rates.mean(0)))
+    within = steps <= BUDGET
+    if within.any() and steps[-1] >= BUDGET:
+      values['crafter_score_1e6'] = float(crafter_score(rates[within].mean(0)))
     recent = rates[-window:].mean(0)
     values['crafter_score_recent'] = float(crafter_score(recent))
   return values

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import learning
+from dreamerv3.analysis.crafter_score import windowed_score
 from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve
 from dreamerv3.data.metrics_log import MetricsLog
 
@@ -196,3 +197,29 @@ def test_a_real_log():
   assert set(curves.signals) == {'reward', 'return', 'value'}
   assert {'image', 'dyn', 'rep', 'value'} <= set(curves.losses)
   assert len(curves.lacks) == 1
+
+
+def test_the_score_of_a_window_is_that_of_many_episodes():
+  """A true 2.0 read 1.4 in windows of 50 before the correction."""
+  rng = np.random.default_rng(0)
+  rates = np.r_[np.full(6, 0.06), np.full(10, 0.01), np.zeros(6)]
+  true = learning.crafter_score(rates)
+  unlocked = (rng.random((20_000, 22)) < rates).astype(float)
+  plain = learning.crafter_score(learning.smooth(unlocked, 50))
+  corrected = windowed_score(unlocked, 50)
+  assert plain.mean() < 0.8 * true
+  assert abs(corrected.mean() - true) < 0.25 * abs(plain.mean() - true)
+  assert windowed_score(unlocked[:1], 50) == learning.crafter_score(unlocked[0])
+  assert windowed_score(np.ones((9, 22)), 4) == pytest.approx([100.0] * 9)
+
+
+def test_the_budget_of_the_benchmark_leaves_out_late_episodes(tmp_path):
+  lines = []
+  for step, value in ((400_000, 0), (1_000_000, 0), (1_050_000, 1)):
+    counts = {f'episode/achievement_{x}': value for x in learning.ACHIEVEMENTS}
+    lines.append(json.dumps({'step': step, 'episode/score': 1.0, **counts}))
+  (tmp_path / 'scores.jsonl').write_text('\n'.join(lines) + '\n')
+  summary = learning.curves(MetricsLog.open(tmp_path), 3).summary
+  assert summary['crafter_score_1e6'] == 0 < summary['crafter_score']
+  (tmp_path / 'scores.jsonl').write_text(lines[0] + '\n')
+  assert 'crafter_score_1e6' not in learning.curves(MetricsLog.open(tmp_path)).summary
