@@ -29,10 +29,10 @@ import scipy.optimize
 import scipy.signal
 import scipy.stats
 
-from dreamerv3.analysis.tuning import border, table
+from dreamerv3.analysis.tuning import block, border, table
 from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.block import Setup
 from dreamerv3.analysis.tuning.border import find_walls
+from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
@@ -194,13 +194,13 @@ def compare(args: argparse.Namespace, track: Track) -> None:
     parts = reference(X[:, :part], design, distance)
     clocks.append((time.perf_counter() - start) * args.units / part)
     theirs.append({k: v * args.units / part for k, v in parts.items()})
-  with bare.workers(args.jobs) as workers:
+  with block.workers(bare, args.jobs) as workers:
     rounds = [
       seconds(table.measure, samples, bare, None, None, workers)
       for _ in range(args.rounds + 1)
     ]
   both = statistics.median(rounds[1:])  # without the start of the processes
-  with tested.workers(args.jobs) as workers:
+  with block.workers(tested, args.jobs) as workers:
     table.measure(samples, tested, None, np.arange(8), workers)
     null = seconds(table.measure, samples, tested, None, None, workers)
   a = statistics.median(ours)
@@ -227,7 +227,7 @@ def layers(args: argparse.Namespace, track: Track) -> None:
   setup = Setup.build(design, walls, n_shuffles=args.nulls)
   spent = time.perf_counter() - start
   me = psutil.Process()
-  with setup.workers(args.jobs) as workers:
+  with block.workers(setup, args.jobs) as workers:
     for units in SIZE1M:
       samples = Samples('layer', activity(track, units), track)
       start = time.perf_counter()

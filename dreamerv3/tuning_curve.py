@@ -77,6 +77,7 @@ class Settings(Placed):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command with the arguments of the shell, or with these."""
   args = flags.parse(Settings, argv)
   check(args)
   results = reopen(args) if args.from_pkl else analyse(args)

@@ -60,7 +60,8 @@ class SpatialUnits:
 
   def strongest(self) -> np.ndarray:
     """(D,) r on each unit's axis."""
-    return self.r[np.arange(len(self.r)), self.axis]
+    r: np.ndarray = self.r[np.arange(len(self.r)), self.axis]
+    return r
 
   def table(self) -> list[dict[str, str | int | float]]:
     """One row per unit, the strongest first."""
@@ -177,7 +178,15 @@ def _r(sums: np.ndarray) -> np.ndarray:
   return np.stack(parts, -1)
 
 
-def _pearson(n, a, aa, x, xx, xa) -> np.ndarray:
+def _pearson(
+  n: np.ndarray,
+  a: np.ndarray,
+  aa: np.ndarray,
+  x: np.ndarray,
+  xx: np.ndarray,
+  xa: np.ndarray,
+) -> np.ndarray:
+  """r from the sums of a and x, of their squares and of their product."""
   count = np.maximum(n, 1)
   cov = xa - x * a / count
   var_a, var_x = aa - a * a / count, xx - x * x / count

@@ -129,14 +129,19 @@ def q_values(p: np.ndarray) -> np.ndarray:
   return q
 
 
-def _z(value, total, squares, n):
+def _z(value: np.ndarray, total: np.ndarray, squares: np.ndarray, n: int) -> np.ndarray:
+  """Standardised by the sums of n nulls and of their squares."""
   mean = total / n
   var = np.maximum(squares / n - mean**2, 0) * n / max(n - 1, 1)
   with np.errstate(invalid='ignore', divide='ignore'):
-    return (value - mean) / np.sqrt(var)
+    z: np.ndarray = (value - mean) / np.sqrt(var)
+  return z
 
 
-def _sessions(starts, lengths, count, rng):
+def _sessions(
+  starts: np.ndarray, lengths: np.ndarray, count: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+  """Up to `count` different pairings, none of them the data's own."""
   itself = np.arange(len(lengths))
   seen = {itself.tobytes()}  # the data
   for _ in range(20 * count):
@@ -158,7 +163,12 @@ def _partners(lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   return partner
 
 
-def _session(starts, lengths, partner, rng):
+def _session(
+  starts: np.ndarray,
+  lengths: np.ndarray,
+  partner: np.ndarray,
+  rng: np.random.Generator,
+) -> np.ndarray:
   """Rows of activations for each row of the path; see `permutations`."""
   order = np.argsort(lengths, kind='stable')
   # pairing[k, e]: whose activations path e meets once k episodes have ended.
@@ -171,14 +181,17 @@ def _session(starts, lengths, partner, rng):
   path = np.repeat(np.arange(len(starts)), lengths)
   t = np.arange(lengths.sum()) - starts[path]
   ended = np.searchsorted(lengths[order], t, 'right')
-  rows = starts[pairing[ended, path]] + t
+  rows: np.ndarray = starts[pairing[ended, path]] + t
   (alone,) = np.nonzero(ended == len(order) - 1)
   if len(alone) > 1:
     rows[alone] = np.roll(alone, rng.integers(1, len(alone)))
   return rows
 
 
-def _shift(starts, lengths, rng):
+def _shift(
+  starts: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+  """Each episode's rows, rotated in time."""
   rows = np.empty(lengths.sum(), np.int64)
   for start, length in zip(starts, lengths, strict=True):
     low = max(length // 8, 1)

@@ -5,7 +5,7 @@ import pytest
 
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.analysis.tuning.table import measure, significance
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples

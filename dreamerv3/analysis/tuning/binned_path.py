@@ -43,6 +43,7 @@ class Design:
 
   @classmethod
   def build(cls, track: Track, grid: Grid) -> 'Design':
+    """Bins the track; UserError where a position lies outside the grid."""
     classes, tile = np.unique(grid.to_class(track.pos), return_inverse=True)
     heading = head_direction.to_bin(track.facing)
     return cls(grid, track, classes, tile.astype(np.int32), heading)
@@ -52,6 +53,7 @@ class Design:
 
   @property
   def n_tiles(self) -> int:
+    """Number of visited tiles V."""
     return len(self.classes)
 
   @functools.cached_property
@@ -122,7 +124,7 @@ def often_visited(track: Track, grid: Grid, min_visits: int) -> np.ndarray:
     UserError: no tile has that many.
   """
   counts = grid.count(track.pos)
-  keep = counts[track.pos[:, 0], track.pos[:, 1]] >= min_visits
+  keep: np.ndarray = counts[track.pos[:, 0], track.pos[:, 1]] >= min_visits
   if not keep.any():
     raise UserError(
       f'--min_visits {min_visits} leaves no tile; the most visited one has '

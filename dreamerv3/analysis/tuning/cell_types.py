@@ -146,7 +146,10 @@ def fractions(ids: np.ndarray) -> np.ndarray:
   return np.bincount(ids, minlength=len(NAMES)) / max(len(ids), 1)
 
 
-def _tests(m, q, limits):
+def _tests(
+  m: Mapping[str, np.ndarray], q: Mapping[str, np.ndarray], limits: Thresholds
+) -> tuple[np.ndarray, np.ndarray]:
+  """Units (D,) that are spatial, and that are directional."""
   place, heading = _known(q['place_given_HD']), _known(q['HD_given_place'])
   first = np.minimum(place, heading) <= limits.alpha / 2
   both = m['R2_both']

@@ -73,7 +73,8 @@ def peaks(acg: np.ndarray) -> np.ndarray:
   for unit in np.flatnonzero(level):
     counts[unit] = scipy.ndimage.label(tops[unit], _SQUARE)[1]
   silent = np.isnan(acg[:, 0, 0])
-  return np.where(silent, np.nan, (counts + 1) // 2)
+  found: np.ndarray = np.where(silent, np.nan, (counts + 1) // 2)
+  return found
 
 
 def extent(acg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +108,7 @@ def extent(acg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fit:
+class FieldFit:
   """The best single round field of each map, (D,) each.
 
   Attributes:
@@ -129,10 +130,11 @@ class Fit:
     gx = np.exp(-((x - self.centre[:, :1]) ** 2) / spread)
     gy = np.exp(-((y - self.centre[:, 1:]) ** 2) / spread)
     gx = gx * self.height[:, None]
-    return (gx[:, :, None] * gy[:, None, :]).astype(np.float32)
+    maps: np.ndarray = gx[:, :, None] * gy[:, None, :]
+    return maps.astype(np.float32)
 
 
-def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
+def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> FieldFit:
   """Fits a + b exp(-|x - c|^2 / 2 s^2) to each map, by weighted least squares.
 
   All centres c of the grid and the widths s of `WIDTHS` are tried; each fit
@@ -174,14 +176,14 @@ def fit_field(maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> Fit:
   at = np.stack(np.divmod(place[k, units], h), -1)
   r2 = np.where(total > 0, best[k, units] / np.where(total > 0, total, 1), 0)
   width = np.array(WIDTHS)[k]
-  return Fit(np.minimum(r2, 1), at, width, height[k, units])
+  return FieldFit(np.minimum(r2, 1), at, width, height[k, units])
 
 
 def second_field(
   maps: np.ndarray,
   weight: np.ndarray,
   signed: np.ndarray,
-  first: Fit,
+  first: FieldFit,
   noise: np.ndarray,
 ) -> np.ndarray:
   """Whether there is another field beside the fitted one, (D,) bool.
@@ -204,7 +206,8 @@ def second_field(
   tall = again.height * np.sign(first.height) >= SECOND * np.abs(first.height)
   broad = again.width >= first.width / 2
   apart = gap > 2.5 * first.width
-  return apart & broad & tall & (share > 20 / dof * noise)
+  found: np.ndarray = apart & broad & tall & (share > 20 / dof * noise)
+  return found
 
 
 def smooth(maps: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:

@@ -21,7 +21,8 @@ def to_bin(facing: np.ndarray) -> np.ndarray:
   """Facings (N, 2) of (dx, dy) to 0..3; -1 for anything else, (N,) int8."""
   if np.abs(facing).max(initial=0) > 1:
     raise ValueError(f'facing reaches {np.abs(facing).max()}; expected -1..1.')
-  return _BIN_OF[facing[:, 0], facing[:, 1]]
+  bins: np.ndarray = _BIN_OF[facing[:, 0], facing[:, 1]]
+  return bins
 
 
 def vector(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ def floor_of(X: np.ndarray) -> np.ndarray:
   Skaggs' formula needs rates >= 0. A unit that never is negative is left
   alone, a signed one is counted from its minimum.
   """
-  return np.minimum(X.min(0), 0).astype(np.float64)
+  low: np.ndarray = np.minimum(X.min(0), 0).astype(np.float64)
+  return low
 
 
 def spatial(rates: np.ndarray, visits: np.ndarray) -> np.ndarray:
@@ -102,11 +103,9 @@ def mutual(counts: np.ndarray) -> np.ndarray:
   autocorrelated ones.
   """
   n = counts[:, :, 0].sum()
-  return (
-    entropy(counts.sum(1) / n, 0)
-    + entropy(counts.sum(0) / n, 0)
-    - entropy(counts / n, (0, 1))
-  )
+  apart = entropy(counts.sum(1) / n, 0) + entropy(counts.sum(0) / n, 0)
+  bits: np.ndarray = apart - entropy(counts / n, (0, 1))
+  return bits
 
 
 def miller_madow(counts: np.ndarray) -> np.ndarray:
@@ -120,10 +119,12 @@ def miller_madow(counts: np.ndarray) -> np.ndarray:
   joint = (counts > 0).sum((0, 1))
   level = (counts.sum(1) > 0).sum(0)
   place = (counts.sum(0) > 0).sum(0)
-  return (joint - level - place + 1) / (2 * n * np.log(2))
+  bits: np.ndarray = (joint - level - place + 1) / (2 * n * np.log(2))
+  return bits
 
 
 def entropy(p: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
   """Entropy [bits] of probabilities along `axis`."""
   tiny = np.finfo(p.dtype).tiny
-  return -(p * np.log2(np.maximum(p, tiny))).sum(axis)
+  bits: np.ndarray = -(p * np.log2(np.maximum(p, tiny))).sum(axis)
+  return bits

@@ -13,10 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from dreamerv3.analysis.compatible import check_same
-from dreamerv3.analysis.tuning import binned_path, border, table
+from dreamerv3.analysis.tuning import binned_path, block, border, table
 from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data import layers
+from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
 LOG_EVERY = 30  # seconds between lines in a log file
@@ -70,7 +71,7 @@ def run(
   tables: dict[str, table.TuningTable] = {}
   with (
     _Progress(sum(len(chosen[x]) for x in own)) as progress,
-    setup.workers(options.n_jobs) as workers,
+    block.workers(setup, options.n_jobs) as workers,
   ):
     for name in own:
       progress.layer(name)
@@ -89,7 +90,7 @@ def run(
   return {x: tables[x] for x in names}
 
 
-def _setup(data, track, options) -> Setup:
+def _setup(data: Trajectories, track: Track, options: Options) -> Setup:
   walkable = data.metadata.walkable()
   walls = [] if walkable is None else border.find_walls(walkable)
   return Setup.build(
@@ -124,7 +125,7 @@ class _Progress:
   def __enter__(self) -> '_Progress':
     return self
 
-  def __exit__(self, *error) -> None:
+  def __exit__(self, *error: object) -> None:
     self._bar.close()
 
   def layer(self, name: str) -> None:

@@ -1,6 +1,6 @@
 """Does a map hold on other episodes? Held-out variance and split halves.
 
-parts = Parts.build(design, X)              # one sparse product
+parts = PartSums.build(design, X)              # one sparse product
 EVs = parts.held_out(X, squares)            # (D,) <= 1, < 0 for noise
 stability = parts.stability()               # (D,) -1..1
 """
@@ -18,7 +18,7 @@ HALF_WEIGHT = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class PartSums:
   """Sums of activations (N, D) over tiles, apart for parts of the episodes.
 
   Attributes:
@@ -32,8 +32,9 @@ class Parts:
   visits: np.ndarray
 
   @classmethod
-  def build(cls, design: Design, X: np.ndarray) -> 'Parts':
+  def build(cls, design: Design, X: np.ndarray) -> 'PartSums':
     v = design.n_tiles
+    """Sums X (N, D), centred, over the parts of a design of N samples."""
     sums = (design.by_part @ X).reshape(-1, v, X.shape[1])
     where = design.part * v + design.tile
     visits = np.bincount(where, minlength=len(sums) * v)
@@ -47,7 +48,8 @@ class Parts:
   def total(self) -> np.ndarray:
     """Sums over all parts, (V, D)."""
     even, odd = self.by_half
-    return even + odd
+    total: np.ndarray = even + odd
+    return total
 
   def held_out(self, X: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Variance explained on episodes that the map was not made from, (D,).
@@ -119,7 +121,7 @@ def transfer(
   test: Design,
   X: np.ndarray,
 ) -> np.ndarray:
-  """As `Parts.held_out`, with the map of one recording on another, (D,).
+  """As `PartSums.held_out`, with the map of one recording on another, (D,).
 
   Args:
     design: of the recording the map is made from; sums: (V, D) of it.

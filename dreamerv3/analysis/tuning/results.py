@@ -41,6 +41,7 @@ class Results:
 
   @property
   def walkable(self) -> np.ndarray | None:
+    """Tiles one can stand on, bool (W, H); None without a map."""
     return self.metadata.get('walkable')
 
   def classes(
@@ -76,6 +77,7 @@ class Results:
         yield row
 
   def to_dict(self) -> dict[str, Any]:
+    """Plain containers and arrays for the pickle, see docs/data_format.md."""
     return {
       'format': FORMAT,
       'metadata': {
@@ -88,7 +90,9 @@ class Results:
     }
 
   @classmethod
-  def open(cls, path: str | os.PathLike, limits: Thresholds | None = None) -> 'Results':
+  def open(
+    cls, path: str | os.PathLike[str], limits: Thresholds | None = None
+  ) -> 'Results':
     """Reads results, also those of older programs with fewer keys.
 
     Args:

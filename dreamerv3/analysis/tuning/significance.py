@@ -188,4 +188,5 @@ class Scorer:
 def _explained(sums: np.ndarray, n: np.ndarray) -> np.ndarray:
   """Sum of squares that the means of groups explain, (B, D) -> (D,)."""
   inverse = np.where(n > 0, 1 / np.maximum(n, 1), 0).astype(sums.dtype)
-  return np.einsum('bd,bd,b->d', sums, sums, inverse, optimize=False)
+  explained: np.ndarray = np.einsum('bd,bd,b->d', sums, sums, inverse, optimize=False)
+  return explained

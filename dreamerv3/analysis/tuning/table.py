@@ -18,9 +18,10 @@ import numpy as np
 
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.parallel import Workers
-from dreamerv3.analysis.tuning import significance
+from dreamerv3.analysis.tuning import block, significance
 from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.block import Setup
+from dreamerv3.analysis.tuning.block import Block
+from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.samples import Samples
 
 BLOCK_BYTES = 48e6  # of one float64 working array; a few exist at a time
@@ -54,7 +55,7 @@ class TuningTable:
   n_nulls: int
   walls: tuple[str, ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     d = len(self.units)
     for name, value in {**self.metrics, **self.p, **self.q}.items():
       if value.shape != (d,):
@@ -75,7 +76,7 @@ def measure(
   setup: Setup,
   test: tuple[Samples, Design] | None = None,
   units: np.ndarray | None = None,
-  workers: Workers | None = None,
+  workers: Workers[Setup, Block] | None = None,
   step: Callable[[int], Any] = lambda units: None,
 ) -> TuningTable:
   """Measures all units of a layer, a block at a time.
@@ -85,7 +86,7 @@ def measure(
     test: another recording that the held-out variance is computed on;
       without it, whole episodes are held out in turn.
     units: columns of the samples to measure; all by default.
-    workers: `setup.workers(n)` to share between layers; this process else.
+    workers: `block.workers(setup, n)` to share between layers; this process else.
     step: called with the number of units after each block.
   """
   design = setup.design
@@ -96,20 +97,19 @@ def measure(
   size = int(np.clip(BLOCK_BYTES / 8 / rows, 8, 512))
   cut = [units[i : i + size] for i in range(0, len(units), size)]
   blocks = []
-  run = workers or setup.workers()
-  for block in run.map(_cut(samples, test, x) for x in cut):
-    blocks.append(block)
-    step(len(block['mean']))
-  merged = {k: np.concatenate([b[k] for b in blocks]) for k in blocks[0]}
-  curves, hd_curves = merged.pop('curves'), merged.pop('hd_curves')
-  p, q = _significance(setup, merged)
+  run = workers or block.workers(setup)
+  for done in run.map(_cut(samples, test, x) for x in cut):
+    blocks.append(done)
+    step(len(done))
+  joined = Block.join(blocks)
+  p, q, shares = _significance(setup, joined)
   return TuningTable(
     layer=samples.layer,
     units=units,
-    curves=curves,
-    hd_curves=hd_curves,
+    curves=joined.curves,
+    hd_curves=joined.hd_curves,
     occupancy=design.occupancy,
-    metrics={k: v for k, v in merged.items() if not k.startswith('_')},
+    metrics={**joined.metrics, **shares},
     p=p,
     q=q,
     n_nulls=len(setup.pairings),
@@ -148,7 +148,9 @@ def reference(
   return maps.to_numpy(), turned.to_numpy(), bits
 
 
-def _cut(samples, test, units):
+def _cut(
+  samples: Samples, test: tuple[Samples, Design] | None, units: np.ndarray
+) -> block.Work:
   """The columns of a block; neighbours are cut out, which is faster."""
   first, last = int(units[0]), int(units[-1])
   neighbours = last - first == len(units) - 1
@@ -157,18 +159,20 @@ def _cut(samples, test, units):
   return X, None if test is None else (test[0].X[:, columns], test[1])
 
 
-def _significance(setup: Setup, merged: dict[str, np.ndarray]):
+def _significance(
+  setup: Setup, measured: Block
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
   """p and q of every tested score, and R2 freed from the bias of finite data.
 
-    R2' = (R2 - mean null R2) / (1 - mean null R2)
-
-  Moves the tested scores out of `merged` and adds the shares to it.
+  R2' = (R2 - mean null R2) / (1 - mean null R2)
   """
+  p: dict[str, np.ndarray] = {}
+  q: dict[str, np.ndarray] = {}
+  shares: dict[str, np.ndarray] = {}
   if not len(setup.pairings):
-    return {}, {}
-  observed, null = merged.pop('_observed'), merged.pop('_null')
+    return p, q, shares
+  observed, null = measured.observed, measured.null
   names = setup.scorer.names
-  p, q = {}, {}
   for i, name in enumerate(names):
     scores, row = observed[:, i], null[:, i].T.astype(np.float64)
     if name in significance.WIDE:
@@ -176,7 +180,7 @@ def _significance(setup: Setup, merged: dict[str, np.ndarray]):
     if name in significance.R2:
       bias = row.mean(0)
       with np.errstate(invalid='ignore', divide='ignore'):
-        merged[name] = (scores - bias) / (1 - bias)
+        shares[name] = (scores - bias) / (1 - bias)
       continue
     if f'{name}_wide' in names:
       wide = names.index(f'{name}_wide')
@@ -186,4 +190,4 @@ def _significance(setup: Setup, merged: dict[str, np.ndarray]):
       )
     p[name] = nulls.p_values(scores, row)
     q[name] = nulls.q_values(nulls.tail_p_values(scores, row))
-  return p, q
+  return p, q, shares

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.tuning import cell_types, head_direction, information
+from dreamerv3.analysis.tuning import block, cell_types, head_direction, information
 from dreamerv3.analysis.tuning import table as tuning
 from dreamerv3.analysis.tuning.binned_path import Design, often_visited
-from dreamerv3.analysis.tuning.block import Setup
 from dreamerv3.analysis.tuning.border import find_walls
-from dreamerv3.analysis.tuning.reliability import Parts, correlation, transfer
+from dreamerv3.analysis.tuning.reliability import PartSums, correlation, transfer
+from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track
@@ -93,7 +93,7 @@ def test_the_bias_of_mutual_information_is_taken_out(path, design):
 
 def test_held_out_variance_equals_the_loop_over_folds(path, design, rates):
   x = rates.astype(np.float64) - rates.mean(0)
-  got = Parts.build(design, x).held_out(x, (x**2).sum(0))
+  got = PartSums.build(design, x).held_out(x, (x**2).sum(0))
   for unit in range(x.shape[1]):
     a, residual = [], []
     for fold in range(5):
@@ -121,7 +121,7 @@ def test_noise_has_no_held_out_variance_and_a_code_has_all(path, design):
   rng = np.random.default_rng(4)
   x = np.stack([rng.normal(size=len(path)), design.tile % 7 * 1.0], 1)
   x = x - x.mean(0)
-  ev = Parts.build(design, x).held_out(x, (x**2).sum(0))
+  ev = PartSums.build(design, x).held_out(x, (x**2).sum(0))
   assert ev[0] < 0.02
   assert ev[1] > 0.999
 
@@ -186,7 +186,7 @@ def test_blocks_and_processes_change_nothing(path, design, monkeypatch):
   setup = Setup.build(design, walls, n_shuffles=20)
   whole = tuning.measure(Samples('x', X, path), setup)
   monkeypatch.setattr(tuning, 'BLOCK_BYTES', 0)
-  with setup.workers(2) as workers:
+  with block.workers(setup, 2) as workers:
     cut = tuning.measure(Samples('x', X, path), setup, workers=workers)
   for kind in ('metrics', 'p'):
     for name, value in getattr(whole, kind).items():

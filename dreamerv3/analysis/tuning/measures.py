@@ -1,0 +1,137 @@
+"""The measures of a block of units, each a function of its activations.
+
+  bits = mutual(X, setup)                     # (D,) [bits]
+  curves, scores = heading(X, mean, floor, setup)
+
+Each takes arrays with D units in the last axis and gives arrays (D,) by name;
+docs/science.md defines the names.
+"""
+
+import numpy as np
+import scipy.sparse
+
+from dreamerv3.analysis.tuning import border, fields, head_direction, information
+from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT
+from dreamerv3.analysis.tuning.setup import Setup, distances
+
+
+def mutual(raw: np.ndarray, setup: Setup) -> np.ndarray:
+  """Mutual information [bits] minus its bias: nulls' mean, or analytic."""
+  design = setup.design
+  packed = information.pack(raw, design.visits.max())
+  tiles = design.by_tile.astype(packed.dtype)
+
+  def histogram(rows: np.ndarray | None = None) -> np.ndarray:
+    summing = tiles
+    if rows is not None:  # Each tile's columns, re-paired.
+      parts = (summing.data, rows[summing.indices], summing.indptr)
+      summing = scipy.sparse.csr_array(parts, shape=summing.shape)
+    return information.unpack(summing @ packed, design.visits)
+
+  joint = histogram()
+  naive = information.mutual(joint)
+  if not len(setup.mi_pairings):
+    analytic: np.ndarray = naive - information.miller_madow(joint)
+    return analytic
+  bias = [information.mutual(histogram(x)) for x in setup.mi_pairings]
+  corrected: np.ndarray = naive - np.mean(bias, 0)
+  return corrected
+
+
+def heading(
+  X: np.ndarray, mean: np.ndarray, floor: np.ndarray, setup: Setup
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+  """Facing curves (D, 4); facing alone and given place, place given facing."""
+  design, bins = setup.design, head_direction.BINS
+  nothing = np.full(X.shape[1], np.nan)
+  if not setup.hd:
+    return np.tile(nothing[:, None], bins), {k: nothing for k in _HEADING}
+  visits = (design.by_cell @ np.ones(len(X), np.float32)).reshape(-1, bins)
+  sums = (design.by_cell @ X).reshape(-1, bins, X.shape[1])
+  n = visits.sum(0)
+  seen = n > 0
+  curves = np.full((bins, X.shape[1]), np.nan)
+  curves[seen] = sums.sum(0, dtype=np.float64)[seen] / n[seen, None] + mean
+  rates = np.maximum(np.nan_to_num(curves - floor), 0)
+  length, preferred = head_direction.vector(rates)
+  bits = information.spatial(rates[seen], n[seen])
+  means = sums / np.maximum(visits, 1)[..., None]
+  means += (mean - floor).astype(means.dtype)
+  given_place, given_hd, full = head_direction.standardise(means, visits)
+  conditioned = (nothing, nothing, nothing)
+  if full.any():
+    given_place = np.maximum(given_place, 0)
+    conditioned = (
+      information.spatial(given_place, np.ones(bins)),
+      head_direction.vector(given_place)[0],
+      information.spatial(np.maximum(given_hd, 0), visits[full].sum(1)),
+    )
+  values = (bits, length, preferred, *conditioned)
+  return curves.T, dict(zip(_HEADING, values, strict=True))
+
+
+_HEADING = (
+  'HD_info',
+  'HD_length',
+  'HD_preferred',
+  'HD_info_given_place',
+  'HD_length_given_place',
+  'SI_given_HD',
+)
+
+
+def shape(maps: np.ndarray, floor: np.ndarray, setup: Setup) -> dict[str, np.ndarray]:
+  """The autocorrelation's metrics, on maps counted from `floor`."""
+  above = np.maximum(maps - floor[:, None, None], 0)
+  acg = fields.autocorrelation(above)
+  size, asymmetry = fields.extent(acg)
+  return {
+    'pf_peaks': fields.peaks(acg),
+    'fieldsize': size,
+    'fieldasymmetry': asymmetry,
+  }
+
+
+def walls(rates: np.ndarray, setup: Setup) -> dict[str, np.ndarray]:
+  """Border scores of all walls, of the edge's and of the obstacles'."""
+  distance = distances(setup.walls, setup.design)
+  inner = np.array([x.inner for x in setup.walls], bool)
+  out: dict[str, np.ndarray] = {}
+  for name, chosen in (
+    ('border_score', np.ones(len(inner), bool)),
+    ('border_edge', ~inner),
+    ('border_inner', inner),
+  ):
+    if not chosen.any():
+      out[name] = np.full(rates.shape[1], np.nan)
+      continue
+    best = border.score(rates, border.Contrast.build(distance[chosen]))
+    out[name] = best.score
+    if name == 'border_score':
+      out['border_wall'] = best.wall.astype(float)
+  return out
+
+
+def fits(
+  place: np.ndarray, setup: Setup, signed: np.ndarray, reliability: np.ndarray
+) -> dict[str, np.ndarray]:
+  """How well one round field, and one wall, explain the map."""
+  design = setup.design
+  weight = design.visits / (design.visits + HALF_WEIGHT)
+  grid = np.zeros(design.grid.size)
+  grid[design.classes] = weight
+  grid = grid.reshape(design.grid.shape)
+  maps = design.to_map(place)
+  field = fields.fit_field(maps, grid, signed)
+  noise = 1 - np.nan_to_num(reliability)
+  second = fields.second_field(maps, grid, signed, field, noise)
+  wall = border.fit(place, weight, distances(setup.walls, design), signed)
+  return {
+    'field_r2': field.r2,
+    'field_x': field.centre[:, 0].astype(float),
+    'field_y': field.centre[:, 1].astype(float),
+    'field_width': field.width,
+    'field_second': second.astype(float),
+    'wall_r2': wall.score,
+    'wall': wall.wall.astype(float),
+  }

@@ -1,0 +1,89 @@
+"""What all layers of a recording share: its path, its walls, its nulls.
+
+setup = Setup.build(design, find_walls(walkable), n_shuffles=200)
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from dreamerv3.analysis import nulls
+from dreamerv3.analysis.tuning import significance
+from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.border import Wall
+
+MI_NULLS = 10  # pairings that the bias of the mutual information is from
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """What all layers of a recording share.
+
+  Attributes:
+    design: of the analysed samples.
+    walls: of the world; empty without a map.
+    faced: rows whose facing is known, None if it is for all or for none.
+    scorer: tests units, see `significance`.
+    pairings: (n, N') null permutations of the tested rows; n = 0 for none.
+    mi_pairings: (n', N) of all rows, for the bias of mutual information.
+    sigma: smoothing of the maps [tiles]; 0 for none.
+    hd: whether to analyse head direction.
+  """
+
+  design: Design
+  walls: tuple[Wall, ...]
+  scorer: significance.Scorer
+  faced: np.ndarray | None
+  pairings: np.ndarray
+  mi_pairings: np.ndarray
+  sigma: float = 0.0
+  hd: bool = True
+
+  @classmethod
+  def build(
+    cls,
+    design: Design,
+    walls: Sequence[Wall] = (),
+    *,
+    n_shuffles: int = 200,
+    null: str = 'session',
+    seed: int = 0,
+    sigma: float = 0.0,
+    hd: bool = True,
+  ) -> 'Setup':
+    """Args: see the flags of tuning_curve.py; `seed` draws the nulls."""
+    known = design.heading >= 0
+    hd = hd and bool(known.any())
+    faced = known if hd and not known.all() else None
+    tested = design
+    if not hd:
+      blind = np.full_like(design.heading, -1)
+      tested = dataclasses.replace(design, heading=blind)
+    elif faced is not None:
+      tested = Design.build(design.track.rows(faced), design.grid)
+    scorer = significance.Scorer.build(tested, distances(walls, tested))
+
+    def draw(design: Design, count: int) -> np.ndarray:
+      rng = np.random.default_rng([seed, 20])
+      rows = nulls.permutations(design.track.episode, null, count, rng)
+      none = np.zeros((0, len(design)), np.int32)
+      return np.array([*rows], np.int32) if count else none
+
+    return cls(
+      design=design,
+      walls=tuple(walls),
+      scorer=scorer,
+      faced=faced,
+      pairings=draw(tested, n_shuffles).reshape(-1, len(tested)),
+      mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
+      sigma=sigma,
+      hd=hd,
+    )
+
+
+def distances(walls: Sequence[Wall], design: Design) -> np.ndarray:
+  """Distance of each visited tile from each wall, (G, V)."""
+  if not walls:
+    return np.zeros((0, design.n_tiles))
+  return design.from_map(np.stack([x.distance for x in walls]))
