@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from dreamerv3 import leftovers
 from dreamerv3.analysis import learning
-from dreamerv3.base import files, flags
+from dreamerv3.base import files, flags, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> None:
       f'{args.logdir} has nothing that these flags leave to plot: '
       f'{"; ".join(runs[0].lacks)}.'
     )
-  save = files.make_folder(args.save or pathlib.Path(args.logdir) / 'plots')
+  save = files.make_folder(
+    args.save or shipped.results_of(pathlib.Path(args.logdir)) / 'plots'
+  )
   outputs = [files.save_csv(save / 'training_progress.csv', learning.rows(runs))]
   figure = training.progress(runs, not args.no_achievements, not args.no_losses)
   outputs.append(files.save_figure(save / 'training_progress.png', figure))

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding.result import counts
 from dreamerv3.analysis.dreams.measures import LABELS, steps_of
-from dreamerv3.base import flags
+from dreamerv3.base import flags, shipped
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import read_run_info
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   logdir = pathlib.Path(args.logdir).expanduser()
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')
-  lines = list(summary(logdir))
+  lines = list(summary(shipped.results_of(logdir)))
   if not lines:
     raise UserError(f'{logdir} holds no results yet; record and analyse first.')
   print('\n'.join(lines))

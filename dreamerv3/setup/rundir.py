@@ -21,7 +21,7 @@ import filelock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from dreamerv3.base import files
+from dreamerv3.base import files, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.setup import config as settings
 
@@ -155,7 +155,14 @@ def inherit(
   asked = settings.presets(blocks, flags).flat
   vain = found.vain({k: v for k, v in asked.items() if v != defaults[k]})
   notes = [*found.notes(record, settled), *vain]
-  return settled.update(logdir=config.logdir), notes
+  settled = settled.update(logdir=config.logdir)
+  run = pathlib.Path(config.logdir)
+  if not shipped.is_shipped(run):
+    return settled, notes
+  place = shipped.results_of(run)
+  notes.append(f'{run} is a finished run, nothing is written there; using {place}.')
+  source = config.run.from_checkpoint or config.logdir
+  return settled.update({'logdir': str(place), 'run.from_checkpoint': source}), notes
 
 
 def fits(value: Any, old: Any) -> bool:
@@ -220,6 +227,11 @@ def training(config: elements.Config) -> Iterator[Changes]:
   Raises:
     UserError: not writable, in use, or changes that make it another run.
   """
+  if shipped.is_shipped(pathlib.Path(config.logdir)):
+    raise UserError(
+      f'{config.logdir} is a finished run that nothing is written into; train on in '
+      f'a new --logdir with --run.from_checkpoint {config.logdir}.'
+    )
   logdir = files.make_folder(config.logdir)
   lock = filelock.FileLock(logdir / '.lock')
   try:
