@@ -252,7 +252,7 @@ def plot_animate(run: Run) -> None:
   pos = np.concatenate([x.pos for x in data.episodes])
   walkable = trajectories.known_map(data.metadata)
   image = animate.floor_plan(data.grid.count(pos) > 0, walkable)
-  around = trajectories.box(pos, data.grid)
+  around = world.box(pos, data.grid, trajectories.MARGIN)
   unit = animate.tile_pixels(max(around[2:]))
   scene = animate.Scene.scaled(image, data.grid.width, unit).cut(*around)
   _journeys(run, 'trajectories', scene)

@@ -223,9 +223,7 @@ def probmaps(
   for i, (ax, place) in enumerate(zip(axes.flat, places, strict=False)):
     row = result.example_rows[place]
     _probmap(ax, result, int(place), int(row), metadata)
-    (x0, x1), (y0, y1) = window
-    ax.set_xlim(x0, x1)
-    ax.set_ylim(y1, y0)
+    world.zoom(ax, window)
     ax.set_title(f't = {result.t[row]}, error {result.errors[row]:.0f}')
     last_in_column = i + cols >= len(places)
     ax.set_xlabel('x [tiles]' if last_in_column else '')
@@ -290,21 +288,11 @@ def _fade(share: np.ndarray) -> np.ndarray:
   return np.where(share > 0.05, 0.15 + 0.85 * share, 0.0).T
 
 
-def _window(
-  result: DecodeResult, episode: int
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def _window(result: DecodeResult, episode: int) -> tuple[int, int, int, int]:
   """The square part of the world where things happen, with a margin."""
   rows = result.example_rows[result.episode[result.example_rows] == episode]
   points = np.concatenate([result.pos[rows], result.pred[rows]])
-  low, high = points.min(0) - 6, points.max(0) + 6
-  side = max(high - low)
-  middle = (low + high) / 2
-  limits = []
-  for axis, size in enumerate(result.grid.shape):
-    half = min(side, size) / 2
-    centre = np.clip(middle[axis], half - 0.5, size - 0.5 - half)
-    limits.append((centre - half, centre + half))
-  return limits[0], limits[1]
+  return world.box(points, result.grid, 6)
 
 
 def occupancy_vs_error(

@@ -265,21 +265,7 @@ def zoom(ax: Axes, data: Trajectories) -> None:
 
 
 def _limit(ax: Axes, pos: np.ndarray, grid: Grid, margin: int) -> None:
-  x, y, w, h = box(pos, grid, margin)
-  ax.set_xlim(x - 0.5, x + w - 0.5)
-  ax.set_ylim(y + h - 0.5, y - 0.5)
-
-
-def box(pos: np.ndarray, grid: Grid, margin: int = MARGIN) -> tuple[int, int, int, int]:
-  """A square around positions (N, 2), moved inside the world: x, y, w, h."""
-  low, high = pos.min(0) - margin, pos.max(0) + margin
-  side = (high - low + 1).max()
-  spans = [min(side, size) for size in grid.shape]
-  starts = [
-    np.clip((low[k] + high[k] + 1 - spans[k]) // 2, 0, grid.shape[k] - spans[k])
-    for k in (0, 1)
-  ]
-  return int(starts[0]), int(starts[1]), int(spans[0]), int(spans[1])
+  world.zoom(ax, world.box(pos, grid, margin))
 
 
 def _whose(episodes: Sequence[Episode]) -> str:

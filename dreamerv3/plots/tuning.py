@@ -262,13 +262,9 @@ FIGURES: dict[str, Callable[[Results, str, int], Figure]] = {
 
 def _crop(ax: Axes, visited: np.ndarray) -> None:
   """Zooms to the visited part of a world that is mostly unknown."""
-  x, y = np.nonzero(visited)
-  span = max(np.ptp(x), np.ptp(y)) + 5
-  if span > 0.7 * max(visited.shape):
-    return
-  east, south = (x.min() + x.max()) / 2, (y.min() + y.max()) / 2
-  ax.set_xlim(east - span / 2, east + span / 2)
-  ax.set_ylim(south + span / 2, south - span / 2)  # north up
+  part = world.box(np.argwhere(visited), Grid(*visited.shape), 2)
+  if max(part[2:]) <= 0.7 * max(visited.shape):
+    world.zoom(ax, part)
 
 
 def _scale_bar(ax: Axes) -> None:

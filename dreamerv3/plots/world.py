@@ -77,6 +77,32 @@ def frame(ax: Axes, grid: Grid, labels: bool = True) -> None:
     ax.set(xlabel='', ylabel='', xticks=[], yticks=[])
 
 
+def box(
+  pos: np.ndarray, grid: Grid, margin: int = 0, least: int = 1
+) -> tuple[int, int, int, int]:
+  """A square around positions (N, 2), moved inside the world: x, y, w, h [tiles].
+
+  Args:
+    margin: tiles around the positions.
+    least: side of the square at least; a smaller world is shown whole.
+  """
+  low, high = pos.min(0) - margin, pos.max(0) + margin
+  side = max(int((high - low + 1).max()), least)
+  spans = [min(side, size) for size in grid.shape]
+  starts = [
+    int(np.clip((low[k] + high[k] + 1 - spans[k]) // 2, 0, grid.shape[k] - spans[k]))
+    for k in (0, 1)
+  ]
+  return starts[0], starts[1], spans[0], spans[1]
+
+
+def zoom(ax: Axes, part: tuple[int, int, int, int]) -> None:
+  """Shows a part of a map, as `box` gives it, north up."""
+  x, y, w, h = part
+  ax.set_xlim(x - 0.5, x + w - 0.5)
+  ax.set_ylim(y + h - 0.5, y - 0.5)
+
+
 def draw_world(
   ax: Axes, metadata: Metadata, dim: float = 0.0, pixels: int = 16
 ) -> bool:

@@ -111,7 +111,7 @@ def test_activation_of_a_place_unit_is_one_tile(data):
   ],
 )
 def test_the_box_is_square_and_inside(pos, expected):
-  assert trajectories.box(np.array(pos), Grid(20, 10), 3) == expected
+  assert world.box(np.array(pos), Grid(20, 10), 3) == expected
 
 
 def test_many_episodes_get_a_scale_instead_of_a_legend(tmp_path):
