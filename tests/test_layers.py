@@ -48,17 +48,17 @@ JAXES = 'jax jaxlib optax ninjax chex'
 # below it, the longest name holds, and `@x` stands for all that x may import.
 RULES = f"""
 embodied: embodied.core:
-embodied.core: : elements cloudpickle tensorboardX wandb PIL
+embodied.core: dreamerv3.base: elements cloudpickle tensorboardX wandb PIL
 embodied.envs: embodied.core: elements crafter numba opensimplex PIL
-embodied.jax: embodied.core: {JAXES} elements ml_dtypes filelock
-embodied.run: embodied.core: elements
-dreamerv3.base: : filelock
+embodied.jax: embodied.core dreamerv3.base: {JAXES} elements ml_dtypes
+embodied.run: embodied.core dreamerv3.base: elements
+dreamerv3.base: :
 dreamerv3.run_info: dreamerv3.base: filelock
 dreamerv3.leftovers: dreamerv3.base dreamerv3.run_info: filelock
 dreamerv3.data: dreamerv3.base:
-dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info: filelock
+dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:
 dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
-dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel filelock
+dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel
 dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamerv3.recording: {JAXES} elements
 dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy torch pynapple threadpoolctl
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy

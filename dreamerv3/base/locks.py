@@ -3,7 +3,7 @@
   with Lock('RUN/.lock', 'trains in RUN', 'take another --logdir'):
     ...                            # Busy (a UserError) if another one does
   with Lock('RUN/.run_info.lock', 'writes RUN/run_info.json', wait=60, sign=False) as x:
-    if not x.exclusive: ...        # write elsewhere, nothing keeps others out
+    if x.failed: ...               # write elsewhere, nothing keeps others out
 
 The kernel locks (flock), and its word is enough on one machine. Some file
 systems of clusters answer that they cannot; that costs a line on stderr, never
@@ -58,10 +58,12 @@ class Lock:
     doing: what the holder does, for 'Another process <doing>'.
     instead: what a user can do who finds it held, besides waiting.
     wait: how long to wait for a holder [s].
-    sign: whether to say in the file who holds it; else only the kernel counts.
+    sign: whether to say in the file who holds it, and on stderr if nobody can;
+      else only the kernel counts, and the caller looks at `failed`.
 
   Attributes:
     exclusive: whether the kernel holds it for us.
+    failed: why it does not, '' if it does.
   """
 
   def __init__(
@@ -75,6 +77,7 @@ class Lock:
     self.path = pathlib.Path(path)
     self.doing, self.instead, self.wait, self.sign = doing, instead, wait, sign
     self.exclusive = False
+    self.failed = ''
     self._file: int | None = None
     self._text = ''  # what we have written there
     self._over = threading.Event()
@@ -125,7 +128,8 @@ class Lock:
     except OSError as e:
       if self._file is None and e.errno not in _STRANGE:
         raise
-      if self.path.parent not in _warned:
+      self.failed = e.strerror or str(e)
+      if self.sign and self.path.parent not in _warned:
         _warned.add(self.path.parent)
         print(
           f'Cannot lock {self.path} ({e.strerror}): this file system lacks it. '

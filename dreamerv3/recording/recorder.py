@@ -21,11 +21,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import filelock
 import numpy as np
 
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.locks import Lock
 from dreamerv3.data.episode import PREFIX, Episode
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.recording import pickle_stream
@@ -74,14 +74,11 @@ class Recorder:
   ):
     self.folder = files.make_folder(folder)
     self.metadata, self.columns = metadata, dict(columns)
-    self._lock = filelock.FileLock(self.folder / '.recording.lock')
-    try:
-      self._lock.acquire(timeout=0)
-    except filelock.Timeout as e:
-      raise UserError(
-        f'Another process records into {self.folder}; wait for it, or choose '
-        'another folder.'
-      ) from e
+    self._lock = Lock(
+      self.folder / '.recording.lock',
+      f'records into {self.folder}',
+      'choose another folder',
+    ).acquire()
     try:
       self._enter()
     except BaseException:

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import elements
-import filelock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from dreamerv3.base import files, shipped
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.locks import Lock
 from dreamerv3.setup import config as settings
 
 # What inference takes over from the run it looks at.
@@ -233,17 +233,8 @@ def training(config: elements.Config) -> Iterator[Changes]:
       f'a new --logdir with --run.from_checkpoint {config.logdir}.'
     )
   logdir = files.make_folder(config.logdir)
-  lock = filelock.FileLock(logdir / '.lock')
-  try:
-    lock.acquire(timeout=0)
-  except filelock.Timeout as e:
-    raise UserError(
-      f'Another process trains in {logdir}; wait for it or take another --logdir.'
-    ) from e
-  try:
+  with Lock(logdir / '.lock', f'trains in {logdir}', 'take another --logdir'):
     yield _enter(logdir, config)
-  finally:
-    lock.release()
 
 
 def _enter(logdir: pathlib.Path, config: elements.Config) -> Changes:

@@ -15,8 +15,9 @@ import platform
 import sys
 import zlib
 
-import filelock
 import jax
+
+from dreamerv3.base.locks import Busy, Lock
 
 LIMIT = 2 * 1024**3  # bytes; a program takes up to some MB
 OFF = ('', 'off', 'False')
@@ -41,7 +42,7 @@ def enable(where: str) -> pathlib.Path | None:
     folder = locate(where) / machine()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     repair(folder)
-  except (OSError, RuntimeError) as error:
+  except (OSError, RuntimeError, Busy) as error:
     print(f'No cache of compiled programs: {error}', file=sys.stderr)
     return None
   jax.config.update('jax_compilation_cache_dir', str(folder))
@@ -80,7 +81,11 @@ def repair(folder: pathlib.Path) -> None:
   be read, and complained about, for ever. OSError if the folder is not ours
   to write, or locked for long.
   """
-  with filelock.FileLock(folder / '.lockfile', timeout=_PATIENCE):
+  path = folder / '.lockfile'  # that of JAX
+  lock = Lock(path, f'writes to {folder}', wait=_PATIENCE, sign=False)
+  with lock:
+    if lock.failed:  # JAX would wait for it at each program
+      raise OSError(f'{path} cannot be locked ({lock.failed})')
     for entry in folder.glob('*-cache'):
       used = entry.with_name(entry.name.removesuffix('-cache') + '-atime')
       if not used.exists() or used.stat().st_size != 8:
