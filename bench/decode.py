@@ -16,7 +16,6 @@ import sys
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import argparse
-import os
 import resource
 import subprocess
 import tempfile
@@ -29,6 +28,7 @@ from bench import decode_codes
 from dreamerv3.analysis.decoding import layers as decode
 from dreamerv3.analysis.decoding import splits
 from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.base import job
 from dreamerv3.data.grid import Grid, manhattan
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
@@ -166,7 +166,7 @@ def standard(args, folder) -> None:
   print(
     f'{X.shape[0]} timesteps, {X.shape[1]} units, {len(data)} episodes, '
     f'{(result.visits > 0).sum()} tiles of {grid.size} visited, {len(parts)} '
-    f'folds, {os.cpu_count()} cores, {args.device}\n'
+    f'folds, {job.cpus()} cores, {args.device}\n'
     f'reference: {each:.2f} s per iteration over {args.its}; {ITERATIONS} x '
     f'{len(parts)} folds extrapolated: {whole:.0f} s\n'
     f'ours, chance levels included: {ours:.1f} s ({cpu:.1f} s of CPU time), '
@@ -208,7 +208,7 @@ def layers(args, folder) -> None:
   peak, cpu = used.ru_maxrss / 1024, used.ru_utime + used.ru_stime
   largest = steps * max(SIZE1M.values()) * 4 / 2**20
   print(
-    f'{len(SIZE1M)} layers, {steps} timesteps, {os.cpu_count()} cores: '
+    f'{len(SIZE1M)} layers, {steps} timesteps, {job.cpus()} cores: '
     f'{seconds:.0f} s ({cpu:.0f} s of CPU time), peak {peak:.0f} MiB; the '
     f'largest layer is '
     f'{largest:.0f} MiB, twice and 500 MB are {2 * largest + 477:.0f} MiB'

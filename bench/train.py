@@ -32,7 +32,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.flops import operations
-from dreamerv3.setup.machine import choose, cores, split_cpu
+from dreamerv3.base import job
+from dreamerv3.setup.machine import choose, split_cpu
 
 COLUMNS = (
   'preset',
@@ -225,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
   options = parser.parse_args(argv)
   if not options.devices:
     gpu = choose(options.platform.replace('gpu', 'cuda'))[0] == 'cuda'
-    options.devices = 1 if gpu else split_cpu(options.batch, cores())
+    options.devices = 1 if gpu else split_cpu(options.batch, job.cpus())
   if options.json:
     print(json.dumps(measure(options.presets[0], options)))
     return 0

@@ -32,7 +32,7 @@ from dreamerv3.analysis.decoding.store import Checkpoint
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.flags import flag
+from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
@@ -64,6 +64,7 @@ class Settings(Placed):
   n_jobs: int = flag(
     1,
     low=-1,
+    never=NO_JOBS,
     help='Fits at a time, one core each; -1 for all cores. Same numbers.',
   )
   device: str = flag(

@@ -27,7 +27,7 @@ from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.flags import flag
+from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
@@ -72,7 +72,7 @@ class Settings(Placed):
   HD_thresh: float | None = flag(
     None, help='Head-direction information that is some [bits] (0.5).'
   )
-  n_jobs: int = flag(1, low=-1, help='Processes; -1 for one per CPU.')
+  n_jobs: int = flag(1, low=-1, never=NO_JOBS, help='Processes; -1 for one per CPU.')
   seed: int = flag(0, low=0, help='Of nulls, samples of units, and examples.')
 
 

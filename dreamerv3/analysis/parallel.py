@@ -9,12 +9,13 @@ import collections
 import concurrent.futures
 import ctypes
 import multiprocessing
-import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import threadpoolctl
+
+from dreamerv3.base import job
 
 S = TypeVar('S')
 R = TypeVar('R')
@@ -38,7 +39,7 @@ class Workers(Generic[S, R]):
   def __init__(self, function: Callable[[S, Any], R], shared: S, n_jobs: int = 1):
     self._function = function
     self._shared = shared
-    self._n = n_jobs if n_jobs > 0 else available()
+    self._n = count(n_jobs)
     self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
   def __enter__(self) -> 'Workers[S, R]':
@@ -87,7 +88,7 @@ def in_threads(
   Args:
     n_jobs: threads; 1 stays in this one, -1 takes a thread per CPU.
   """
-  n = n_jobs if n_jobs > 0 else available()
+  n = count(n_jobs)
   stop = threading.Event()
   if n == 1:
     for item in items:
@@ -128,9 +129,15 @@ def return_memory() -> None:
     mallopt(M_MMAP_THRESHOLD, 4 * 2**20)
 
 
-def available() -> int:
-  """CPUs that this process may use; fewer than there are under SLURM."""
-  return len(os.sched_getaffinity(0))
+def count(n_jobs: int) -> int:
+  """How many at a time: as asked, or for -1 one per CPU of this job.
+
+  Raises:
+    ValueError: 0, or below -1.
+  """
+  if n_jobs < -1 or not n_jobs:
+    raise ValueError(f'n_jobs is {n_jobs}; expected at least 1, or -1 for all CPUs.')
+  return n_jobs if n_jobs > 0 else job.cpus()
 
 
 def _start(function: Callable[..., Any], shared: Any) -> None:

@@ -17,12 +17,15 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from dreamerv3.base.errors import UserError
 
 T = TypeVar('T')
+
+# Of a number of jobs; see base.job.
+NO_JOBS = {0: 'at least 1, or -1 for all CPUs of the job'}
 
 
 def flag(
@@ -32,6 +35,7 @@ def flag(
   low: float | None = None,
   high: float | None = None,
   choices: Sequence[str] = (),
+  never: Mapping[float, str] = types.MappingProxyType({}),
 ) -> Any:
   """A field that is a flag; without a default it must be given.
 
@@ -39,12 +43,13 @@ def flag(
     help: what it does, with its unit; the default is appended to it.
     low: smallest allowed value, high: largest one.
     choices: the allowed words.
+    never: values between low and high that mean nothing, with what is expected.
   """
   if isinstance(default, list):
     raise TypeError('Use a tuple: settings are immutable.')
   return dataclasses.field(
     default=default,
-    metadata=dict(help=help, low=low, high=high, choices=tuple(choices)),
+    metadata=dict(help=help, low=low, high=high, choices=tuple(choices), never=never),
   )
 
 
@@ -189,6 +194,9 @@ def _check(field: Any, value: Any) -> None:
       continue
     if x != x:
       raise UserError(f'--{field.name} is {x}; expected a number.')
+    if x in field.metadata['never']:
+      expected = field.metadata['never'][x]
+      raise UserError(f'--{field.name} is {x}; expected {expected}.')
     if low is not None and x < low:
       raise UserError(f'--{field.name} is {x}; expected at least {low}.')
     if high is not None and x > high:

@@ -6,7 +6,6 @@ platform, line = choose('auto')  # ('cpu', 'JAX runs on the CPU ...')
 import ctypes
 import dataclasses
 import importlib.util
-import os
 
 from dreamerv3.base.errors import UserError
 
@@ -114,10 +113,3 @@ def split_cpu(batch: int, cores: int) -> int:
     cores: Those of this process.
   """
   return max(x for x in range(1, min(cores, MOST) + 1) if batch % x == 0)
-
-
-def cores() -> int:
-  """Of the CPU, those that this process may use; fewer under SLURM."""
-  if hasattr(os, 'sched_getaffinity'):  # not on macOS
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1

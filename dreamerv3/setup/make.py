@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import elements
-import psutil
 
+from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
 from dreamerv3.setup import machine, memory
 from embodied.core import base, logging, streams
@@ -257,8 +257,7 @@ def tell_memory(config: elements.Config, need: memory.Need) -> None:
   """Prints what a run will need of the memory that is free now."""
   free = machine.find_gpus().free
   mine = [free[i] for i in config.jax.train_devices if i < len(free)]
-  host = psutil.virtual_memory().available
-  memory.print_estimate(need, host, min(mine, default=0))
+  memory.print_estimate(need, job.memory(), min(mine, default=0))
 
 
 def platform(config: elements.Config) -> elements.Config:
@@ -291,8 +290,7 @@ def _cpu_devices(config: elements.Config) -> elements.Config:
   named = (*options.train_devices, *options.policy_devices) != (0, 0)
   if named or not trains(config) or config.replicas > 1:
     return config.update({'jax.mock_devices': 0})
-  cores = machine.cores()
-  number = machine.split_cpu(config.batch_size, cores)
+  number = machine.split_cpu(config.batch_size, job.cpus())
   acting = [config.run.envs]
   if config.script == 'train_eval':
     acting.append(config.run.eval_envs)

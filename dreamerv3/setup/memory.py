@@ -4,7 +4,7 @@ The replay is exact (bytes per step times steps), parameters and optimizer
 are counted, activations are estimated (docs/training.md has the measurements).
 
   need = estimate(config, obs_space, act_space, state_bytes, on_gpu=False)
-  print_estimate(need, host_bytes, gpu_bytes)
+  print_estimate(need, job.memory(), gpu_bytes)
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import elements
 import numpy as np
 
+from dreamerv3.base import job
 from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3
@@ -172,16 +173,18 @@ def activation_bytes(
   return half + steps * 4 * (agent.imag_length + 1) * logits
 
 
-def print_estimate(need: Need, host: float, gpu: float) -> bool:
+def print_estimate(need: Need, host: job.HostMemory, gpu: float) -> bool:
   """Prints what the run needs and has; warns and returns False if too much.
 
   Args:
     need: As from `estimate`.
-    host, gpu: Bytes that are free on the host and of one GPU.
+    host: What this job may still take of the host.
+    gpu: Bytes that are free of one GPU.
   """
   where = 'GPU' if need.on_gpu else 'host'
   lines = [
-    f'Memory: host {_gib(need.host)} of {_gib(host)} free (replay of '
+    f'Memory: host {_gib(need.host)} of {_gib(host.free)} free in '
+    f'{host.source} (replay of '
     f'{need.steps} steps {_gib(need.replay)}, while it is saved up to '
     f'{_gib(need.saving)} more); {where} for training '
     f'{_gib(need.device)}'
@@ -189,12 +192,12 @@ def print_estimate(need: Need, host: float, gpu: float) -> bool:
     + f' (state {_gib(need.state)}, activations about '
     f'{_gib(need.activations)}).'
   ]
-  if need.host > host:
+  if need.host > host.free:
     growing = need.replay + need.saving
-    fits = need.steps * max(0, host - need.host + growing) / growing
+    fits = need.steps * max(0, host.free - need.host + growing) / growing
     lines.append(
-      'WARNING: the host has less memory than this run will need; it is full '
-      f'after about {fits:.0e} steps. Lower --replay.size or --run.steps, or '
+      f'WARNING: {host.source} leaves less memory than this run will need; it is '
+      f'full after about {fits:.0e} steps. Lower --replay.size or --run.steps, or '
       'take a smaller preset.'
     )
   if need.on_gpu and need.device > gpu:

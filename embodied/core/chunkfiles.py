@@ -29,11 +29,13 @@ from typing import Any
 import elements
 import numpy as np
 
+from dreamerv3.base import job
+
 from .chunk import Chunk
 
 NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, job.cpus())
 
 Record = dict[str, Any]  # how a chunk is named in a saved state
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.flags import flag, make_parser, parse
+from dreamerv3.base.flags import NO_JOBS, flag, make_parser, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Settings:
   save_model: bool = flag(False, help='Save.')
   world: bool = flag(True, help='World.')
   limit: int | None = flag(None, help='Limit.')
+  n_jobs: int = flag(1, low=-1, never=NO_JOBS, help='Jobs.')
 
 
 def test_defaults_and_values():
@@ -58,6 +59,7 @@ def test_defaults_and_values():
     ([], 'required: --data'),
     (['--data', 'x', '--n_bot', '3'], r'--n_bot; did you mean --n_boot\?'),
     (['--data', 'x', '--zzzz', '3'], 'unknown argument --zzzz; see --help'),
+    (['--data', 'x', '--n_jobs', '0'], '--n_jobs is 0; expected at least 1, or -1'),
     (['--data', 'x', '--n_boot', '-1'], '--n_boot is -1; expected at least 0'),
     (['--data', 'x', '--frac', '2'], '--frac is 2.0; expected at most 1'),
     (['--data', 'x', '--frac', 'nan'], '--frac is nan'),

@@ -4,6 +4,7 @@ import elements
 import numpy as np
 import pytest
 
+from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
 from dreamerv3.setup import config, machine, make
 from embodied.core import logging
@@ -217,7 +218,7 @@ def test_the_users_variable_decides_where_nothing_else_does(monkeypatch, capsys)
 def test_cores_of_a_cpu_train_as_devices(
   monkeypatch, capsys, flags, train, act, devices
 ):
-  monkeypatch.setattr(machine, 'cores', lambda: 3)
+  monkeypatch.setattr(job, 'cpus', lambda: 3)
   found = make.platform(settle('--jax.platform', 'cpu', *flags)).jax
   assert found.train_devices == train
   assert found.policy_devices == act

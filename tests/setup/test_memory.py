@@ -6,6 +6,7 @@ import elements
 import numpy as np
 import pytest
 
+from dreamerv3.base import job
 from dreamerv3.setup import config, machine, memory
 
 GIB = memory.GIB
@@ -95,13 +96,17 @@ def test_devices_and_processes_share_the_activations():
   assert cpu[1].host - cpu[0].host == pytest.approx(1.15e9)
 
 
+def free(number):
+  return job.HostMemory(number, number, 'SLURM_MEM_PER_NODE')
+
+
 def test_warnings(capsys):
   found = need('size1m', on_gpu=True)
-  assert memory.print_estimate(found, 100 * GIB, 80 * GIB)
+  assert memory.print_estimate(found, free(100 * GIB), 80 * GIB)
   assert 'WARNING' not in capsys.readouterr().err
-  assert not memory.print_estimate(found, 2 * GIB, 0.1 * GIB)
+  assert not memory.print_estimate(found, free(2 * GIB), 0.1 * GIB)
   err = capsys.readouterr().err
-  assert 'WARNING: the host' in err
+  assert 'WARNING: SLURM_MEM_PER_NODE leaves less memory' in err
   assert re.search(r'full after about \de\+\d\d steps', err)
   assert 'WARNING: the GPU' in err
   assert '--replay.size' in err
