@@ -25,7 +25,7 @@ from dreamerv3.base.errors import UserError
 T = TypeVar('T')
 
 # Of a number of jobs; see base.job.
-NO_JOBS = {0: 'at least 1, or -1 for all CPUs of the job'}
+NO_JOBS: dict[float, str] = {0: 'at least 1, or -1 for all CPUs of the job'}
 
 
 def flag(
