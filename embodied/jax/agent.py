@@ -217,10 +217,17 @@ class JaxAgent(base.Agent):
   def load(self, data: Dict, regex: str | None = None) -> None:
     """Take over parameters: all of them, or those that the regex matches.
 
+    With a regex, a checkpoint that holds the networks alone is taken too: what only
+    learning needs stays as it is here, and the slow critic becomes a copy of the critic.
+
     Raises:
       params.MismatchError: names or shapes are not those of this agent.
     """
-    new = params.restore(self.state, data['params'], regex)
+    loaded, state = data['params'], self.state
+    if regex is not None:
+      loaded, lacking = params.with_slow_critic(loaded)
+      state = {k: v for k, v in state.items() if not k.startswith(lacking)}
+    new = params.restore(state, loaded, regex)
     self._pending = None
     self.state = {**self.state, **self.place.put_state(new)}
     if regex is None:

@@ -16,6 +16,9 @@ import numpy as np
 
 _SHOWN = 8  # names listed per kind of mismatch
 
+# What only learning needs, by the starts of names: an agent that ships has none of it.
+LEARNING = ('opt/', 'slowval/', 'slowval_count/', 'retnorm/', 'valnorm/', 'advnorm/')
+
 # What a parameter's shape depends on: regex over names -> settings.
 _CAUSES = (
   (r'^dyn/(dynin0|dynhid|dyngru)', 'agent.dyn.rssm.deter, .hidden, .blocks'),
@@ -124,6 +127,22 @@ def restore(
   if want != have or other:
     raise MismatchError(want - have, have - want, other)
   return {k: np.array(loaded[k], dtype=shapes[k].dtype) for k in sorted(want)}
+
+
+def with_slow_critic(
+  loaded: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+  """A whole checkpoint as it is; one of the networks alone with what can be derived.
+
+  Returns:
+    name -> array; and how the names begin that it lacks, none of a whole one.
+  """
+  if any(k.startswith('opt/') for k in loaded):
+    return dict(loaded), ()
+  slow = {f'slow{k}': v for k, v in loaded.items() if k.startswith('val/')}
+  whole = {**slow, **loaded}
+  starts = (x for x in LEARNING if not any(k.startswith(x) for k in whole))
+  return whole, tuple(starts)
 
 
 def to_host(state: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:

@@ -152,3 +152,23 @@ def test_saved_form_and_round_trip(tmp_path):
   agent.load({'params': {'enc/cnn0/bias': np.zeros(4)}}, 'enc/cnn0/bias')
   assert not agent.save()['params']['enc/cnn0/bias'].any()
   assert agent.save()['counters'] == data['counters']
+
+
+def test_a_checkpoint_of_the_networks_alone_begins_to_learn_afresh():
+  agent = agents.make_agent(['debug'], {'seed': 1})
+  data = agent.save()
+  bare = {k: v for k, v in data['params'].items() if not k.startswith(params.LEARNING)}
+  other = agents.make_agent(['debug'], {'seed': 2})
+  before = other.save()['params']
+  other.load({'params': bare, 'counters': data['counters']}, regex='.*')
+  after = other.save()['params']
+  for name, value in after.items():
+    if name.startswith('slowval/'):
+      np.testing.assert_array_equal(value, bare[name.removeprefix('slow')])
+    elif name in bare:
+      np.testing.assert_array_equal(value, bare[name])
+    else:
+      np.testing.assert_array_equal(value, before[name])
+  del bare['pol/mlp/linear0/kernel']
+  with pytest.raises(params.MismatchError, match='pol/mlp/linear0/kernel'):
+    other.load({'params': bare, 'counters': data['counters']})
