@@ -217,8 +217,8 @@ class JaxAgent(base.Agent):
   def load(self, data: Dict, regex: str | None = None) -> None:
     """Take over parameters: all of them, or those that the regex matches.
 
-    With a regex, a checkpoint that holds the networks alone is taken too: what only
-    learning needs stays as it is here, and the slow critic becomes a copy of the critic.
+    With a regex, a checkpoint of the networks alone is taken too: what only learning
+    needs stays as it is here, and the slow critic becomes a copy of the critic.
 
     Raises:
       params.MismatchError: names or shapes are not those of this agent.
