@@ -6,8 +6,6 @@ Matrix products and convolutions alone, which are nearly all of it. XLA's own
 count takes the body of a loop once, however often it runs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

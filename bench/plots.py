@@ -84,7 +84,7 @@ def _frames(
   image = world.world_image(metadata.world_map, metadata.materials, 16)
   scene = animate.Scene(image, 16)
   shown = animate.Plan(tuple((0, t) for t in range(steps)), 1)
-  frames = animate.worldview([episode], shown, lambda k: scene, View.normal())
+  frames = animate.worldview([episode], shown, lambda _: scene, View.normal())
   return frames, shown
 
 

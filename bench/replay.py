@@ -8,8 +8,6 @@ and memory per million steps.
   python bench/replay.py --steps 20000 --size size1m
 """
 
-from __future__ import annotations
-
 import argparse
 import pathlib
 import statistics

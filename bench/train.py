@@ -138,18 +138,20 @@ def build(preset: str, options: argparse.Namespace, acting: int = 1):
 
 def leave_to_xla() -> None:
   """Replace the forms of convolutions by the plain ones, in this process."""
+  import jax
+
   from embodied.jax import conv
   from embodied.jax.conv_cpu import plain_conv
 
-  def pooled(kernel, width):
-    def run(x):
+  def pooled(kernel: jax.Array, _: int) -> conv.Form:
+    def run(x: jax.Array) -> jax.Array:
       N, H, W, _ = x.shape
       x = plain_conv(x, kernel)
       return x.reshape((N, H // 2, 2, W // 2, 2, -1)).max((2, 4))
 
     return run
 
-  def upsampled(kernel, width):
+  def upsampled(kernel: jax.Array, _: int) -> conv.Form:
     return lambda x: plain_conv(x.repeat(2, 1).repeat(2, 2), kernel)
 
   conv.on_cpu = lambda: False

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SCRIPTS = sorted(x.name for x in ROOT.glob('run_*.sh')) + ['demo.sh']
+SCRIPTS = [*sorted(x.name for x in ROOT.glob('run_*.sh')), 'demo.sh']
 NEED = ('Trajectory', 'Decoding', 'LayerDecoding', 'Tuning', 'Plotting')
 
 

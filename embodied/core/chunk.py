@@ -6,8 +6,6 @@ over the border of two.
   chunk = Chunk(serial=0, size=1024); chunk.append({'reward': np.float32(1)})
 """
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Mapping
 from typing import Any

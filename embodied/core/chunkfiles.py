@@ -12,8 +12,6 @@ interrupts a save, everything that the last complete one names is there.
   files = ChunkFiles('logdir/replay'); files.write(files.snapshot(chunks))
 """
 
-from __future__ import annotations
-
 import concurrent.futures
 import contextlib
 import dataclasses

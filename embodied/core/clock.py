@@ -7,8 +7,6 @@ so a resumed run neither logs at once nor gets an extra update.
   due = Clock(120); due()  # False; True at the first call after 120 s
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

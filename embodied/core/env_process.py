@@ -6,8 +6,6 @@ traceback of the process and the index of the environment.
   env = EnvProcess(make_env, index=0); obs = env.step(action)
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import multiprocessing.util  # Its exit hook must be older than the driver's.

@@ -7,8 +7,6 @@ For the training loops; docs/replay.md explains what is stored and saved.
   batch = replay.sample(16)  # {key: (16, 65, ...)}
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import threading

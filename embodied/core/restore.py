@@ -4,8 +4,6 @@ For Replay.load. Files that are missing or unreadable are skipped with a
 notice, and with them the sequences that ran through them.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -3,8 +3,6 @@
 numbers = selector.choose(np.random.default_rng(0), 16)
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ so a saved generator continues the same choices.
   numbers = selector.choose(np.random.default_rng(0), 16)
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

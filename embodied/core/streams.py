@@ -7,8 +7,6 @@ For whoever wires a training run:
   stream = Prefetch(stream, transform=to_device)
 """
 
-from __future__ import annotations
-
 import collections
 import concurrent.futures
 import functools

@@ -32,8 +32,9 @@ def settle() -> None:
 
 
 def user_folder() -> pathlib.Path:
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-  return pathlib.Path(base) / 'numba'
+  """Where numba keeps compiled code of this user."""
+  base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+  return pathlib.Path(base).expanduser() / 'numba'
 
 
 def writable(folder: pathlib.Path) -> bool:

@@ -27,10 +27,10 @@ from .crafter_render import GREY, MATERIALS, SPRITE_IDS, STRIP, textures
 SMALLEST = 4  # [pixels] a tile; with fewer, sprites cannot be told apart
 FACINGS = ((0, -1), (1, 0), (0, 1), (-1, 0))  # up, right, down, left
 MOVES = {
-  facing: name
-  for facing, name in zip(
-    FACINGS, ('move_up', 'move_right', 'move_down', 'move_left'), strict=True
-  )
+  FACINGS[0]: 'move_up',
+  FACINGS[1]: 'move_right',
+  FACINGS[2]: 'move_down',
+  FACINGS[3]: 'move_left',
 }
 CANONICAL = 'player-down'
 

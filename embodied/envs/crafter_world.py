@@ -14,9 +14,7 @@ its classes run here, unchanged. Ours is what they stand on:
   counted per chunk as they change, not at each look.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,18 +28,22 @@ MATERIALS = crafter_worldgen.MATERIALS
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
+# (x, y) [tiles]
+Tile = Sequence[int]
+
+
 class Pos(tuple):
   """A pair of integers (x, y) [tiles] that adds like a vector."""
 
   __slots__ = ()
 
-  def __add__(self, other) -> Pos:
+  def __add__(self, other: Tile) -> 'Pos':  # type: ignore[override]
     return Pos((self[0] + other[0], self[1] + other[1]))
 
-  def __sub__(self, other) -> Pos:
+  def __sub__(self, other: Tile) -> 'Pos':
     return Pos((self[0] - other[0], self[1] - other[1]))
 
-  def __neg__(self) -> Pos:
+  def __neg__(self) -> 'Pos':
     return Pos((-self[0], -self[1]))
 
 
@@ -53,16 +55,16 @@ class Body:
   """
 
   pos: Pos
-  world: World
+  world: 'World'
   random: crafter_random.Random
   walkable: list[str]
 
-  def distance(self, target) -> int:
+  def distance(self, target: Any) -> int:
     """Steps to an object or position, as if nothing were in the way."""
     x, y = getattr(target, 'pos', target)
     return abs(x - self.pos[0]) + abs(y - self.pos[1])
 
-  def toward(self, target, long_axis: bool = True) -> Pos:
+  def toward(self, target: Any, long_axis: bool = True) -> Pos:
     """Unit step that shortens the longer (or the shorter) axis."""
     x, y = getattr(target, 'pos', target)
     x -= self.pos[0]
@@ -73,15 +75,20 @@ class Body:
     return Pos((0, (y > 0) - (y < 0)))
 
   def random_dir(self) -> tuple[int, int]:
+    """One of the four directions, drawn."""
     return DIRECTIONS[self.random.randint(0, 4)]
 
-  def is_free(self, target, materials=None) -> bool:
+  def is_free(
+    self, target: Tile, materials: Collection[str | None] | None = None
+  ) -> bool:
+    """Whether nothing stands there, on a material that can be walked on."""
     material, obj = self.world[target]
     if obj is not None:
       return False
     return material in (self.walkable if materials is None else materials)
 
-  def move(self, direction) -> bool:
+  def move(self, direction: Tile) -> bool:
+    """Take a step, unless something is there; whether it was taken."""
     target = self.pos + direction
     if not self.is_free(target):
       return False
@@ -135,7 +142,7 @@ class World:
     """All objects in order of creation; a list that no change reaches."""
     return list(self._objects)
 
-  def __getitem__(self, pos) -> tuple[str | None, Any]:
+  def __getitem__(self, pos: Tile) -> tuple[str | None, Any]:
     """Material and object at a tile; (None, None) outside the map."""
     x, y = pos
     width, height = self.area
@@ -143,7 +150,7 @@ class World:
       return MATERIALS[self._tiles[x * height + y]], self._at.get((x, y))
     return None, None
 
-  def __setitem__(self, pos, material: str) -> None:
+  def __setitem__(self, pos: Tile, material: str) -> None:
     x, y = pos
     index = x * self.area[1] + y
     counts = self._counts[x // CHUNK, y // CHUNK]
@@ -151,7 +158,8 @@ class World:
     counts[IDS[material]] += 1
     self._tiles[index] = IDS[material]
 
-  def add(self, obj) -> None:
+  def add(self, obj: Any) -> None:
+    """Put an object on its tile, which must be empty."""
     x, y = obj.pos
     pos = obj.pos = Pos((int(x), int(y)))
     assert pos not in self._at, f'{pos} is taken by {self._at[pos]}'
@@ -159,7 +167,8 @@ class World:
     self._at[pos] = obj
     self.chunks.setdefault((pos[0] // CHUNK, pos[1] // CHUNK), {})[obj] = None
 
-  def remove(self, obj) -> None:
+  def remove(self, obj: Any) -> None:
+    """Take an object off the map; a second time changes nothing."""
     if obj.removed:
       return
     x, y = obj.pos
@@ -168,7 +177,8 @@ class World:
     del self.chunks[x // CHUNK, y // CHUNK][obj]
     obj.removed = True
 
-  def move(self, obj, pos) -> None:
+  def move(self, obj: Any, pos: Tile) -> None:
+    """Put an object on another tile, which must be empty."""
     if obj.removed:
       return
     x, y = obj.pos
@@ -183,7 +193,7 @@ class World:
       self.chunks.setdefault(after, {})[obj] = None
     obj.pos = pos
 
-  def nearby(self, pos, distance: int) -> tuple[set[str | None], list[Any]]:
+  def nearby(self, pos: Tile, distance: int) -> tuple[set[str | None], list[Any]]:
     """Materials and objects in a square around a tile.
 
     As in stock Crafter the square must not stick out at the left or the top
@@ -210,7 +220,7 @@ class World:
     """Positions of a material in a chunk, i64 (N, 2), x-major."""
     x, y = chunk[0] * CHUNK, chunk[1] * CHUNK
     region = self.terrain[x : x + CHUNK, y : y + CHUNK]
-    return np.argwhere(region == IDS[material]) + (x, y)
+    return np.argwhere(region == IDS[material]) + np.array((x, y))
 
   def within(self, left: int, right: int, top: int, bottom: int) -> Iterator[Any]:
     """Objects with left <= x < right and top <= y < bottom."""
@@ -221,5 +231,5 @@ class World:
             yield obj
 
   @staticmethod
-  def _is_in(pos, left: int, right: int, top: int, bottom: int) -> bool:
+  def _is_in(pos: Tile, left: int, right: int, top: int, bottom: int) -> bool:
     return left <= pos[0] < right and top <= pos[1] < bottom

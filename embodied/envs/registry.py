@@ -7,14 +7,15 @@ For the program that makes environments:
 A new environment is a row in ENVS and a class that passes the EnvContract.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from embodied.core import base
+
+if TYPE_CHECKING:
+  from collections.abc import Callable
 
 ENVS = {
   'crafter': 'embodied.envs.crafter:Crafter',

@@ -6,8 +6,6 @@ in dreamerv3/agent.py). Everything that knows about devices is here.
   agent = JaxAgent(make_model, obs_space, act_space, config)
 """
 
-from __future__ import annotations
-
 import functools
 import pathlib
 import re

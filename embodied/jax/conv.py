@@ -72,12 +72,12 @@ def plain(kernel: jax.Array, width: int) -> Form:
   return lambda x: plain_conv(x, kernel)
 
 
-def strided(kernel: jax.Array, width: int) -> Form:
+def strided(kernel: jax.Array, _: int) -> Form:
   """(N, H, W, I) -> (N, H/2, W/2, O), at every second pixel."""
   return lambda x: plain_conv(x, kernel, stride=2)
 
 
-def transposed(kernel: jax.Array, width: int) -> Form:
+def transposed(kernel: jax.Array, _: int) -> Form:
   """(N, H, W, I) -> (N, 2H, 2W, O), the transpose of `strided`."""
   return lambda x: jax.lax.conv_transpose(
     x, kernel, (2, 2), 'SAME', dimension_numbers=DIMS

@@ -6,8 +6,6 @@ For the agent, and for whoever wants to know before there is one.
   devices.train.put_batch(batch)
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import elements

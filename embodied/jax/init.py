@@ -7,8 +7,6 @@ a run draws the same numbers, and adding a layer changes no other layer.
   params = draw(record(model.create), seed=0)
 """
 
-from __future__ import annotations
-
 import contextvars
 import dataclasses
 import math
@@ -69,8 +67,8 @@ class Recipe:
 
 
 _FANS: dict[str, Callable[[float, float], float]] = {
-  'in': lambda fan_in, fan_out: fan_in,
-  'out': lambda fan_in, fan_out: fan_out,
+  'in': lambda fan_in, _: fan_in,
+  'out': lambda _, fan_out: fan_out,
   'avg': lambda fan_in, fan_out: (fan_in + fan_out) / 2,
 }
 

@@ -5,8 +5,6 @@ For whoever writes a layer or a model.
   with taps() as found: model.policy(...)  # found['enc/cnn0'] is an activation
 """
 
-from __future__ import annotations
-
 import contextlib
 import contextvars
 import functools

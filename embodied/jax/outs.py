@@ -6,8 +6,6 @@ without chance. With a key per row (B,), row i depends on its own key alone.
   OneHot(logits, unimix=0.01).sample(key)  # straight-through gradient
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -77,7 +75,7 @@ class Agg(Output):
     size = size if self.dims else 1
     return lo * size, hi * size
 
-  def kl(self, other: Agg) -> jax.Array:
+  def kl(self, other: 'Agg') -> jax.Array:
     """KL(self || other) in nats, for outputs that have one."""
     assert isinstance(self.output, Categorical)
     assert isinstance(other.output, Categorical)
@@ -126,7 +124,7 @@ class Categorical(Output):
   def entropy_range(self) -> tuple[float, float]:
     return 0.0, math.log(self.classes)
 
-  def kl(self, other: Categorical) -> jax.Array:
+  def kl(self, other: 'Categorical') -> jax.Array:
     """Sum of p (log p - log q) over classes [nats]."""
     logprob = jax.nn.log_softmax(self.logits, -1)
     logother = jax.nn.log_softmax(other.logits, -1)

@@ -5,8 +5,6 @@ For whoever loads a checkpoint that may not fit.
   state = restore(shapes, loaded, regex=None)  # MismatchError says what is off
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -94,7 +94,7 @@ def keep_memory() -> None:
   library.mallopt(trim_threshold, 2**31 - 1)
   library.mallopt(mmap_max, 0)
 
-  def done(event: str, duration_secs: float, **kwargs: str | int) -> None:
+  def done(event: str, duration_secs: float, **_: str | int) -> None:
     if event.endswith('backend_compile_duration') and duration_secs > 1:
       library.malloc_trim(0)
 

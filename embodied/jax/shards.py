@@ -12,8 +12,6 @@ a fraction of many small ones, and on the CPU XLA promises no order between the
 sums of a loop and those beside it, so that processes mix them up.
 """
 
-from __future__ import annotations
-
 import contextvars
 from collections.abc import Callable
 from typing import Any

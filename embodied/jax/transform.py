@@ -7,8 +7,6 @@ its rows of the batch, and what all need is averaged or gathered there.
   step = place.jit(fun, ins='sbb', outs='sb', donate=(0,))
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

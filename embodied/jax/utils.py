@@ -3,8 +3,6 @@
 symexp(symlog(x)) == x
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

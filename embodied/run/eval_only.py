@@ -41,7 +41,7 @@ def eval_only(
   progress = Progress(args.steps)
   due = clock.Clock(args.log_every)
 
-  def count(data: dict[str, Any], worker: int) -> None:
+  def count(*_: object) -> None:
     step.increment()
     rate.step()
 

@@ -55,7 +55,7 @@ class Signals:
       signal.signal(number, handler)  # type: ignore[arg-type]
     self.before = {}
 
-  def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
+  def _on_signal(self, number: int, _: types.FrameType | None) -> None:
     if self.code:
       # SLURM follows its warning with SIGTERM; a save may need that time.
       if number == signal.SIGINT:

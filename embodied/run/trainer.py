@@ -143,7 +143,7 @@ class Trainer:
   # Observers of each step
   # -------------------------------------------------------------------------
 
-  def _count(self, step: dict[str, Any], worker: int) -> None:
+  def _count(self, *_: object) -> None:
     self.step.increment()
     self.rates['policy'].step()
 
@@ -151,7 +151,7 @@ class Trainer:
     kept = {k: v for k, v in step.items() if not k.startswith('log/')}
     self.replay.add(kept, worker)
 
-  def _learn(self, step: dict[str, Any], worker: int) -> None:
+  def _learn(self, *_step: object) -> None:
     if len(self.replay) < self.batch_steps:
       return
     for _ in range(self.ratio(int(self.step))):

@@ -7,8 +7,6 @@ Drives the agent through a counting environment and a replay, as a training
 run does.
 """
 
-from __future__ import annotations
-
 import functools
 import pickle
 from collections.abc import Callable

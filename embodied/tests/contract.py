@@ -6,8 +6,6 @@
 Needs nothing but the interface of embodied.core.base.Env.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import elements

@@ -83,7 +83,7 @@ def test_a_changed_ratio_counts_from_now_on():
   counter = Ratio(0.5)
   [counter(x) for x in range(100)]
   resumed = Ratio(2.0)
-  with pytest.raises(ValueError, match='0.5'):
+  with pytest.raises(ValueError, match=r'0.5'):
     resumed.load(counter.save())
   resumed.load(counter.save(), step=100)
   assert [resumed(x) for x in (100, 101)] == [0, 2]

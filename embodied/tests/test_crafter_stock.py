@@ -122,7 +122,7 @@ def test_games_equal_step_by_step(area, seed, steps):
     reference._player.inventory.update(gifts)
     game.player.inventory.update(gifts)
     action = cheater.action()
-    _, reward, done, info = reference.step(action)
+    _, reward, done, _info = reference.step(action)
     assert (reward, done) == game.step(crafter_game.ACTIONS[action])
     same_world(reference, game)
     same_player(reference, game)

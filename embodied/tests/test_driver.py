@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -170,7 +171,7 @@ def test_a_crash_while_constructing_brings_its_traceback():
   def broken():
     raise LookupError('no such level')
 
-  with pytest.raises(EnvError, match='Environment 1 failed(.|\n)*such level'):
+  with pytest.raises(EnvError, match=r'Environment 1 failed(.|\n)*such level'):
     Driver([CountEnv, broken], parallel=True)
 
 
@@ -178,7 +179,7 @@ def test_a_killed_process_is_reported_with_its_exit_code():
   maker = functools.partial(CountEnv, fail_at=2, how='kill')
   with Driver([maker], parallel=True) as driver:
     driver.reset(init_policy)
-    with pytest.raises(EnvError, match='environment 0 .*exit code -9'):
+    with pytest.raises(EnvError, match=r'environment 0 .*exit code -9'):
       driver(policy, steps=20)
 
 
@@ -220,7 +221,7 @@ def test_no_orphans(tmp_path, then, action):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
-    env={**os.environ, 'PYTHONPATH': os.getcwd()},
+    env={**os.environ, 'PYTHONPATH': str(pathlib.Path.cwd())},
   )
   assert parent.stdout is not None
   pids = [int(x) for x in parent.stdout.readline().split()]

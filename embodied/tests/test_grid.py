@@ -60,5 +60,5 @@ def test_equal_seeds_give_equal_episodes():
   'kwargs', [{'task': 'x'}, {'cells': 1}, {'size': (2, 2)}, {'length': 0}]
 )
 def test_bad_settings(kwargs):
-  with pytest.raises(ValueError, match='grid task|cells'):
+  with pytest.raises(ValueError, match=r'grid task|cells'):
     Grid(**kwargs)

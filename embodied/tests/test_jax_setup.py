@@ -80,7 +80,7 @@ def test_auto_falls_back_to_the_cpu_and_says_so(broken, capsys):
 
 
 def test_who_insists_on_a_gpu_hears_that_there_is_none(broken, monkeypatch):
-  with pytest.raises(ValueError, match='use --jax.platform cpu'):
+  with pytest.raises(ValueError, match=r'use --jax.platform cpu'):
     setup.setup('cuda')
   monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
   with pytest.raises(ValueError, match='too old'):

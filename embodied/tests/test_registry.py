@@ -42,7 +42,7 @@ def test_make_passes_task_and_settings():
   ],
 )
 def test_mistakes_are_named(task, settings, words):
-  with pytest.raises(ValueError, match='.') as info:
+  with pytest.raises(ValueError, match=r'.') as info:
     registry.make(task, **settings)
   assert words in str(info.value)
   assert '\n' not in str(info.value)

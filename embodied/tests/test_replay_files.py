@@ -142,7 +142,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_the_last_save(tmp_path):
   soft = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
   full_disk(100)
   try:
-    with pytest.raises(OSError, match='Cannot save the replay.*intact.*Free'):
+    with pytest.raises(OSError, match=r'Cannot save the replay.*intact.*Free'):
       replay.save()()
   finally:
     full_disk(soft)

@@ -1,6 +1,5 @@
 """Saving a replay: exact, atomic, bounded on disk, readable by others."""
 
-import os
 import pathlib
 import pickle
 import shutil
@@ -127,10 +126,10 @@ def test_what_was_written_back_is_saved_without_rewriting_the_images(tmp_path):
   replay = make(tmp_path)
   fill(replay, 24)
   replay.save()()
-  chunks = {x: os.stat(x).st_mtime_ns for x in tmp_path.glob('*.npz')}
+  chunks = {x: x.stat().st_mtime_ns for x in tmp_path.glob('*.npz')}
   written(replay, replay.sample(300), 1000)
   state = replay.save()()
-  assert {x: os.stat(x).st_mtime_ns for x in tmp_path.glob('*.npz')} == chunks
+  assert {x: x.stat().st_mtime_ns for x in tmp_path.glob('*.npz')} == chunks
   patch = next(tmp_path.glob('updates/*.npz'))
   with np.load(patch) as file:
     assert file.files == ['latent']

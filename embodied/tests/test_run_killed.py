@@ -77,7 +77,7 @@ def test_signals_save_and_ask_for_a_requeue(tmp_path, number, code):
   process = start(tmp_path, 1e6, save_every=0)
   wait_for(lambda: logged_steps(tmp_path)[-1] >= 60)
   process.send_signal(number)
-  out, err = process.communicate(timeout=60)
+  _out, err = process.communicate(timeout=60)
   assert process.returncode == code, err
   assert 'saving a checkpoint, then leaving' in err
   steps = checkpoint.step_of(checkpoint.find(tmp_path))
@@ -185,7 +185,7 @@ def test_a_full_disk_ends_the_run_with_the_last_checkpoint(tmp_path):
       while True:
         file.write(bytes(1000))
         file.flush()
-    out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert 'No space left on device' in err
     found = checkpoint.find(disk / 'run')

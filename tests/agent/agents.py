@@ -3,8 +3,6 @@
 agent = make_agent(['debug'], {'batch_size': 2})
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
