@@ -48,9 +48,9 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> None:
   args = flags.parse(Settings, argv)
+  runs = read(args)
   if args.show:
     windows.check()
-  runs = read(args)
   if not training.panels(runs, not args.no_achievements, not args.no_losses):
     raise UserError(
       f'{args.logdir} has nothing that these flags leave to plot: '

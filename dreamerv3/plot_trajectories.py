@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from dreamerv3 import leftovers
 from dreamerv3.analysis import correlations
@@ -27,6 +26,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import animate, trajectories, video, view, windows, world
+from dreamerv3.plots.style import Figure
 from dreamerv3.run_info import log_run_info
 
 TYPES = (
@@ -110,10 +110,10 @@ class Run:
 
 def main(argv: Sequence[str] | None = None) -> None:
   args = flags.parse(Settings, argv)
-  if args.show:
-    windows.check()
   data = args.open(args.data, lambda _: ())  # kept as notes, too
   chosen, left_out = choose(args, data)
+  if args.show:
+    windows.check()
   save = args.save or data.path.resolve().parent / 'plots'
   run = Run(args, data, files.make_folder(save))
   for line in data.lacks:

@@ -103,10 +103,6 @@ def check(args: Settings) -> None:
     raise UserError('Give --data and --save to measure, or --from_pkl to view results.')
   if args.from_pkl:
     _check_reopened(args)
-  if args.interactive or not args.save:
-    from dreamerv3.plots import windows
-
-    windows.check('--interactive' if args.interactive else '--from_pkl alone')
 
 
 def _check_reopened(args: Settings) -> None:
@@ -151,6 +147,7 @@ def analyse(args: Settings) -> Results:
   if control is not None:
     untrained(control)
     check_same(data, control, names)
+  check_screen(args)
   files.make_folder(args.save)  # Known to be writable before the work.
   tables = census.run(data, measure, names, test)
   compared = census.run(control, measure, names) if control else {}
@@ -178,6 +175,7 @@ _UNUSED = ('no achievements', 'no images')
 def reopen(args: Settings) -> Results:
   """Results of an earlier run; classes by its thresholds, or by new ones."""
   results = Results.open(args.from_pkl).select(args.layers)
+  check_screen(args)
   stored = dataclasses.asdict(results.limits)
   return dataclasses.replace(results, limits=limits(args, stored))
 
@@ -294,6 +292,14 @@ def summary(results: Results) -> dict[str, Any]:
     'fractions': {x: shares(x, False) for x in results.tables},
     'control_fractions': {x: shares(x, True) for x in results.control},
   }
+
+
+def check_screen(args: Settings) -> None:
+  """Raises UserError where the viewer was asked for and cannot be shown."""
+  if args.interactive or not args.save:
+    from dreamerv3.plots import windows
+
+    windows.check('--interactive' if args.interactive else '--from_pkl alone')
 
 
 def view(results: Results) -> None:

@@ -34,7 +34,6 @@ HERE=$ROOT/
 [ "$PWD" != "$ROOT" ] || HERE=
 PYTHON=${PYTHON:-$([ -x "$ROOT/.venv/bin/python" ] && echo "${HERE}.venv/bin/python" || echo python3)}
 DRY_RUN=${DRY_RUN:-0}
-export MPLBACKEND=${MPLBACKEND:-Agg}
 # Lines of a log file appear as they are printed.
 export PYTHONUNBUFFERED=1
 

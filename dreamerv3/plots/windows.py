@@ -1,9 +1,10 @@
 """Windows on a screen, for the figures that are otherwise drawn off screen.
 
-check()          # before the work: is there a screen at all?
+check()          # after the inputs, before the work: is there a screen at all?
 show(figures)    # returns when the last window is closed
 """
 
+import os
 from collections.abc import Iterable
 
 from matplotlib.figure import Figure
@@ -12,18 +13,35 @@ from dreamerv3.base.errors import UserError
 
 
 def check(flag: str = '--show') -> None:
-  """Raises UserError, naming the flag, where no window can be opened."""
+  """Chooses a toolkit that opens windows.
+
+  That of MPLBACKEND, or what matplotlib finds if this is unset or opens none
+  (as that of a notebook, which a command cannot draw into).
+
+  Raises:
+    UserError: none, naming the flag and the reason.
+  """
   import matplotlib
-  from matplotlib import pyplot
+  from matplotlib import pyplot, rcsetup
   from matplotlib.backends import BackendFilter, backend_registry
 
-  pyplot.get_backend()  # settles on the backend of this machine
-  backend = matplotlib.get_backend().lower()
-  if backend in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
-    raise UserError(
-      f'{flag} needs a screen, and matplotlib uses {backend}: leave it out '
-      'and open the saved files, or unset MPLBACKEND on a machine with one.'
-    )
+  wanted = os.environ.get('MPLBACKEND', '').lower()
+  if wanted.startswith('module://') or not backend_registry.is_valid_backend(wanted):
+    wanted = ''
+  why = 'there is no display, or no toolkit is installed'
+  try:
+    pyplot.switch_backend(wanted or rcsetup._auto_backend_sentinel)
+    backend = matplotlib.get_backend().lower()
+    if backend in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+      return
+    if backend == wanted:
+      why = f'MPLBACKEND is {wanted}'
+  except (ImportError, RuntimeError) as e:
+    why = ' '.join(str(e).split()).rstrip('.')
+  raise UserError(
+    f'{flag} needs a screen, and a toolkit such as Tk: {why}. Leave it out and '
+    'open the saved files, or unset MPLBACKEND on a machine with both.'
+  )
 
 
 def show(figures: Iterable[Figure]) -> None:
