@@ -6,6 +6,7 @@ show(figures)    # returns when the last window is closed
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -28,9 +29,10 @@ def check(flag: str = '--show') -> None:
   wanted = os.environ.get('MPLBACKEND', '').lower()
   if wanted.startswith('module://') or not backend_registry.is_valid_backend(wanted):
     wanted = ''
+  automatic: Any = rcsetup._auto_backend_sentinel
   why = 'there is no display, or no toolkit is installed'
   try:
-    pyplot.switch_backend(wanted or rcsetup._auto_backend_sentinel)
+    pyplot.switch_backend(wanted or automatic)
     backend = matplotlib.get_backend().lower()
     if backend in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
       return
