@@ -29,12 +29,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from typing import Any
-
 from dreamerv3.modes import eval_trajectory
 from dreamerv3.probing import describe
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.rollouts import Rollouts
+from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
 from dreamerv3.recording.recorder import Recorder
 from dreamerv3.setup import config as configs
@@ -60,18 +59,18 @@ class Bench:
     parsed = configs.parse_flags(flags)
     config = configs.stack(configs.read_blocks(), parsed)
     self.config = make.platform(config)
-    agent: Any = make.make_agent(self.config)
-    self.probes = {w: taps.Probe(agent.model, layers, width=w) for w in (1, taps.WIDTH)}
-    self.params = eval_trajectory.parameters(agent)
-    guide: Any = make.make_env(self.config, 0)
-    probe = self.probes[taps.WIDTH]
-    self.metadata = describe.describe(
-      self.config, guide, agent, probe, self.params, None
+    trained = Trained.open(
+      self.config, lambda: make.make_agent(self.config), Look(layers, load=False)
     )
-    self.columns = describe.columns_of(probe, guide.obs_space['image'].shape)
+    single = taps.Probe(trained.agent.model, layers, width=1)
+    self.probes = {1: single, taps.WIDTH: trained.probe}
+    self.params = trained.params
+    self.metadata = describe.describe(trained)
+    image = trained.guide.obs_space['image'].shape
+    self.columns = describe.columns_of(trained.probe, image)
 
   def step_bytes(self) -> int:
-    return sum(x.nbytes for x in self.columns.values())
+    return sum(x.nbytes for x in self.columns)
 
   def measure(self, envs: int, width: int, seconds: float) -> dict[str, float]:
     """Records for some seconds; steps/s, CPU ms per step and shares."""
@@ -83,8 +82,8 @@ class Bench:
       EpisodeBar(0, every=1e9) as bar,
     ):
 
-      def begin(number: int) -> eval_trajectory.Take:
-        return eval_trajectory.Take(recorder.begin(number), {}, bar)
+      def begin(number: int) -> eval_trajectory.RecordingTaker:
+        return eval_trajectory.RecordingTaker(recorder.begin(number), {}, bar)
 
       clock = Clock(rollouts, recorder, warmup=4 * envs, seconds=seconds)
       rollouts.play(range(1, 10000), begin, clock)

@@ -78,7 +78,8 @@ class Episode:
     return len(self.pos)
 
   @classmethod
-  def open(cls, path: str | os.PathLike) -> 'Episode':
+  def open(cls, path: str | os.PathLike[str]) -> 'Episode':
+    """Opens a file that holds one episode; UserError if it is another or damaged."""
     path = pathlib.Path(path)
     return cls.from_dict(unpickle.scan(path), path, None)
 
@@ -165,7 +166,7 @@ class Episode:
 def episode_list(content: Any) -> list[Any]:
   """The episodes of an all_episodes.pkl: a dict, or a bare list when old."""
   if isinstance(content, dict) and isinstance(content.get('episodes'), list):
-    return content['episodes']
+    return list(content['episodes'])
   return content if isinstance(content, list) else [content]
 
 

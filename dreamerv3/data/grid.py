@@ -21,7 +21,7 @@ class Grid:
   width: int  # [tiles]
   height: int  # [tiles]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in ('width', 'height'):
       value = getattr(self, name)
       if not isinstance(value, int | np.integer) or value < 1:
@@ -30,6 +30,7 @@ class Grid:
 
   @property
   def shape(self) -> tuple[int, int]:
+    """(W, H) [tiles], of every map of this world."""
     return self.width, self.height
 
   @property
@@ -59,7 +60,8 @@ class Grid:
   def to_class(self, pos: np.ndarray) -> np.ndarray:
     """Positions (..., 2) to classes (...)."""
     tiles = self.check(pos)
-    return tiles[..., 0] * self.height + tiles[..., 1]
+    classes: np.ndarray = tiles[..., 0] * self.height + tiles[..., 1]
+    return classes
 
   def to_pos(self, cls: np.ndarray) -> np.ndarray:
     """Classes (...) to positions (..., 2)."""
@@ -78,4 +80,5 @@ class Grid:
 
 def manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """|dx| + |dy| [tiles] between positions (..., 2), broadcasting."""
-  return np.abs(np.asarray(a) - np.asarray(b)).sum(-1)
+  steps: np.ndarray = np.abs(np.asarray(a) - np.asarray(b)).sum(-1)
+  return steps

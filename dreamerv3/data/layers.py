@@ -86,7 +86,7 @@ def same_bytes(shapes: Mapping[str, int]) -> list[tuple[str, str]]:
   return [('enc/tokens', last)] if same else []
 
 
-def _rank(name: str) -> tuple:
+def _rank(name: str) -> tuple[int, list[tuple[bool, int | str]]]:
   stage = next((i for i, x in enumerate(_STAGES) if x.fullmatch(name)), len(_STAGES))
   # Digits compare as numbers: linear10 after linear9.
   parts = [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', name)]

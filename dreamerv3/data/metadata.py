@@ -54,7 +54,7 @@ class Metadata:
   versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
   extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     area = tuple(int(x) for x in self.area)
     if len(area) != 2:
       raise UserError(f'area is {self.area}; expected (W, H) in tiles.')
@@ -76,6 +76,7 @@ class Metadata:
 
   @property
   def grid(self) -> Grid:
+    """Tiles of the world."""
     return Grid(*self.area)
 
   @property
@@ -117,6 +118,7 @@ class Metadata:
     return np.isin(self.world_map, ids)
 
   def to_dict(self) -> dict[str, Any]:
+    """As in metadata.pkl, see docs/data_format.md."""
     values = {
       x.name: getattr(self, x.name)
       for x in dataclasses.fields(self)

@@ -43,7 +43,7 @@ class MetricsLog:
   notes: tuple[str, ...] = ()
 
   @classmethod
-  def open(cls, logdir: str | os.PathLike) -> 'MetricsLog':
+  def open(cls, logdir: str | os.PathLike[str]) -> 'MetricsLog':
     """Reads the logs of a logdir, finished or still being written.
 
     Raises:

@@ -28,9 +28,9 @@ class Track:
   t: np.ndarray
   facing: np.ndarray
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     n = len(self.pos)
-    shapes = dict(pos=(n, 2), episode=(n,), t=(n,), facing=(n, 2))
+    shapes = {'pos': (n, 2), 'episode': (n,), 't': (n,), 'facing': (n, 2)}
     for name, shape in shapes.items():
       got = getattr(self, name).shape
       if got != shape:
@@ -60,7 +60,7 @@ class Samples:
   X: np.ndarray
   track: Track
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.X.ndim != 2 or len(self.X) != len(self.track):
       raise ValueError(
         f'{self.layer}: X has shape {self.X.shape}; expected ({len(self.track)}, D).'
@@ -71,11 +71,14 @@ class Samples:
 
   @property
   def pos(self) -> np.ndarray:
+    """(N, 2) int64 [tiles; x east, y south]."""
     return self.track.pos
 
   @property
   def episode(self) -> np.ndarray:
+    """(N,) int64, place of the episode in `Trajectories.episodes`."""
     return self.track.episode
 
   def rows(self, index: np.ndarray) -> 'Samples':
+    """The samples at some rows: an index array or a mask."""
     return Samples(self.layer, self.X[index], self.track.rows(index))

@@ -47,7 +47,7 @@ class Trajectories:
   @classmethod
   def open(
     cls,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     area: Sequence[int] | None = None,
     max_episodes: int = 0,
   ) -> 'Trajectories':
@@ -80,6 +80,7 @@ class Trajectories:
 
   @property
   def grid(self) -> Grid:
+    """Tiles of the world."""
     return self.metadata.grid
 
   def source(self, places: Iterable[int] | None = None) -> dict[str, Any]:

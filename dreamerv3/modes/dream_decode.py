@@ -10,6 +10,16 @@ whether imagination is spatially coherent; what is measured and why is in
 docs/dreams.md, the files in docs/data_format.md.
 """
 
+import sys
+
+if __name__ == '__main__':  # before what cannot be found from here
+  print(
+    'This is no command; use python dreamerv3/main.py --logdir RUN '
+    '--script dream_decode --dream_decode.decoder_model FILE',
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -31,17 +41,15 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.modes.dream_starts import Start, Starts, Watch
-from dreamerv3.probing import trained
-from dreamerv3.probing.describe import digest, steps_behind
+from dreamerv3.probing import describe
 from dreamerv3.probing.dreaming import Dreamer
-from dreamerv3.probing.probe import WIDTH, Probe
+from dreamerv3.probing.probe import WIDTH
 from dreamerv3.probing.rollouts import Rollouts
+from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
 from dreamerv3.run_info import log_run_info
 from dreamerv3.setup import make
 from embodied.run.signals import Signals
-
-Dict = dict[str, Any]
 
 LATENTS = 'dyn/(deter|stoch)'
 # Recordings count their episodes from 1; a dream must not begin in one that
@@ -63,43 +71,48 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   """
   settings = config.dream_decode
   decoder = open_decoder(settings.decoder_model)
-  source = trained.find_source(config)
-  config = trained.one_world(config)
-  worlds = world_of(decoder, config)
-  guide: Any = make.make_env(worlds, 0)
-  trained.check_env(config.task, guide, ('image', 'player_pos'))
-  grid = Grid(*guide.world_map.shape)
-  dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
-  metadata = describe(config, worlds, guide)
-  tell_world(decoder, metadata)
-  agent = make_agent()
-  trained.check_agent(agent)
-  trained.load(agent, source, config.run.from_checkpoint_regex)
-  probe = Probe(agent.model, LATENTS, 'float32')
-  params = trained.parameters(agent)
-  dream_decoder.check_agent(decoder, digest(params), source, steps_behind(source))
+  seed = seed_of(decoder, config.seed)
+
+  def accept(guide: Any) -> None:
+    grid = Grid(*guide.world_map.shape)
+    dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
+    tell_world(decoder, describe.world(guide, config.task, seed, FIRST))
+
+  look = Look(LATENTS, 'float32', seed=seed)
+  trained = Trained.open(config, make_agent, look, accept)
+  source = trained.source
+  assert source is not None
+  dream_decoder.check_agent(
+    decoder, describe.digest(trained.params), source, describe.steps_behind(source)
+  )
   folder = files.make_folder(
     settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
   )
   starts = Starts(
     decoder,
-    probe.layers,
+    trained.probe.layers,
     settings.num_batches * WIDTH,
     settings.warmup,
     config.seed,
   )
-  code = watch(probe, params, worlds, starts)
+  code = watch(trained, seed, starts)
   if code:
     print('Stopped before the dreams; nothing is written.')
     return code
   drawn = draw(starts)
-  dreamer = Dreamer(agent.model, settings.horizon)
-  session = Session(folder, config, metadata, decoder, str(source.absolute()))
-  session.finish(*imagine(dreamer, params, starts, drawn, settings, config.seed))
+  dreamer = Dreamer(trained.agent.model, settings.horizon)
+  metadata = describe.world(trained.guide, config.task, seed, FIRST)
+  results = DreamResults(
+    folder, trained.config, metadata, decoder, str(source.absolute())
+  )
+  results.finish(
+    *imagine(dreamer, trained.params, starts, drawn, settings, config.seed)
+  )
   return 0
 
 
 def open_decoder(path: str) -> LinearDecoder:
+  """The decoder that the dreams are read with."""
   if not path:
     raise UserError(
       '--dream_decode.decoder_model is empty; expected classifier_deter.pkl '
@@ -108,8 +121,8 @@ def open_decoder(path: str) -> LinearDecoder:
   return LinearDecoder.open(pathlib.Path(path).expanduser())
 
 
-def world_of(decoder: LinearDecoder, config: elements.Config) -> Any:
-  """Settings of the environments: the world that the decoder knows.
+def seed_of(decoder: LinearDecoder, own: int) -> int:
+  """Seed of the world that the decoder knows; that of the run if it is silent.
 
   A recording may have been made with another --seed than the run, and with it
   in another world; a position means something in that one alone.
@@ -123,27 +136,12 @@ def world_of(decoder: LinearDecoder, config: elements.Config) -> Any:
   seed = world.get('seed')
   if seed is None:
     print(
-      'The decoder does not say which world it knows; taking that of the '
-      f'seed {config.seed}.'
+      f'The decoder does not say which world it knows; taking that of the seed {own}.'
     )
-    return config
-  if seed != config.seed:
+    return own
+  if seed != own:
     print(f'The decoder knows the world of seed {seed}; dreams begin there.')
-  return config.update(seed=seed)
-
-
-def describe(config: elements.Config, worlds: elements.Config, guide: Any) -> Metadata:
-  """The world of the fresh episodes."""
-  guide.set_episode(FIRST)
-  return Metadata(
-    area=guide.world_map.shape,
-    env_seed=int(guide.env_seed),
-    world_seed=int(guide.world_hash),
-    task=config.task.partition('_')[0],
-    seed=int(worlds.seed),
-    world_map=np.array(guide.world_map),
-    materials=tuple(x or 'none' for x in guide.materials),
-  )
+  return int(seed)
 
 
 def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
@@ -160,7 +158,7 @@ def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
 
 
 @dataclasses.dataclass
-class Take:
+class StartTaker:
   """Hands the steps of an episode to the starts, and counts them."""
 
   watch: Watch
@@ -168,28 +166,29 @@ class Take:
   score: float = 0.0
 
   def step(self, obs: Any, act: Any, rows: Mapping[str, np.ndarray]) -> None:
+    """A timestep; see dreamerv3.probing.rollouts.Taker."""
     self.watch.step(obs, act, rows)
     self.score += float(obs['reward'])
     self.bar.step()
 
   def end(self) -> None:
+    """The episode is over."""
     self.watch.end()
     self.bar.episode(self.score)
 
 
-def watch(
-  probe: Any, params: Mapping[str, Any], worlds: elements.Config, starts: Starts
-) -> int:
-  """Plays the fresh episodes; the code is what a signal asks for."""
+def watch(trained: Trained, seed: int, starts: Starts) -> int:
+  """Plays fresh episodes in the world of a seed; the code is a signal's."""
+  worlds = trained.config.update(seed=seed)
   episodes = worlds.dream_decode.num_episodes
   count = min(episodes, WIDTH)
   envs = [make.make_env(worlds, 0) for _ in range(count)]
-  rollouts = Rollouts(probe, params, envs, starts.seed)
+  rollouts = Rollouts(trained.probe, trained.params, envs, starts.seed)
   numbers = range(FIRST, FIRST + episodes)
   with EpisodeBar(episodes) as bar, Signals('stopping') as signals:
     rollouts.play(
       numbers,
-      lambda number: Take(starts.begin(number), bar),
+      lambda number: StartTaker(starts.begin(number), bar),
       lambda: not signals.code,
     )
     return signals.code
@@ -223,7 +222,7 @@ def imagine(
     dream_deter, replay_deter (N, H, D) float16, *_stoch (N, H, S, C) uint8.
   """
   decoder, H = starts.decoder, settings.horizon
-  parts: list[Dict] = []
+  parts: list[dict[str, Any]] = []
   batches = range(0, len(drawn), WIDTH)
   for first in tqdm.tqdm(batches, 'dreams', unit='batch', disable=None):
     batch = drawn[first : first + WIDTH]
@@ -241,10 +240,13 @@ def imagine(
 
 
 def keep(
-  decoder: LinearDecoder, found: Mapping[str, Dict], latents: bool, first: int
-) -> Dict:
+  decoder: LinearDecoder,
+  found: Mapping[str, Mapping[str, np.ndarray]],
+  latents: bool,
+  first: int,
+) -> dict[str, Any]:
   """What stays of a batch of dreams; `first` is the number of its first."""
-  kept: Dict = {}
+  kept: dict[str, Any] = {}
   for kind, name in (('policy', 'dream'), ('replay', 'replay')):
     deter = found[kind]['deter']
     flat = deter.reshape(-1, deter.shape[-1])
@@ -260,7 +262,7 @@ def keep(
 
 
 @dataclasses.dataclass(frozen=True)
-class Session:
+class DreamResults:
   """Where the results go, and what they say of themselves."""
 
   folder: pathlib.Path
@@ -281,7 +283,7 @@ class Session:
     print('\n'.join(stats.table(curves, found)))
     extra = {
       'checkpoint': self.source,
-      'checkpoint_step': steps_behind(pathlib.Path(self.source)),
+      'checkpoint_step': describe.steps_behind(pathlib.Path(self.source)),
       'inputs': [self.source, results['decoder_path']],
       'dreams': len(dreams),
       'verdict': judgement.verdict(curves.gains),
@@ -299,7 +301,7 @@ class Session:
     kept: Mapping[str, np.ndarray],
     curves: stats.Curves,
     found: Mapping[str, stats.Coherence],
-  ) -> Dict:
+  ) -> dict[str, Any]:
     """dream_results.pkl, see docs/data_format.md."""
     settings = self.config.dream_decode
     N, H = len(dreams), dreams.horizon
@@ -331,6 +333,7 @@ class Session:
     curves: stats.Curves,
     found: Mapping[str, stats.Coherence],
   ) -> list[pathlib.Path]:
+    """The figures' files."""
     from dreamerv3.plots import dreams as plots
 
     figures = {

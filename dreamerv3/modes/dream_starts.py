@@ -12,19 +12,19 @@ memory does not grow with the length of the episodes.
 import dataclasses
 import heapq
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.columns import Column
 
 CHUNK = 256  # observed states that are decoded together
 
 
 @dataclasses.dataclass
-class Track:
+class PlayedEpisode:
   """What is kept of an episode: one row per timestep, the last one included."""
 
   pos: list[np.ndarray] = dataclasses.field(default_factory=list)
@@ -51,8 +51,7 @@ class Starts:
 
   Args:
     decoder: of deter.
-    layers: of deter and stoch, with name, dtype, shape, start and units, as
-      dreamerv3.probing.probe.Layer; a step brings them packed.
+    layers: of deter and stoch; a step brings them packed.
     count: starts to draw.
     warmup: observed timesteps up to a start, at least; 1 or more.
     seed: of the draw.
@@ -64,7 +63,7 @@ class Starts:
   def __init__(
     self,
     decoder: LinearDecoder,
-    layers: Sequence[Any],
+    layers: Sequence[Column],
     count: int,
     warmup: int,
     seed: int,
@@ -72,18 +71,17 @@ class Starts:
     self.decoder = decoder
     self.layers = {x.name: x for x in layers}
     self.count, self.warmup, self.seed = count, warmup, seed
-    self.tracks: dict[int, Track] = {}
+    self.tracks: dict[int, PlayedEpisode] = {}
     self._heap: list[tuple[int, int, int, Start]] = []
 
   def begin(self, number: int) -> 'Watch':
-    """Takes the steps of episode `number`, see dreamerv3.probing.rollouts.Take."""
-    self.tracks[number] = Track()
+    """Takes the steps of episode `number`, see dreamerv3.probing.rollouts.Taker."""
+    self.tracks[number] = PlayedEpisode()
     return Watch(self, number, self.tracks[number])
 
   def unpack(self, rows: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    layer = self.layers[name]
-    values = rows[layer.dtype][layer.start : layer.start + layer.units]
-    return values.reshape(layer.shape)
+    """A layer of one step, in its own shape."""
+    return self.layers[name].of(rows)
 
   def offer(self, number: int, t: int, rows: Mapping[str, np.ndarray]) -> None:
     """A timestep after which the episode goes on.
@@ -160,7 +158,7 @@ class Starts:
 class Watch:
   """Takes the steps of one episode."""
 
-  def __init__(self, starts: Starts, number: int, track: Track):
+  def __init__(self, starts: Starts, number: int, track: PlayedEpisode):
     self.starts, self.number, self.track = starts, number, track
     self.waiting: list[np.ndarray] = []
 
@@ -170,6 +168,7 @@ class Watch:
     act: Mapping[str, np.ndarray],
     rows: Mapping[str, np.ndarray],
   ) -> None:
+    """A timestep; see dreamerv3.probing.rollouts.Taker."""
     t = len(self.track)
     self.track.pos.append(np.array(obs['player_pos']))
     self.track.action.append({k: np.array(v) for k, v in act.items()})
@@ -180,6 +179,7 @@ class Watch:
       self.starts.offer(self.number, t, rows)
 
   def end(self) -> None:
+    """The episode is over."""
     self._decode()
 
   def _decode(self) -> None:

@@ -7,36 +7,32 @@ the activations of every layer at every timestep, one file per episode. The
 files are described in docs/data_format.md, the flags in docs/recording.md.
 """
 
+import sys
+
+if __name__ == '__main__':  # before what cannot be found from here
+  print(
+    'This is no command; use python dreamerv3/main.py --logdir RUN '
+    '--script eval_trajectory',
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
 import dataclasses
 import pathlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import elements
-import jax
 import numpy as np
 
-from dreamerv3.base import files
-from dreamerv3.base.errors import UserError
 from dreamerv3.data.metadata import Metadata
-from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.probing import describe
-from dreamerv3.probing import probe as taps
 from dreamerv3.probing.rollouts import Rollouts
-from dreamerv3.probing.trained import (
-  check_agent,
-  check_env,
-  find_source,
-  load,
-  one_world,
-  parameters,
-)
+from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
-from dreamerv3.recording.plan import Plan
+from dreamerv3.recording.plan import RecordingPlan
 from dreamerv3.recording.recorder import VALUES, Recorder, Writing
-from dreamerv3.recording.summary import Summary
-from dreamerv3.run_info import log_run_info
+from dreamerv3.recording.session import Played, RecordingSession
 from dreamerv3.setup import make
 from embodied.core import base
 from embodied.run.signals import Signals
@@ -65,161 +61,86 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
     UserError, CheckpointError: settings, checkpoint or folder do not fit.
   """
   settings = config.eval_trajectory
-  source = find_source(config) if settings.load_checkpoint else None
-  advice = ' (--eval_trajectory.one_world False records many)'
-  config = one_world(config, not settings.one_world, advice)
-  guide = make.make_env(config, 0)
-  check_env(config.task, guide, ('image', *KEYS.values(), *FACING))
-  agent = make_agent()
-  check_agent(agent)
-  if source is not None:
-    load(agent, source, config.run.from_checkpoint_regex)
-  probe = make_probe(agent, config.eval_trajectory)
-  params = parameters(agent)
-  metadata = describe.describe(config, guide, agent, probe, params, source)
-  session = Session(config, guide, probe, params, metadata)
-  return session.record()
+  look = Look(
+    settings.layers,
+    settings.dtype,
+    observed=('image', *KEYS.values(), *FACING),
+    load=settings.load_checkpoint,
+    many_worlds=not settings.one_world,
+    block='eval_trajectory',
+  )
+  trained = Trained.open(config, make_agent, look)
+  plan = plan_of(trained)
+  rollouts = Acting(trained, plan.metadata)
+  return RecordingSession(plan, trained.config.flat, rollouts.play).run()
 
 
-def make_probe(agent: Any, settings: elements.Config) -> taps.Probe:
-  try:
-    return taps.Probe(agent.model, settings.layers, settings.dtype)
-  except ValueError as e:
-    raise UserError(f'--eval_trajectory.{e}.') from e
+def plan_of(trained: Trained) -> RecordingPlan:
+  """What is recorded; the untrained control has a folder of its own."""
+  config, settings = trained.config, trained.config.eval_trajectory
+  metadata = describe.describe(trained)
+  logdir = pathlib.Path(config.logdir)
+  suffix = '' if settings.load_checkpoint else '_untrained'
+  folder = logdir / f'trajectories{suffix}'
+  if settings.save_path:
+    folder = pathlib.Path(settings.save_path).expanduser()
+  first, image = settings.first_episode, trained.guide.obs_space['image'].shape
+  return RecordingPlan(
+    stage='eval_trajectory',
+    folder=folder,
+    logdir=logdir,
+    metadata=metadata,
+    columns=describe.columns_of(trained.probe, image),
+    numbers=range(first, first + settings.num_episodes),
+    envs=settings.envs,
+    joined=settings.all_episodes,
+    summary=logdir / f'eval_achievements{suffix}.out',
+    inputs=[x for x in (metadata.extra['checkpoint'],) if x],
+  )
 
 
-class Session:
-  """One call of the script, from the first line printed to the last.
+class Acting:
+  """The agent plays, and the recorder takes it down.
 
   Args:
-    config: all settings.
-    guide: an environment that plays nothing and knows the worlds.
-    probe, params: the agent.
+    trained: the agent and its world.
     metadata: of the recording.
   """
 
-  def __init__(
-    self,
-    config: elements.Config,
-    guide: Any,
-    probe: taps.Probe,
-    params: Mapping[str, jax.Array],
-    metadata: Metadata,
-  ):
-    self.config, self.settings = config, config.eval_trajectory
-    self.guide, self.probe, self.params = guide, probe, params
-    self.metadata = metadata
-    self.folder = folder_of(config)
-    self.columns = describe.columns_of(probe, guide.obs_space['image'].shape)
+  def __init__(self, trained: Trained, metadata: Metadata):
+    self.trained, self.metadata = trained, metadata
 
-  def record(self) -> int:
-    """Records what is missing; returns the exit code."""
-    with Recorder(self.folder, self.metadata, self.columns) as recorder:
-      missing = self.missing(recorder)
-      plan = self.plan(missing)
-      print('\n'.join(plan.lines()))
-      plan.check()
-      began = time.perf_counter()
-      rollouts, code = self.play(recorder, missing)
-      recorder.flush()
-      duration = time.perf_counter() - began
-      outputs = [*recorder.episodes(), self.folder / 'metadata.pkl']
-      if code:
-        self.note(outputs, rollouts, duration, {'interrupted': True})
-        done = plan.episodes - len(self.missing(recorder))
-        print(
-          f'Stopped with {done} of {plan.episodes} episodes in {self.folder}; '
-          'run the same command again to go on.'
-        )
-        return code
-      if self.settings.all_episodes:
-        outputs.append(recorder.join())
-    if missing:
-      rate = rollouts.steps / duration
-      print(f'{rollouts.steps} steps in {duration:.1f} s, {rate:.0f} steps/s')
-    self.conclude(outputs, rollouts, duration)
-    return 0
-
-  def missing(self, recorder: Recorder) -> list[int]:
-    settings = self.settings
-    return recorder.missing(settings.num_episodes, settings.first_episode)
-
-  def plan(self, missing: list[int]) -> Plan:
-    return Plan(
-      folder=self.folder,
-      logdir=pathlib.Path(self.config.logdir),
-      metadata=self.metadata,
-      missing=len(missing),
-      episodes=self.settings.num_episodes,
-      envs=self.settings.envs,
-      step_bytes=sum(x.nbytes for x in self.columns.values()),
-      layers=len(self.probe.layers),
-      joined=self.settings.all_episodes,
-      first=self.settings.first_episode,
-    )
-
-  def play(self, recorder: Recorder, missing: list[int]) -> tuple[Rollouts, int]:
-    """Plays the missing episodes; the code is what a signal asks for."""
-    count = min(self.settings.envs, len(missing))
-    envs = [make.make_env(self.config, 0) for _ in range(count)]
-    seed = int(self.config.seed)
-    rollouts = Rollouts(self.probe, self.params, envs, seed)
-    with EpisodeBar(len(missing)) as bar, Signals(KEEPING) as signals:
+  def play(self, recorder: Recorder, numbers: Sequence[int]) -> Played:
+    """Plays episodes to their ends, or until a signal comes."""
+    config = self.trained.config
+    count = min(config.eval_trajectory.envs, len(numbers))
+    envs = [make.make_env(config, 0) for _ in range(count)]
+    trained = self.trained
+    rollouts = Rollouts(trained.probe, trained.params, envs, int(config.seed))
+    with EpisodeBar(len(numbers)) as bar, Signals(KEEPING) as signals:
       rollouts.play(
-        missing,
-        lambda number: Take(recorder.begin(number), self.facts(number), bar),
+        numbers,
+        lambda k: RecordingTaker(recorder.begin(k), self.facts(k), bar),
         lambda: not signals.code,
       )
-      return rollouts, signals.code
+      return Played(rollouts.steps, signals.code)
 
   def facts(self, number: int) -> dict[str, Any]:
     """What an episode's file says of its world."""
-    self.guide.set_episode(number)
+    guide = self.trained.guide
+    guide.set_episode(number)
     facts: dict[str, Any] = {
       'seed': self.metadata.seed,
       'env_seed': self.metadata.env_seed,
-      'world_seed': int(self.guide.world_hash),
+      'world_seed': int(guide.world_hash),
     }
     if not self.metadata.fixed_seed:
-      facts['world_map'] = np.array(self.guide.world_map)
+      facts['world_map'] = np.array(guide.world_map)
     return facts
-
-  def conclude(
-    self, outputs: list[pathlib.Path], rollouts: Rollouts, duration: float
-  ) -> None:
-    """Summary on the terminal and in the logdir, and the run's record."""
-    summary = Summary.of(Trajectories.open(self.folder))
-    print('\n'.join(summary.lines()))
-    suffix = '' if self.metadata.trained else '_untrained'
-    text = pathlib.Path(self.config.logdir) / f'eval_achievements{suffix}.out'
-    with files.atomic(text, 'w') as file:
-      file.write(summary.report())
-    self.note([*outputs, text], rollouts, duration, summary.to_dict())
-    print(f'Recorded {self.folder}')
-
-  def note(
-    self,
-    outputs: list[pathlib.Path],
-    rollouts: Rollouts,
-    duration: float,
-    more: Mapping[str, Any],
-  ) -> None:
-    """The entry of this command in the folder's run_info.json."""
-    extra = {
-      'checkpoint': self.metadata.extra['checkpoint'],
-      'checkpoint_step': self.metadata.extra['checkpoint_step'],
-      'inputs': [x for x in (self.metadata.extra['checkpoint'],) if x],
-      'logdir': str(pathlib.Path(self.config.logdir).absolute()),
-      'new_steps': rollouts.steps,
-      'seconds': round(duration, 1),
-      **more,
-    }
-    args, stage = self.config.flat, 'eval_trajectory'
-    log_run_info(self.folder, stage, args, outputs, extra)
 
 
 @dataclasses.dataclass
-class Take:
+class RecordingTaker:
   """Hands the steps of one episode to the recorder."""
 
   writing: Writing
@@ -230,6 +151,7 @@ class Take:
   def step(
     self, obs: base.Step, act: base.Step, rows: Mapping[str, np.ndarray]
   ) -> None:
+    """A timestep; see dreamerv3.probing.rollouts.Taker."""
     values = {k: obs[v] for k, v in KEYS.items()}
     values['player_facing'] = tuple(obs[x] for x in FACING)
     values['action'] = act['action']
@@ -243,14 +165,6 @@ class Take:
     self.bar.step()
 
   def end(self) -> None:
+    """The episode is over."""
     self.writing.end(**self.facts)
     self.bar.episode(self.score)
-
-
-def folder_of(config: elements.Config) -> pathlib.Path:
-  """Where a recording goes; the untrained control has a folder of its own."""
-  settings = config.eval_trajectory
-  if settings.save_path:
-    return pathlib.Path(settings.save_path).expanduser()
-  suffix = '' if settings.load_checkpoint else '_untrained'
-  return pathlib.Path(config.logdir) / f'trajectories{suffix}'

@@ -2,22 +2,23 @@
 
 For eval_trajectory, and for whoever writes files in the same form.
 
-  metadata = describe(config, env, agent, probe, params, source)
+  metadata = describe(trained)
 """
 
+import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import elements
 import jax
 import numpy as np
 
+from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.probing import probe as taps
-from dreamerv3.recording.spool import Column
+from dreamerv3.probing.trained import Trained
 from dreamerv3.run_info import versions
 from embodied.run import checkpoint
 
@@ -25,19 +26,34 @@ from embodied.run import checkpoint
 HOW = ('num_episodes', 'first_episode', 'save_path', 'envs', 'all_episodes')
 
 
-def describe(
-  config: elements.Config,
-  guide: Any,
-  agent: Any,
-  probe: taps.Probe,
-  params: Mapping[str, jax.Array],
-  source: pathlib.Path | None,
-) -> Metadata:
-  """All that is known before the first step.
+def world(guide: Any, task: str, seed: int, episode: int = 1) -> Metadata:
+  """The world that an environment is in, and nothing of an agent.
+
+  Args:
+    guide: an environment; `episode` is what it is set to.
+    task: as in the settings, e.g. 'crafter_reward'.
+    seed: that the environment was made with.
+    episode: number of one in that world.
+  """
+  guide.set_episode(episode)
+  return Metadata(
+    area=guide.world_map.shape,
+    env_seed=int(guide.env_seed),
+    world_seed=int(guide.world_hash),
+    task=task.partition('_')[0],
+    seed=seed,
+    world_map=np.array(guide.world_map),
+    materials=tuple(x or 'none' for x in guide.materials),
+  )
+
+
+def describe(trained: Trained) -> Metadata:
+  """All that is known of a recording before its first step.
 
   The fingerprint in it holds what decides the content of an episode: with
   another one, files must not share a folder.
   """
+  config, agent = trained.config, trained.agent
   suite = config.task.partition('_')[0]
   env, own = (_plain(x) for x in (config.env[suite], config.eval_trajectory))
   basics = {
@@ -47,7 +63,7 @@ def describe(
     'platform': agent.backend,
   }
   fingerprint = {
-    'weights': digest(params),
+    'weights': digest(trained.params),
     **basics,
     **{f'env.{k}': v for k, v in env.items()},
     **{f'eval_trajectory.{k}': v for k, v in own.items() if k not in HOW},
@@ -58,23 +74,19 @@ def describe(
     'agent': _plain(config.agent),
     'eval_trajectory': own,
   }
-  guide.set_episode(1)
   fixed = bool(env['fixed_seed'])
-  return Metadata(
-    area=guide.world_map.shape,
-    env_seed=int(guide.env_seed),
-    world_seed=int(guide.world_hash),
+  place = world(trained.guide, config.task, int(config.seed))
+  source = trained.source
+  return dataclasses.replace(
+    place,
     fixed_seed=fixed,
-    task=suite,
-    seed=int(config.seed),
-    world_map=np.array(guide.world_map) if fixed else None,
-    materials=tuple(x or 'none' for x in guide.materials),
-    layers={x.name: x.units for x in probe.layers},
+    world_map=place.world_map if fixed else None,
+    layers={x.name: x.units for x in trained.probe.layers},
     trained=source is not None,
     settings=settings,
     versions=versions(),
     extra={
-      'layer_shapes': {x.name: list(x.shape) for x in probe.layers},
+      'layer_shapes': {x.name: list(x.shape) for x in trained.probe.layers},
       'checkpoint': None if source is None else str(source.absolute()),
       'checkpoint_step': steps_behind(source),
       'fingerprint': fingerprint,
@@ -91,13 +103,15 @@ def digest(params: Mapping[str, jax.Array]) -> str:
   return found.hexdigest()
 
 
-def columns_of(probe: taps.Probe, image: tuple[int, ...]) -> dict[str, Column]:
-  """Where a step's large values are, in the order of the file."""
-  columns = {'image': Column('image', 0, tuple(image), np.dtype(np.uint8))}
-  for x in probe.layers:
-    place = (x.dtype, x.start, (x.units,), np.dtype(x.dtype))
-    columns[PREFIX + x.name] = Column(*place)
-  return columns
+def columns_of(probe: taps.Probe, image: tuple[int, ...]) -> list[Column]:
+  """Where a step's large values are, in the order of the file.
+
+  Args:
+    image: shape of the image, (height, width, 3).
+  """
+  seen = Column('image', 'image', 0, tuple(image), np.dtype(np.uint8))
+  layers = [dataclasses.replace(x, name=PREFIX + x.name) for x in probe.layers]
+  return [seen, *layers]
 
 
 def steps_behind(source: pathlib.Path | None) -> int | None:

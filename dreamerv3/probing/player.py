@@ -1,6 +1,6 @@
 """A trained agent in its world, played by hand: look inside, intervene, go on.
 
-  player = Player.load('logdir/run')
+  player = AgentPlayer.load('logdir/run')
   player.begin(episode=1)
   while not player.over:
     print(player.layers['val/value'])  # of every layer, at this step
@@ -20,16 +20,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from dreamerv3.probing import trained
+from dreamerv3.base.errors import UserError
+from dreamerv3.probing.batch import Row, fill, row_of, seeds_of
 from dreamerv3.probing.probe import Probe
-from dreamerv3.probing.rollouts import seeds_of
+from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.setup import config, make, rules, rundir
 from embodied.core import base
 
 Dict = dict[str, Any]
 
 
-class Player:
+class AgentPlayer:
   """One agent in one environment, one step at a time.
 
   Args:
@@ -62,7 +63,9 @@ class Player:
     self.layers: dict[str, np.ndarray] = {}
 
   @classmethod
-  def load(cls, logdir: str | os.PathLike, *flags: str, layers: str = '.*') -> Player:
+  def load(
+    cls, logdir: str | os.PathLike, *flags: str, layers: str = '.*'
+  ) -> AgentPlayer:
     """The agent of a run in the world that its recordings are of.
 
     Args:
@@ -82,20 +85,15 @@ class Player:
     settled, notes = rundir.inherit(settled, blocks, given)
     print('\n'.join(notes))
     rules.check(settled)
-    settled = trained.one_world(make.platform(settled))
-    env = make.make_env(settled, 0)
-    trained.check_env(settled.task, env, ('image', 'player_pos'))
-    agent: Any = make.make_agent(settled)
-    trained.check_agent(agent)
-    if settled.eval_trajectory.load_checkpoint:
-      source = trained.find_source(settled)
-      trained.load(agent, source, settled.run.from_checkpoint_regex)
-    probe = Probe(agent.model, layers, 'float32')
-    return cls(probe, trained.parameters(agent), env, int(settled.seed))
+    settled = make.platform(settled)
+    look = Look(layers, 'float32', load=settled.eval_trajectory.load_checkpoint)
+    trained = Trained.open(settled, lambda: make.make_agent(settled), look)
+    return cls(trained.probe, trained.params, trained.guide, int(settled.seed))
 
   @property
   def over(self) -> bool:
     """Whether this is the last timestep of the episode."""
+    self._check_begun()
     return bool(self.obs['is_last'])
 
   @property
@@ -149,12 +147,19 @@ class Player:
   @property
   def _row(self) -> int:
     """Where a recording has this episode in its policy calls."""
-    return (self.episode - 1) % self.probe.width
+    return row_of(self.probe, self.episode)
+
+  def _check_begun(self) -> None:
+    """UserError before the first `begin`: there is no timestep to look at."""
+    if not self.obs:
+      raise UserError('No episode was begun; call player.begin(episode=1) first.')
 
   def _state(self, name: str) -> np.ndarray:
+    self._check_begun()
     return np.array(self._carry['dyn'][name][self._row], np.float32)
 
   def _change(self, part: str, name: str, value: Any) -> None:
+    self._check_begun()
     old = self._carry[part][name]
     value = np.asarray(value)
     if value.shape != old.shape[1:]:
@@ -165,23 +170,10 @@ class Player:
   def _observe(self, act: base.Step) -> base.Step:
     """Steps the environment, then the policy on what it shows."""
     self.obs = self.env.step(act)
-    width, row = self.probe.width, self._row
-    batch = {
-      k: np.zeros((width, *v.shape), v.dtype)
-      for k, v in self.probe.model.spaces.items()
-    }
-    batch['is_first'] = np.ones(width, bool)
-    for key, values in batch.items():
-      values[row] = self.obs[key]
-    seeds, times = np.zeros((width, 2), np.uint32), np.zeros(width, np.int32)
-    seeds[row], times[row] = seeds_of(self.seed, self.episode), self.time
-    self._carry, chosen, found = self.probe(
-      self.params, self._carry, batch, seeds, times
-    )
+    row, seeds = self._row, seeds_of(self.seed, self.episode)
+    filled = fill(self.probe, {row: Row(self.obs, seeds, self.time)})
+    self._carry, chosen, found = self.probe(self.params, self._carry, *filled)
     self.action = {k: np.array(v[row]) for k, v in chosen.items()}
     rows = {k: np.asarray(v[row]) for k, v in found.items()}
-    self.layers = {
-      x.name: rows[x.dtype][x.start : x.start + x.units].reshape(x.shape)
-      for x in self.probe.layers
-    }
+    self.layers = {x.name: x.of(rows) for x in self.probe.layers}
     return self.obs

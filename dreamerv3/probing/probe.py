@@ -10,7 +10,6 @@ asked for is neither computed nor transferred.
   carry, act, rows = probe(params, carry, obs, seeds, time)
 """
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import ninjax as nj
 import numpy as np
 
 from dreamerv3.agent import Model
+from dreamerv3.data.columns import Column
 from embodied.jax import internal, outs
 
 Dict = dict[str, Any]
@@ -36,27 +36,6 @@ SCALAR = np.dtype(np.float32)
 
 # Parameters that the layers depend on; the rest is only for training.
 REGEX = r'(enc|dyn|dec|rew|con|pol|val)/'
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-  """A recorded layer.
-
-  Attributes:
-    name: as in docs/data_format.md.
-    shape: of one step, e.g. (32, 32, 8) for a convolution.
-    dtype: name of the dtype it is stored in, and of the array that brings it.
-    start: its first column in that array.
-  """
-
-  name: str
-  shape: tuple[int, ...]
-  dtype: str
-  start: int
-
-  @property
-  def units(self) -> int:
-    return math.prod(self.shape)
 
 
 class Probe:
@@ -201,20 +180,20 @@ def _policy(prefix: str, output: outs.Output) -> dict[str, jax.Array]:
 
 def place(
   names: list[str], shapes: Mapping[str, tuple[int, ...]], dtype: str
-) -> tuple[Layer, ...]:
-  """Gives each layer its columns in the array of its dtype."""
+) -> tuple[Column, ...]:
+  """Gives each layer its place in the array of its dtype, named by that."""
   ends: dict[str, int] = {}
   layers = []
   for name in names:
     kind = dtype if math.prod(shapes[name]) > 1 else SCALAR.name
-    layer = Layer(name, shapes[name], kind, ends.get(kind, 0))
-    ends[kind] = layer.start + layer.units
+    layer = Column(name, kind, ends.get(kind, 0), shapes[name], np.dtype(kind))
+    ends[kind] = layer.stop
     layers.append(layer)
   return tuple(layers)
 
 
 def pack(
-  found: Mapping[str, jax.Array], layers: tuple[Layer, ...]
+  found: Mapping[str, jax.Array], layers: tuple[Column, ...]
 ) -> dict[str, jax.Array]:
   """{dtype: (B, values)}, the layers side by side, flattened in C order.
 
@@ -224,10 +203,10 @@ def pack(
   for layer in layers:
     value = found[layer.name].astype(jnp.float32)
     value = value.reshape((len(value), -1))
-    if layer.dtype == 'float16':
+    if layer.group == 'float16':
       limit = float(jnp.finfo(jnp.float16).max)
       value = jnp.clip(value, -limit, limit)
-    parts.setdefault(layer.dtype, []).append(value.astype(layer.dtype))
+    parts.setdefault(layer.group, []).append(value.astype(layer.dtype))
   return {k: jnp.concatenate(v, -1) for k, v in parts.items()}
 
 

@@ -19,13 +19,14 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from dreamerv3.probing.batch import Row, fill, row_of, seeds_of
 from dreamerv3.probing.probe import Probe
 from embodied.core import base
 
 Dict = dict[str, Any]
 
 
-class Take(Protocol):
+class Taker(Protocol):
   """Takes the steps of one episode, in order."""
 
   def step(
@@ -33,7 +34,8 @@ class Take(Protocol):
   ) -> None:
     """One timestep: observation, action chosen there, layers {dtype: (n,)}."""
 
-  def end(self) -> None: ...
+  def end(self) -> None:
+    """The step before was the last."""
 
 
 @dataclasses.dataclass
@@ -42,7 +44,7 @@ class Seat:
 
   env: base.Env
   number: int
-  take: Take
+  taker: Taker
   seeds: np.ndarray
   time: int = 0
   obs: base.Step = dataclasses.field(default_factory=dict)
@@ -67,12 +69,8 @@ class Lane:
 
   @property
   def idle(self) -> bool:
+    """Whether it plays nothing and waits for nothing."""
     return self.sent is None and not any(self.players)
-
-
-def seeds_of(seed: int, number: int) -> np.ndarray:
-  """Seeds uint32 (2,) of the chance in episode `number`."""
-  return np.random.SeedSequence([seed, number]).generate_state(2)
 
 
 class Rollouts:
@@ -98,7 +96,6 @@ class Rollouts:
     seed: int,
   ):
     self.probe, self.params, self.seed = probe, params, seed
-    self.spaces = dict(probe.model.spaces)
     self.free = list(envs)
     count = -(-len(envs) // probe.width)
     empty: list[Seat | None] = [None] * probe.width
@@ -109,7 +106,7 @@ class Rollouts:
   def play(
     self,
     numbers: Sequence[int],
-    begin: Callable[[int], Take],
+    begin: Callable[[int], Taker],
     go_on: Callable[[], bool] = lambda: True,
   ) -> None:
     """Plays episodes to their ends, lowest numbers first.
@@ -128,12 +125,12 @@ class Rollouts:
       for lane in self.lanes:
         self._advance(lane)
 
-  def _seat(self, waiting: list[int], begin: Callable[[int], Take]) -> None:
+  def _seat(self, waiting: list[int], begin: Callable[[int], Taker]) -> None:
     """Gives free environments the lowest numbers whose row is free."""
     rest = []
     while waiting and self.free:
       number = heapq.heappop(waiting)
-      row = (number - 1) % self.probe.width
+      row = row_of(self.probe, number)
       lane = next((x for x in self.lanes if x.players[row] is None), None)
       if lane is None:
         rest.append(number)
@@ -172,22 +169,13 @@ class Rollouts:
 
   def _send(self, lane: Lane) -> Sent:
     """Starts the policy call; rows of ended episodes become free."""
-    width = self.probe.width
-    batch = {k: np.zeros((width, *v.shape), v.dtype) for k, v in self.spaces.items()}
-    batch['is_first'] = np.ones(width, bool)
-    seeds, times = np.zeros((width, 2), np.uint32), np.zeros(width, np.int32)
-    seen = []
-    for row, player in enumerate(lane.players):
-      if player is None:
-        continue
-      for key, values in batch.items():
-        values[row] = player.obs[key]
-      seeds[row], times[row] = player.seeds, player.time
-      seen.append((row, player, player.obs))
-      if player.obs['is_last']:
+    seen = [(i, x, x.obs) for i, x in enumerate(lane.players) if x is not None]
+    filled = fill(self.probe, {i: Row(x.obs, x.seeds, x.time) for i, x, _ in seen})
+    for row, player, obs in seen:
+      if obs['is_last']:
         lane.players[row] = None
         self.free.append(player.env)
-    lane.carry, act, rows = self.probe(self.params, lane.carry, batch, seeds, times)
+    lane.carry, act, rows = self.probe(self.params, lane.carry, *filled)
     for value in (*act.values(), *rows.values()):
       value.copy_to_host_async()
     return Sent(seen, act, rows)
@@ -198,9 +186,9 @@ class Rollouts:
     with self._timed('take'):
       for row, player, obs in sent.obs:
         chosen = {k: v[row] for k, v in act.items()}
-        player.take.step(obs, chosen, {k: v[row] for k, v in rows.items()})
+        player.taker.step(obs, chosen, {k: v[row] for k, v in rows.items()})
         if obs['is_last']:
-          player.take.end()
+          player.taker.end()
 
   @contextlib.contextmanager
   def _timed(self, name: str) -> Iterator[None]:

@@ -1,25 +1,107 @@
-"""A trained agent in the world of its run: what scripts that look at it share.
+"""A trained agent in the world of its run: what everything that looks at it shares.
 
-For eval_trajectory and dream_decode.
-
-  source = find_source(config)
-  config = one_world(config)
-  load(agent, source, config.run.from_checkpoint_regex)
-  params = parameters(agent)
+agent = Trained.open(config, make_agent, Look('dyn/.*', 'float32'))
+carry, act, rows = agent.probe(agent.params, carry, *filled)
 """
 
+import dataclasses
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import elements
 import jax
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.probing import probe
+from dreamerv3.probing import probe as taps
+from dreamerv3.setup import make
 from embodied.core import base
 from embodied.run import checkpoint
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+  """What is to be looked at, and how.
+
+  Attributes:
+    layers: regular expression that the whole name of a layer must match.
+    dtype: float16 or float32, of layers with more than one unit.
+    observed: keys that the environment must give.
+    load: read the run's checkpoint; False leaves the network untrained.
+    many_worlds: leave the run's worlds as they are, also if they change.
+    seed: of the world; None takes that of the settings.
+    block: settings that a message names, e.g. 'eval_trajectory'; may be empty.
+  """
+
+  layers: str = '.*'
+  dtype: str = 'float16'
+  observed: tuple[str, ...] = ('image', 'player_pos')
+  load: bool = True
+  many_worlds: bool = False
+  seed: int | None = None
+  block: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """An agent whose layers are laid open, and the world that it lives in.
+
+  Attributes:
+    config: settings; those of agent and environment are the run's, in one
+      world unless many were asked for.
+    source: folder of the checkpoint; None if the network is untrained.
+    guide: an environment that plays nothing and knows the worlds.
+    agent: as the run made it.
+    probe: its policy.
+    params: of its networks, on the device that acts.
+  """
+
+  config: elements.Config
+  source: pathlib.Path | None
+  guide: Any
+  agent: Any
+  probe: taps.Probe
+  params: Mapping[str, jax.Array]
+
+  @classmethod
+  def open(
+    cls,
+    config: elements.Config,
+    make_agent: Callable[[], Any],
+    look: Look,
+    accept: Callable[[Any], None] = lambda guide: None,
+  ) -> 'Trained':
+    """Opens the agent that some settings speak of.
+
+    Args:
+      config: all settings, settled: those of the run, and flags.
+      make_agent: without arguments, as in dreamerv3.setup.make.
+      look: what is to be looked at.
+      accept: called with the environment before the agent is made, which takes
+        longer; may refuse it.
+
+    Raises:
+      UserError, CheckpointError: no checkpoint, or another agent's; a task or
+        an agent that cannot be looked into; layers that do not exist.
+    """
+    source = find_source(config) if look.load else None
+    config = one_world(config, look)
+    worlds = config if look.seed is None else config.update(seed=look.seed)
+    guide = make.make_env(worlds, 0)
+    check_env(config.task, guide, look.observed)
+    accept(guide)
+    agent = make_agent()
+    if not hasattr(agent, 'model'):
+      raise UserError('A random agent has no layers; drop --random_agent True.')
+    if source is not None:
+      load(agent, source, config.run.from_checkpoint_regex)
+    try:
+      probe = taps.Probe(agent.model, look.layers, look.dtype)
+    except ValueError as e:
+      prefix = f'--{look.block}.' if look.block else ''
+      raise UserError(f'{prefix}{e}.') from e
+    return cls(config, source, guide, agent, probe, parameters(agent))
 
 
 def find_source(config: elements.Config) -> pathlib.Path:
@@ -27,23 +109,19 @@ def find_source(config: elements.Config) -> pathlib.Path:
   return checkpoint.find(config.run.from_checkpoint or config.logdir)
 
 
-def one_world(
-  config: elements.Config, many: bool = False, advice: str = ''
-) -> elements.Config:
-  """Fixes the world, since a position means nothing across worlds.
-
-  Args:
-    many: leave the run's choice as it is, and say so.
-    advice: behind the line that says that the world was fixed.
-  """
+def one_world(config: elements.Config, look: Look) -> elements.Config:
+  """Fixes the world, since a position means nothing across worlds."""
   suite = config.task.partition('_')[0]
   block = config.env.get(suite, {})
   changes = {'use_seed': True, 'use_logdir': False}
   if 'fixed_seed' in block and not block['fixed_seed']:
-    if many:
+    if look.many_worlds:
       print('Each episode is in a world of its own, as in the run.')
     else:
       changes['fixed_seed'] = True
+      advice = ''
+      if look.block and 'one_world' in config[look.block]:
+        advice = f' (--{look.block}.one_world False records many)'
       print(
         'The run changed worlds between episodes; this script '
         f'stays in the first one{advice}.'
@@ -53,7 +131,7 @@ def one_world(
   )
 
 
-def check_env(task: str, env: base.Env, needed: Sequence[str]) -> None:
+def check_env(task: str, env: base.Env, needed: tuple[str, ...]) -> None:
   """UserError unless the environment gives some keys and numbered episodes."""
   lacking = [x for x in needed if x not in env.obs_space]
   if lacking or not hasattr(env, 'set_episode'):
@@ -63,20 +141,14 @@ def check_env(task: str, env: base.Env, needed: Sequence[str]) -> None:
     )
 
 
-def check_agent(agent: Any) -> None:
-  """UserError if there is no model to look into."""
-  if not hasattr(agent, 'model'):
-    raise UserError('A random agent has no layers; drop --random_agent True.')
-
-
-def load(agent: Any, source: pathlib.Path, regex: str) -> None:
+def load(agent: Any, source: pathlib.Path, regex: str = '') -> None:
   """Loads the networks; optimizer and statistics stay where they are."""
-  networks = f'(?={probe.REGEX})(?:{regex or ".*"})'
+  networks = f'(?={taps.REGEX})(?:{regex or ".*"})'
   checkpoint.load_agent(agent, source, networks)
 
 
 def parameters(agent: Any) -> dict[str, jax.Array]:
   """The networks' parameters on the device that acts."""
   device = jax.local_devices()[agent.config.jax.policy_devices[0]]
-  chosen = {k: v for k, v in agent.state.items() if re.match(probe.REGEX, k)}
+  chosen = {k: v for k, v in agent.state.items() if re.match(taps.REGEX, k)}
   return jax.device_put(chosen, device)

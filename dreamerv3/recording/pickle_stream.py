@@ -5,7 +5,7 @@ and an array piece by piece. What comes out is an ordinary protocol 4 pickle:
 `pickle.load` with numpy installed reads it, and so does `unpickle.scan`.
 
   with files.atomic('episode_001.pkl') as file:
-    write_dict(file, [('length', 3), ('image', Array(dtype, shape, pieces))])
+    write_dict(file, [('length', 3), ('image', ArrayPieces(dtype, shape, pieces))])
 
 Such files can be joined without being opened, see `Joined`.
 """
@@ -30,10 +30,10 @@ END = pickle.SETITEMS + pickle.STOP
 
 
 @dataclasses.dataclass(frozen=True)
-class Array:
+class ArrayPieces:
   """An array whose bytes come in pieces, in C order."""
 
-  dtype: np.dtype
+  dtype: np.dtype[Any]
   shape: tuple[int, ...]
   pieces: Callable[[], Iterable[Any]]  # of bytes or contiguous arrays
 
@@ -51,7 +51,7 @@ class Joined:
 
 
 def write_dict(file: IO[bytes], items: Iterable[tuple[str, Any]]) -> None:
-  """Writes a dict whose values may be `Array`, `Again` or `Joined`.
+  """Writes a dict whose values may be `ArrayPieces`, `Again` or `Joined`.
 
   Raises:
     UserError: a file to be joined was not written by this function.
@@ -59,7 +59,7 @@ def write_dict(file: IO[bytes], items: Iterable[tuple[str, Any]]) -> None:
   file.write(BEGIN)
   for key, value in items:
     file.write(_key(key))
-    if isinstance(value, Array):
+    if isinstance(value, ArrayPieces):
       _write_array(file, value)
     elif isinstance(value, Again):
       file.write(pickle.BINGET + b'\x00')
@@ -93,7 +93,7 @@ def _frame(code: bytes) -> bytes:
   return pickle.FRAME + struct.pack('<Q', len(code)) + code
 
 
-def _write_array(file: IO[bytes], array: Array) -> None:
+def _write_array(file: IO[bytes], array: ArrayPieces) -> None:
   reduced: Any = np.empty((0,), array.dtype).__reduce__()
   make, args, (version, _, dtype, fortran, _) = reduced
   size = math.prod(array.shape) * array.dtype.itemsize

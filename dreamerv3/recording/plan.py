@@ -1,9 +1,8 @@
 """What will be recorded, from what, and does it fit on the disk?
 
-For `eval_trajectory`, before the first step:
+Before the first step of a recording:
 
-  for line in plan.lines(): print(line)
-  plan.check()
+  print(plan.lines(missing=4)); plan.check(missing=4)
 """
 
 import dataclasses
@@ -11,10 +10,13 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 
 import numpy as np
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.columns import Column
+from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.metadata import Metadata
 
 # Expected length of an episode if the run has not logged any [steps].
@@ -25,79 +27,101 @@ ENOUGH = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class RecordingPlan:
   """A recording that is about to begin.
 
   Attributes:
-    folder: where it goes; exists.
+    stage: name of the command, and of its settings.
+    folder: where it goes.
     logdir: of the run.
     metadata: of the recording.
-    missing: number of episodes still to record.
-    episodes: number of episodes in the end.
+    columns: large values of a step.
+    numbers: of the episodes that are there in the end.
     envs: episodes in progress at a time.
-    step_bytes: on disk.
-    layers: number of layers.
     joined: whether all episodes are also written into one file.
-    first: number of the first episode.
+    summary: file for a summary as text; None for no such file.
+    inputs: files and folders that it is made from.
+    source: what is played again through the agent; empty if it acts itself.
+    length: expected length of an episode [steps]; None if the run tells.
   """
 
+  stage: str
   folder: pathlib.Path
   logdir: pathlib.Path
   metadata: Metadata
-  missing: int
-  episodes: int
+  columns: Sequence[Column]
+  numbers: Sequence[int]
   envs: int
-  step_bytes: int
-  layers: int
   joined: bool
-  first: int = 1
+  summary: pathlib.Path | None = None
+  inputs: Sequence[str] = ()
+  source: str = ''
+  length: float | None = None
 
-  def lines(self) -> list[str]:
-    """What the user should know, as text."""
+  @property
+  def step_bytes(self) -> int:
+    """Bytes of a step on disk."""
+    return sum(x.nbytes for x in self.columns)
+
+  def lines(self, missing: int) -> list[str]:
+    """What the user should know, as text.
+
+    Args:
+      missing: number of episodes still to record.
+    """
     x = self.metadata
     source = x.extra['checkpoint'] if x.trained else 'the untrained network'
     world = 'one world' if x.fixed_seed else 'a world per episode'
     env = ', '.join(f'{k} {v}' for k, v in x.settings['env'].items())
-    length, why = expected_length(self.logdir)
+    length, why = self.expected()
     numbers = ''
-    if self.first > 1:
-      numbers = f', {self.first} to {self.first + self.episodes - 1}'
+    if self.numbers and self.numbers[0] > 1:
+      numbers = f', {self.numbers[0]} to {self.numbers[-1]}'
+    layers = sum(x.name.startswith(PREFIX) for x in self.columns)
+    replayed = [f'  replay  {self.source}'] if self.source else []
     return [
-      f'Recording {self.missing} of {self.episodes} episodes{numbers}:',
+      f'Recording {missing} of {len(self.numbers)} episodes{numbers}:',
       f'  agent   {source}',
+      *replayed,
       f'  folder  {self.folder}',
       f'  world   {x.task} {x.area[0]}x{x.area[1]}, {world}, seed {x.seed} '
       f'(environment {x.env_seed})',
       f'  env     {env}',
-      f'  layers  {self.layers}, {self.step_bytes / 1e3:.1f} kB per step with '
-      'the image',
-      f'  disk    about {size(self.need())} of {size(self.free())} free, at '
+      f'  layers  {layers}, {self.step_bytes / 1e3:.1f} kB per step with the image',
+      f'  disk    about {size(self.need(missing))} of {size(self.free())} free, at '
       f'{length:.0f} steps per episode ({why})',
     ]
 
-  def need(self) -> float:
+  def expected(self) -> tuple[float, str]:
+    """Length of an episode [steps], and how it is known."""
+    if self.length is not None:
+      return self.length, 'as recorded'
+    return expected_length(self.logdir)
+
+  def need(self, missing: int) -> float:
     """Bytes that the recording will write, roughly."""
-    length, _ = expected_length(self.logdir)
+    length, _ = self.expected()
     # An episode in progress lies in a temporary file until it is whole.
-    count = self.missing + min(self.envs, self.missing)
-    count += self.episodes if self.joined else 0
+    count = missing + min(self.envs, missing)
+    count += len(self.numbers) if self.joined else 0
     return count * length * self.step_bytes
 
   def free(self) -> int:
+    """Bytes left on the disk of the recording."""
     return shutil.disk_usage(self.folder).free
 
-  def check(self) -> None:
+  def check(self, missing: int) -> None:
     """UserError if the disk has less space than is needed."""
-    if self.missing and self.need() > self.free():
+    if missing and self.need(missing) > self.free():
       raise UserError(
-        f'The recording takes about {size(self.need())} and {self.folder} has '
-        f'{size(self.free())} left; choose fewer --eval_trajectory.layers or '
-        'episodes, --eval_trajectory.all_episodes False, or another '
-        '--eval_trajectory.save_path.'
+        f'The recording takes about {size(self.need(missing))} and {self.folder} '
+        f'has {size(self.free())} left; choose fewer --{self.stage}.layers or '
+        f'episodes, --{self.stage}.all_episodes False, or another '
+        f'--{self.stage}.save_path.'
       )
 
 
-def expected_length(logdir: str | os.PathLike) -> tuple[float, str]:
+def expected_length(logdir: str | os.PathLike[str]) -> tuple[float, str]:
   """Mean length of a run's last 100 episodes [steps], and how it is known."""
   found = []
   path = pathlib.Path(logdir) / 'metrics.jsonl'

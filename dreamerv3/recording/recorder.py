@@ -1,9 +1,9 @@
 """Writes a recording: episodes as they end, in any order, none twice.
 
-For `eval_trajectory`; the files are described in docs/data_format.md.
+For the commands that record; the files are described in docs/data_format.md.
 
   with Recorder('trajectories', metadata, columns) as recorder:
-    for number in recorder.missing(100):
+    for number in recorder.missing(range(1, 101)):
       writing = recorder.begin(number)
       writing.add(rows, values)  # once per timestep
       writing.end(seed=0)
@@ -18,7 +18,7 @@ import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,12 @@ import numpy as np
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.locks import Lock
+from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX, Episode
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.recording import pickle_stream
 from dreamerv3.recording.background import Writer
-from dreamerv3.recording.spool import Column, Spool
+from dreamerv3.recording.spool import Spool
 
 # Small values of a step, kept in memory: dtype and shape of one step.
 VALUES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -54,13 +55,9 @@ class Recorder:
     folder: created if missing; must be empty, or hold episodes of the same
       recording, which `metadata.extra['fingerprint']` decides.
     metadata: what all episodes share.
-    columns: {key: place} of the large values of a step. `act/dyn/deter` and
-      `act/dyn/stoch` are also written as `deter` and `stoch`, the latter in
-      the shape that `metadata.extra['layer_shapes']` tells.
-
-  Attributes:
-    waited: seconds for which the caller had to wait for the disk.
-    busy: seconds that the writing thread has worked.
+    columns: the large values of a step, named by their keys. Layers, `act/...`,
+      are written flat; `act/dyn/deter` and `act/dyn/stoch` also as `deter` and
+      `stoch`, the latter in its own shape.
 
   Raises:
     UserError: the folder holds another recording, or one in progress.
@@ -68,12 +65,12 @@ class Recorder:
 
   def __init__(
     self,
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     metadata: Metadata,
-    columns: Mapping[str, Column],
+    columns: Sequence[Column],
   ):
     self.folder = files.make_folder(folder)
-    self.metadata, self.columns = metadata, dict(columns)
+    self.metadata, self.columns = metadata, tuple(columns)
     self._lock = Lock(
       self.folder / '.recording.lock',
       f'records into {self.folder}',
@@ -101,23 +98,25 @@ class Recorder:
 
   @property
   def waited(self) -> float:
+    """Seconds for which the caller had to wait for the disk."""
     return self._writer.waited
 
   @property
   def busy(self) -> float:
+    """Seconds that the writing thread has worked."""
     return self._writer.busy
 
   def path(self, number: int) -> pathlib.Path:
+    """File of an episode."""
     return self.folder / f'episode_{number:03d}.pkl'
 
-  def missing(self, episodes: int, first: int = 1) -> list[int]:
-    """Of `episodes` numbers from `first` on, those that have no file yet.
+  def missing(self, wanted: Sequence[int]) -> list[int]:
+    """Of these numbers, those that have no file yet.
 
     Raises:
       UserError: a file that is there is damaged; the message names it.
     """
     found = self._numbered()
-    wanted = range(first, first + episodes)
     for number, path in found.items():
       if number in wanted:
         Episode.open(path)
@@ -134,6 +133,7 @@ class Recorder:
     self._writer.close()
 
   def submit(self, task: Callable[[], None]) -> None:
+    """Does something in the writing thread, after what was submitted before."""
     self._writer.submit(task)
 
   def keep(self, writing: 'Writing', values: Mapping[str, Any]) -> None:
@@ -151,14 +151,13 @@ class Recorder:
     self, spool: Spool, values: Mapping[str, Any]
   ) -> Iterator[tuple[str, Any]]:
     yield from values.items()
-    for key, column in self.columns.items():
-      yield key, _array(spool, key, column.shape)
-      if key == f'{PREFIX}dyn/deter':
+    for x in self.columns:
+      layer = x.name.startswith(PREFIX)
+      yield x.name, _array(spool, x, (x.units,) if layer else x.shape)
+      if x.name == f'{PREFIX}dyn/deter':
         yield 'deter', pickle_stream.Again()
-      if key == f'{PREFIX}dyn/stoch':
-        shapes = self.metadata.extra.get('layer_shapes', {})
-        shape = tuple(shapes.get('dyn/stoch', column.shape))
-        yield 'stoch', _array(spool, key, shape)
+      if x.name == f'{PREFIX}dyn/stoch':
+        yield 'stoch', _array(spool, x, x.shape)
 
   def episodes(self) -> list[pathlib.Path]:
     """Files of the episodes that are there, in order of their numbers."""
@@ -246,7 +245,7 @@ class Writing:
       k: np.array(v, VALUES[k][0]).reshape((length, *VALUES[k][1]))
       for k, v in self._values.items()
     }
-    names = (x for x in self._recorder.columns if x.startswith(PREFIX))
+    names = (x.name for x in self._recorder.columns)
     arrays['action'][-1:] = 0  # chosen, but the episode was over
     self._recorder.keep(
       self,
@@ -255,7 +254,9 @@ class Writing:
         'length': length,
         'total_reward': float(arrays['reward'].sum()),
         **more,
-        'layer_names': sorted(x.removeprefix(PREFIX) for x in names),
+        'layer_names': sorted(
+          x.removeprefix(PREFIX) for x in names if x.startswith(PREFIX)
+        ),
         'final_achievements': self._achievements[-1],
         'achievements': self._achievements,
         **arrays,
@@ -263,9 +264,13 @@ class Writing:
     )
 
 
-def _array(spool: Spool, key: str, shape: tuple[int, ...]) -> pickle_stream.Array:
-  dtype = spool.columns[key].dtype
-  return pickle_stream.Array(dtype, (spool.length, *shape), lambda: spool.pieces(key))
+def _array(
+  spool: Spool, column: Column, shape: tuple[int, ...]
+) -> pickle_stream.ArrayPieces:
+  shape = spool.length, *shape
+  return pickle_stream.ArrayPieces(
+    column.dtype, shape, lambda: spool.pieces(column.name)
+  )
 
 
 def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
@@ -286,7 +291,7 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
     if None not in steps and steps[0] != steps[1]:
       raise UserError(
         f'{folder} was recorded at step {steps[0]} of training and the run is '
-        f'at step {steps[1]} now; give another --eval_trajectory.save_path.'
+        f'at step {steps[1]} now; give another save_path.'
       )
   if differ:
     more = f' and {len(differ) - 6} more' if len(differ) > 6 else ''

@@ -13,43 +13,19 @@ The temporary file has no name: whatever happens to the process, it is gone.
 """
 
 import dataclasses
-import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+
+from dreamerv3.data.columns import Column
 
 BLOCK_BYTES = 2 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
-  """Where a key of a step is found.
-
-  Attributes:
-    group: name of the array that brings it, one row per step.
-    start: first value in that row.
-    shape: of one step.
-    dtype: of the group, and so of the key.
-  """
-
-  group: str
-  start: int
-  shape: tuple[int, ...]
-  dtype: np.dtype
-
-  @property
-  def size(self) -> int:
-    return math.prod(self.shape)
-
-  @property
-  def nbytes(self) -> int:
-    return self.size * self.dtype.itemsize
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
+class StepBlock:
   """Some consecutive steps: {group: (steps, values)} and how many are set."""
 
   arrays: dict[str, np.ndarray]
@@ -62,7 +38,7 @@ class Spool:
   Args:
     folder: where the temporary file is; the recording's own, so that its disk
       is the only one that has to be large.
-    columns: keys in the order in which they are written.
+    columns: in the order in which they are written; named by their keys.
     block_bytes: size of a block in memory.
 
   Attributes:
@@ -71,20 +47,20 @@ class Spool:
 
   def __init__(
     self,
-    folder: str | os.PathLike,
-    columns: Mapping[str, Column],
+    folder: str | os.PathLike[str],
+    columns: Sequence[Column],
     block_bytes: int = BLOCK_BYTES,
   ):
-    self.columns = dict(columns)
+    self.columns = tuple(columns)
     self.length = 0
     self._file = tempfile.TemporaryFile(dir=os.fspath(folder))  # noqa: SIM115
     self._written: list[int] = []  # steps of each block in the file
-    step = sum(x.nbytes for x in self.columns.values())
+    step = sum(x.nbytes for x in self.columns)
     self._size = max(1, block_bytes // max(step, 1))
     self._block: dict[str, np.ndarray] | None = None
     self._filled = 0
 
-  def add(self, rows: Mapping[str, np.ndarray]) -> Block | None:
+  def add(self, rows: Mapping[str, np.ndarray]) -> StepBlock | None:
     """Takes one step, {group: values}; returns a block when it is full."""
     if self._block is None:
       self._block = {
@@ -96,20 +72,20 @@ class Spool:
     self.length += 1
     return self.take() if self._filled == self._size else None
 
-  def take(self) -> Block | None:
+  def take(self) -> StepBlock | None:
     """The steps that are not yet in a block, if any."""
     if not self._filled:
       return None
     assert self._block is not None
-    block = Block(self._block, self._filled)
+    block = StepBlock(self._block, self._filled)
     self._block, self._filled = None, 0
     return block
 
-  def write(self, block: Block) -> None:
+  def write(self, block: StepBlock) -> None:
     """Appends a block to the file; blocks are written in order."""
     self._file.seek(0, os.SEEK_END)
-    for x in self.columns.values():
-      rows = block.arrays[x.group][: block.steps, x.start : x.start + x.size]
+    for x in self.columns:
+      rows = block.arrays[x.group][: block.steps, x.start : x.stop]
       assert rows.dtype == x.dtype, (x, rows.dtype)
       self._file.write(np.ascontiguousarray(rows).data)
     self._written.append(block.steps)
@@ -117,17 +93,15 @@ class Spool:
   def pieces(self, key: str) -> Iterator[bytes]:
     """The values of one key in the order of time, as bytes."""
     self._file.flush()
-    before = 0
-    for name, x in self.columns.items():
-      if name == key:
-        break
-      before += x.nbytes
-    step = sum(x.nbytes for x in self.columns.values())
-    offset, size = 0, self.columns[key].nbytes
+    place = [x.name for x in self.columns].index(key)
+    before = sum(x.nbytes for x in self.columns[:place])
+    step = sum(x.nbytes for x in self.columns)
+    offset, size = 0, self.columns[place].nbytes
     for steps in self._written:
       self._file.seek(offset + before * steps)
       yield self._file.read(size * steps)
       offset += step * steps
 
   def close(self) -> None:
+    """Lets the temporary file go."""
     self._file.close()

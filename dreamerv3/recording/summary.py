@@ -42,6 +42,7 @@ class Summary:
 
   @classmethod
   def of(cls, data: Trajectories) -> 'Summary':
+    """Counts a recording; reads no activations."""
     episodes = data.episodes
     finals = [x.values.get('final_achievements', {}) for x in episodes]
     names = sorted({name for x in finals for name in x})

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.data.columns import Column
 from dreamerv3.data.grid import Grid
 from dreamerv3.modes import dream_decode
 from dreamerv3.modes.dream_starts import Starts
@@ -119,8 +120,8 @@ class PlaceProbe:
   """Acts in the field: eastward, or by chance from seed and time."""
 
   layers = (
-    taps.Layer('dyn/deter', (GRID.size,), 'float32', 0),
-    taps.Layer('dyn/stoch', (1, 1), 'float32', GRID.size),
+    Column('dyn/deter', 'float32', 0, (GRID.size,), np.dtype(np.float32)),
+    Column('dyn/stoch', 'float32', GRID.size, (1, 1), np.dtype(np.float32)),
   )
 
   def __init__(self, width=4, wander=True):
@@ -141,7 +142,7 @@ class PlaceProbe:
 
 
 @dataclasses.dataclass
-class Settings:
+class DreamSettings:
   horizon: int = 6
   save_activations: bool = True
 
@@ -167,7 +168,7 @@ def play(decoder, episodes=5, count=1000, warmup=3, envs=2, seed=0, wander=True)
 def dream(decoder, horizon=6, save=True, width=taps.WIDTH, **options):
   starts = play(decoder, **options)
   dreamer = Dreamer(PlaceModel(), horizon, width)
-  settings = Settings(horizon, save)
+  settings = DreamSettings(horizon, save)
   drawn = starts.drawn()
   found, kept = dream_decode.imagine(dreamer, {}, starts, drawn, settings, 0)
   return starts, found, kept

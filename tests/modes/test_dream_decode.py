@@ -98,13 +98,12 @@ def test_a_decoder_of_another_world_is_told(tmp_path, capsys):
   config = resolve(bare(tmp_path))
   about = {'seed': 42, 'fixed_seed': True}
   known = unpickle.load(save_decoder(tmp_path / 'd.pkl', world=about))
-  worlds = dream_decode.world_of(LinearDecoder.from_dict(known), config)
-  assert worlds.seed == 42
-  assert config.seed == 0
+  decoder = LinearDecoder.from_dict(known)
+  assert dream_decode.seed_of(decoder, own=config.seed) == 42
   assert 'the world of seed 42' in capsys.readouterr().out
   unknown = unpickle.load(save_decoder(tmp_path / 'e.pkl'))
-  worlds = dream_decode.world_of(LinearDecoder.from_dict(unknown), config)
-  assert worlds.seed == 0
+  decoder = LinearDecoder.from_dict(unknown)
+  assert dream_decode.seed_of(decoder, own=config.seed) == 0
   assert 'does not say which world' in capsys.readouterr().out
 
 

@@ -112,16 +112,16 @@ def test_moves_face_where_they_go(recorded):
 @pytest.mark.slow
 def test_activations_belong_to_the_image_of_their_row(recorded, logdir):
   """Recomputes recorded steps from image, previous action and state."""
-  from dreamerv3.modes import eval_trajectory
+  from dreamerv3.probing import trained
   from dreamerv3.setup import make
 
   folder, _ = recorded
   saved = rundir.read_saved(logdir / 'config.yaml')
   config = configs.stack(configs.read_blocks(), {}, saved)
   agent: Any = make.make_agent(config.update(script='eval_trajectory'))
-  eval_trajectory.load(agent, next((logdir / 'ckpt').glob('*/done')).parent, '')
+  trained.load(agent, next((logdir / 'ckpt').glob('*/done')).parent)
   probe = taps.Probe(agent.model, dtype='float32')
-  params = eval_trajectory.parameters(agent)
+  params = trained.parameters(agent)
   x = load(folder / 'episode_002.pkl')
   T = x['length']
   seed = np.random.SeedSequence([3, 2]).generate_state(2)
@@ -137,8 +137,7 @@ def test_activations_belong_to_the_image_of_their_row(recorded, logdir):
   inner = rows < T - 1
   assert (np.asarray(act['action']) == x['action'][rows])[inner].all()
   for layer in probe.layers:
-    values = np.asarray(packed[layer.dtype])
-    values = values[:, layer.start : layer.start + layer.units]
+    values = layer.of(packed).reshape(taps.WIDTH, -1)
     assert (values == x[f'act/{layer.name}'][rows]).all(), layer.name
 
 

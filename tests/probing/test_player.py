@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.probing.player import Player
+from dreamerv3.probing.player import AgentPlayer
 from tests.recorded_runs import load, make_run, record
 
 LENGTH = 12
@@ -17,7 +17,7 @@ def logdir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def player(logdir):
-  return Player.load(logdir, '--jax.platform', 'cpu')
+  return AgentPlayer.load(logdir, '--jax.platform', 'cpu')
 
 
 def play(player, episode, steps, before=lambda player: None):
@@ -79,7 +79,7 @@ def test_the_agent_knows_an_action_that_was_given_to_it(player):
 
 def test_mistakes(player, tmp_path):
   with pytest.raises(UserError, match=r'no config\.yaml'):
-    Player.load(tmp_path)
+    AgentPlayer.load(tmp_path)
   player.begin(1)
   with pytest.raises(ValueError, match=r'deter has shape \(3,\); expected'):
     player.deter = np.zeros(3)

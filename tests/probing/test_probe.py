@@ -104,10 +104,7 @@ class Film:
       self.acts.append(np.asarray(act['action']))
       self.layers.append(
         {
-          x.name: packed[x.dtype][:, x.start : x.start + x.units].reshape(
-            (16, *x.shape)
-          )
-          for x in probe.layers
+          x.name: x.of(packed) for x in probe.layers
         }
       )
 
@@ -163,7 +160,7 @@ def test_a_step_is_that_of_its_image_action_and_state(film, probe, params):
     _, act, packed = probe(params, carry, obs, film.seeds, film.times[t])
     assert (np.asarray(act['action']) == film.acts[t]).all()
     for x in probe.layers:
-      values = np.asarray(packed[x.dtype])[:, x.start : x.start + x.units]
+      values = x.of(packed).reshape(16, -1)
       assert (values == film.layers[t][x.name].reshape(16, -1)).all(), x.name
 
 
@@ -193,7 +190,7 @@ def test_chance_is_that_of_seed_and_time(probe, params, rng):
     }
     _, _, rows = probe(params, probe.init(), obs, seeds, times)
     where = {x.name: x for x in probe.layers}['dyn/stoch']
-    return np.asarray(rows['float32'])[:, where.start :][:, : where.units]
+    return where.of(rows)
 
   seeds = np.tile(rng.integers(0, 2**32, (1, 2)).astype(np.uint32), (16, 1))
   times = np.arange(16, dtype=np.int32)

@@ -8,7 +8,7 @@ import pytest
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.recording import pickle_stream
-from dreamerv3.recording.pickle_stream import Again, Array, Joined
+from dreamerv3.recording.pickle_stream import Again, ArrayPieces, Joined
 
 
 def write(path, items):
@@ -19,7 +19,7 @@ def write(path, items):
 
 def streamed(values, parts=3):
   pieces = np.array_split(values, parts)
-  return Array(values.dtype, values.shape, lambda: (x.tobytes() for x in pieces))
+  return ArrayPieces(values.dtype, values.shape, lambda: (x.tobytes() for x in pieces))
 
 
 @pytest.fixture

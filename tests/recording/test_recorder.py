@@ -14,28 +14,28 @@ import pytest
 
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.columns import Column
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.recording.background import Writer
 from dreamerv3.recording.recorder import VALUES, Recorder
-from dreamerv3.recording.spool import Column, Spool
+from dreamerv3.recording.spool import Spool
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HALF, WHOLE = np.dtype(np.float16), np.dtype(np.float32)
-COLUMNS = {
-  'image': Column('image', 0, (4, 4, 3), np.dtype(np.uint8)),
-  'act/enc/cnn0': Column('float16', 0, (30,), HALF),
-  'act/dyn/deter': Column('float16', 30, (8,), HALF),
-  'act/dyn/stoch': Column('float16', 38, (6,), HALF),
-  'act/val/value': Column('float32', 0, (1,), WHOLE),
-}
+COLUMNS = (
+  Column('image', 'image', 0, (4, 4, 3), np.dtype(np.uint8)),
+  Column('act/enc/cnn0', 'float16', 0, (2, 5, 3), HALF),
+  Column('act/dyn/deter', 'float16', 30, (8,), HALF),
+  Column('act/dyn/stoch', 'float16', 38, (2, 3), HALF),
+  Column('act/val/value', 'float32', 0, (), WHOLE),
+)
 EPISODES = {1: 40, 2: 1, 3: 25}  # number: length
 
 
 def metadata(**changes):
-  shapes = {'enc/cnn0': [2, 5, 3], 'dyn/stoch': [2, 3]}
   fingerprint = {'seed': 0, 'weights': 'abc', **changes}
-  extra = {'layer_shapes': shapes, 'fingerprint': fingerprint}
+  extra = {'fingerprint': fingerprint}
   return Metadata(area=(12, 10), seed=0, extra=extra)
 
 
@@ -138,10 +138,10 @@ def test_the_reader_reads_both_forms(folder):
 
 def test_a_spool_keeps_order_over_blocks(tmp_path, rng):
   values = rng.normal(size=(23, 44)).astype(HALF)
-  columns = {
-    'a': Column('float16', 0, (30,), HALF),
-    'b': Column('float16', 30, (14,), HALF),
-  }
+  columns = [
+    Column('a', 'float16', 0, (30,), HALF),
+    Column('b', 'float16', 30, (14,), HALF),
+  ]
   spool = Spool(tmp_path, columns, block_bytes=5 * 88)
   for row in values:
     block = spool.add({'float16': row})
@@ -162,7 +162,7 @@ def test_continues_with_what_is_missing(folder):
   stale = folder / '.episode_002.pkl.0123abcd.tmp'
   stale.write_bytes(b'half')
   with Recorder(folder, metadata(), COLUMNS) as recorder:
-    assert recorder.missing(4) == [2, 4]
+    assert recorder.missing(range(1, 5)) == [2, 4]
     assert not stale.exists()
     play(recorder, 2, 5)
     recorder.flush()
@@ -178,7 +178,7 @@ def test_an_unfinished_recording_is_told_apart(tmp_path):
     known = metadata()
     known = dataclasses.replace(known, settings={'eval_trajectory': asked})
     with Recorder(tmp_path, known, COLUMNS) as recorder:
-      for number in set(recorder.missing(2, first)):
+      for number in set(recorder.missing(range(first, first + 2))):
         play(recorder, number, 3)
     return Trajectories.open(tmp_path, max_episodes=1).lacks
 
@@ -191,11 +191,11 @@ def test_an_unfinished_recording_is_told_apart(tmp_path):
 
 def test_numbers_may_begin_anywhere(folder):
   with Recorder(folder, metadata(), COLUMNS) as recorder:
-    assert recorder.missing(3, 3) == [4, 5]
-    assert recorder.missing(2, 1001) == [1001, 1002]
+    assert recorder.missing(range(3, 6)) == [4, 5]
+    assert recorder.missing(range(1001, 1003)) == [1001, 1002]
     play(recorder, 1001, 5)
     recorder.flush()
-    assert recorder.missing(2, 1001) == [1002]
+    assert recorder.missing(range(1001, 1003)) == [1002]
     recorder.join()
   joined = load(folder / 'all_episodes.pkl')['episodes']
   assert [x['episode'] for x in joined] == [1, 2, 3, 1001]
@@ -204,7 +204,7 @@ def test_numbers_may_begin_anywhere(folder):
 def test_nothing_is_rewritten_when_nothing_is_missing(folder):
   times = {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
   with Recorder(folder, metadata(), COLUMNS) as recorder:
-    assert recorder.missing(3) == []
+    assert recorder.missing(range(1, 4)) == []
     recorder.flush()
     recorder.join()
   assert times == {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
@@ -262,7 +262,7 @@ def test_a_damaged_episode_is_named(folder):
     Recorder(folder, metadata(), COLUMNS) as recorder,
     pytest.raises(UserError, match=r'episode_003\.pkl is truncated'),
   ):
-    recorder.missing(3)
+    recorder.missing(range(1, 4))
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):
@@ -312,8 +312,8 @@ from tests.recording.test_recorder import *
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
   play(recorder, 1, 40)
-  recorder.missing(1)
-  while recorder.missing(1):
+  recorder.missing(range(1, 2))
+  while recorder.missing(range(1, 2)):
     time.sleep(0.01)
   resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
   for number in range(2, 100):
@@ -339,7 +339,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from tests.recording.test_recorder import *
 with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
-  missing = recorder.missing(12)
+  missing = recorder.missing(range(1, 13))
   print(len(missing), flush=True)
   for number in missing:
     play(recorder, number, 100)
@@ -379,7 +379,7 @@ FLAT = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
 from tests.recording.test_recorder import *
-wide = {'act/enc/cnn0': Column('float16', 0, (30000,), HALF)}
+wide = [Column('act/enc/cnn0', 'float16', 0, (30000,), HALF)]
 numbers = range(1, int(sys.argv[3]) + 1)
 with Recorder(sys.argv[2], metadata(), wide) as recorder:
   writings = [recorder.begin(x) for x in numbers]

@@ -1,0 +1,83 @@
+"""How far is it? A bar on a terminal, a line now and then in a log file.
+
+  with Progress(100, 'episode') as progress:
+    progress.update(1, '3 steps/s')
+
+For every command that works for longer than a few seconds.
+"""
+
+import sys
+import time
+from types import TracebackType
+from typing import IO, Self
+
+import tqdm
+
+
+class Progress:
+  """Shows how many of a known number are done.
+
+  Args:
+    total: how many there will be.
+    unit: what is counted, singular.
+    every: seconds between two lines where there is no terminal.
+    file: where to; standard error if None.
+
+  Attributes:
+    done: how many are.
+    began: time.monotonic() of the beginning.
+  """
+
+  def __init__(
+    self,
+    total: int,
+    unit: str,
+    every: float = 60.0,
+    file: IO[str] | None = None,
+  ):
+    self.total, self.unit, self.every = total, unit, every
+    self.file = file or sys.stderr
+    self.done = 0
+    self.state = ''
+    self.began = self._last = time.monotonic()
+    self.bar = tqdm.tqdm(
+      total=total,
+      unit=unit,
+      file=self.file,
+      dynamic_ncols=True,
+      disable=not self.file.isatty(),
+    )
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+  ) -> None:
+    self.bar.close()
+
+  def update(self, count: int, state: str = '') -> None:
+    """So many more are done; `state` says more of it."""
+    self.done += count
+    self.bar.update(count)
+    self.tell(state)
+
+  def tell(self, state: str) -> None:
+    """Says how it goes, where it is time to."""
+    self.state = state
+    now = time.monotonic()
+    if now - self._last < (self.every if self.bar.disable else 1):
+      return
+    self._last = now
+    if self.bar.disable:
+      print(self.line(), file=self.file, flush=True)
+    else:
+      self.bar.set_postfix_str(state)
+
+  def line(self) -> str:
+    """Where it stands, e.g. '3/100 episodes, 12 steps/s'."""
+    more = f', {self.state}' if self.state else ''
+    return f'{self.done}/{self.total} {self.unit}s{more}'
