@@ -52,4 +52,4 @@ class Column:
   def of(self, rows: Mapping[str, Any]) -> np.ndarray:
     """Its values (..., *shape) in rows {group: (..., values)}; a view."""
     values = np.asarray(rows[self.group])[..., self.start : self.stop]
-    return values.reshape(*values.shape[:-1], *self.shape)
+    return values.reshape((*values.shape[:-1], *self.shape))

@@ -280,7 +280,8 @@ def _find_metadata(path: pathlib.Path) -> dict[str, Any] | None:
   folder = path.parent if path.is_file() else path
   sidecar = folder / 'metadata.pkl'
   if sidecar.exists():
-    return unpickle.load(sidecar)
+    found: dict[str, Any] | None = unpickle.load(sidecar)
+    return found
   whole = path if path.is_file() else folder / 'all_episodes.pkl'
   if not whole.exists():
     return None

@@ -13,6 +13,15 @@ Untouched, an episode is the one that a recording holds under its number.
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == '__main__':  # before what cannot be found from here
+  print(
+    'This is no command; docs/python.md tells how to use it from Python.',
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
 import os
 from collections.abc import Mapping
 from typing import Any

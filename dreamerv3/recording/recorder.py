@@ -14,6 +14,16 @@ A file is there when it is whole. So a recording that was killed goes on with
 the numbers that are missing, and two that differ never share a folder.
 """
 
+import sys
+
+if __name__ == '__main__':  # before what cannot be found from here
+  print(
+    'This is no command; use python dreamerv3/main.py --logdir RUN '
+    '--script eval_trajectory',
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
 import contextlib
 import os
 import pathlib

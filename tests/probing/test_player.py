@@ -77,6 +77,22 @@ def test_the_agent_knows_an_action_that_was_given_to_it(player):
   assert (after(None) != after((chosen + 1) % 17)).any()
 
 
+@pytest.mark.parametrize(
+  'look',
+  [
+    lambda player: player.over,
+    lambda player: player.deter,
+    lambda player: player.stoch,
+    lambda player: setattr(player, 'deter', np.zeros(8)),
+    lambda player: player.step(),
+  ],
+)
+def test_nothing_can_be_asked_before_an_episode_is_begun(player, look):
+  fresh = AgentPlayer(player.probe, player.params, player.env, player.seed)
+  with pytest.raises(UserError, match=r'call player\.begin\(episode=1\) first'):
+    look(fresh)
+
+
 def test_mistakes(player, tmp_path):
   with pytest.raises(UserError, match=r'no config\.yaml'):
     AgentPlayer.load(tmp_path)

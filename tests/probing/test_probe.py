@@ -102,11 +102,7 @@ class Film:
       carry, act, packed = probe(params, carry, obs, self.seeds, self.times[t])
       packed = {k: np.asarray(v) for k, v in packed.items()}
       self.acts.append(np.asarray(act['action']))
-      self.layers.append(
-        {
-          x.name: x.of(packed) for x in probe.layers
-        }
-      )
+      self.layers.append({x.name: x.of(packed) for x in probe.layers})
 
 
 @pytest.fixture(scope='module')
