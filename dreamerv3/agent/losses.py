@@ -4,7 +4,7 @@ For readers who want the objective without the networks. Index t counts the
 states of a sequence; reward r_t and continuation c_t belong to arriving at
 state t.
 
-  ret = lambda_return(reward[:, 1:], cont[:, 1:], value[:, 1:], lam=0.95)
+  ret = lambda_return(last, term, reward, value, disc=0.997, lam=0.95)
 """
 
 from __future__ import annotations

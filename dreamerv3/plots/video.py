@@ -1,6 +1,6 @@
 """Writes animations frame by frame: GIF or MP4, with flat memory.
 
-write('walk.gif', frames, count, step_ms=200)
+write('walk.gif', frames, count, step_ms=200, sample=some_frames)
 
 Both forms come from the encoders inside PyAV; no ffmpeg program is needed. A
 GIF has one palette of 256 colours for all its frames, and holds only what

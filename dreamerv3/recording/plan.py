@@ -2,6 +2,7 @@
 
 Before the first step of a recording:
 
+  plan = RecordingPlan(...)
   print(plan.lines(missing=4)); plan.check(missing=4)
 """
 

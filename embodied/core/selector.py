@@ -1,6 +1,6 @@
 """What the replay asks of a way to choose items.
 
-numbers = selector.choose(np.random.default_rng(0), 16)
+numbers = Uniform(index).choose(np.random.default_rng(0), 16)
 """
 
 from typing import Any

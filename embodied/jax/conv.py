@@ -1,6 +1,6 @@
 """Convolutions over images, with the down- and upsampling that goes with them.
 
-y = Conv2D(16, 5, name='conv').pooled(x)  # inside nj.pure
+y = Conv2D(16, 5, name='conv')(x, 'pooled')  # inside nj.pure
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Fits a linear softmax decoder: activations to tiles.
 
-  fit = fit_decoder(X, rows, tiles, groups, FitOptions())
+  fit = fit_decoder(X, rows, tiles, groups, distance, FitOptions())
   decoder = LinearDecoder(fit.weights, fit.classes, grid, 'dyn/deter')
 
 The model is p(tile | x) = softmax(x W) without a bias. Its weights start at

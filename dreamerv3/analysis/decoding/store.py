@@ -1,7 +1,7 @@
 """Files of position decoding: results, saved decoders, unfinished work.
 
   store = Checkpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
-  store.add(result); store.save(path)
+  store.results['dyn/deter'] = result; store.save(path)
 
 For decode_position.py, and for readers of what it wrote: plain dicts of
 arrays, docs/data_format.md.

@@ -1,6 +1,8 @@
 """The training rows of one decoder: features, tiles and validation groups.
 
-  data = Training.make(features, X, rows, labels, groups, classes, distance)
+  data = Training.make(
+    features, X, rows, labels, groups, classes, distance, stopped
+  )
   data.error(solve(data.moments(0), penalty=0.1), data.validation(0))
 
 For `linear_decoder_fit`, which chooses its ridge and its iterations by it.

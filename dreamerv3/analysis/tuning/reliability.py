@@ -2,7 +2,7 @@
 
 parts = PartSums.build(design, X)              # one sparse product
 EVs = parts.held_out(X, squares)            # (D,) <= 1, < 0 for noise
-stability = parts.stability()               # (D,) -1..1
+stability, reliability = parts.stability()  # (D,) each
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """`tuning_results.pkl`: tuning tables with their classes, as plain arrays.
 
-results = Results(metadata, tables, control)
+results = Results(metadata, tables, control, limits)
 files.save_pickle(path, results.to_dict())
 Results.open(path).classes('dyn/deter')     # (by threshold, by test)
 """

@@ -1,7 +1,7 @@
 """Which scores of a unit are more than chance, given how slow signals are.
 
   scorer = Scorer.build(design, walls)
-  tests = scorer.test(X, pairings)            # observed, p, null means
+  observed, null = scorer.test(X, pairings)   # (S, D) and (S, n, D)
 
 A unit's scores under many null pairings of activations and path (`nulls`)
 come from one sparse product each: sums over the cells of tile x facing hold
