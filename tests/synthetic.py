@@ -9,8 +9,10 @@ import numpy as np
 
 from dreamerv3.base import files, unpickle
 from dreamerv3.data.metadata import Metadata
+from dreamerv3.data.surroundings import crop
 
 MATERIALS = ('none', 'water', 'grass', 'stone', 'path', 'sand', 'tree')
+ALONE = np.pad(np.ones((1, 1), np.uint8), 4)  # nobody but the player
 MOVES = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)])
 
 # (pos (T, 2), facing (T, 2), rng) -> activations (T, D)
@@ -111,6 +113,9 @@ def record(
       'reward': reward,
       'daylight': np.ones(T, np.float32),
       'sleeping': np.zeros(T, bool),
+      'injury': np.zeros(T, np.uint8),
+      'view_materials': crop(tiles, pos),
+      'view_objects': np.tile(ALONE, (T, 1, 1)),
       'achievements': [{'collect_wood': t // 20} for t in range(T)],
       'final_achievements': {'collect_wood': (T - 1) // 20},
       'layer_names': sorted(acts),
@@ -128,6 +133,7 @@ def record(
     seed=seed,
     world_map=tiles,
     materials=MATERIALS,
+    objects=('none', 'player'),
     layers=shapes,
   )
   files.save_pickle(folder / 'metadata.pkl', metadata.to_dict())

@@ -17,6 +17,8 @@ FORMAT = 1
 # Materials that Crafter lets the player walk on.
 WALKABLE = ('grass', 'sand', 'path')
 
+_NAMES = ('materials', 'objects', 'injuries')  # lists on disk
+
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
@@ -32,6 +34,9 @@ class Metadata:
     world_map: uint8 (W, H), indexed [x, y]: index into `materials` of the
       terrain at the start of an episode; None where unknown.
     materials: names; index 0 is nothing.
+    objects: names of what may stand on a tile, by id in `view_objects`; index 0
+      is nothing. Empty where that was not recorded.
+    injuries: names of causes by their bit in `injury`; empty where unknown.
     layers: {name: number of units} of every recorded layer.
     trained: False for the untrained control of the same network; None where
       unknown.
@@ -48,6 +53,8 @@ class Metadata:
   seed: int | None = None
   world_map: np.ndarray | None = None
   materials: tuple[str, ...] = ()
+  objects: tuple[str, ...] = ()
+  injuries: tuple[str, ...] = ()
   layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
   trained: bool | None = None
   settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -59,7 +66,8 @@ class Metadata:
     if len(area) != 2:
       raise UserError(f'area is {self.area}; expected (W, H) in tiles.')
     object.__setattr__(self, 'area', area)
-    object.__setattr__(self, 'materials', tuple(self.materials))
+    for key in _NAMES:
+      object.__setattr__(self, key, tuple(getattr(self, key)))
     Grid(*area)
     if self.world_map is None:
       return
@@ -124,7 +132,7 @@ class Metadata:
       for x in dataclasses.fields(self)
       if x.name != 'extra'
     }
-    values['materials'] = list(self.materials)
+    values |= {k: list(values[k]) for k in _NAMES}
     for key in ('layers', 'settings', 'versions'):
       values[key] = dict(values[key])
     return {'format': FORMAT, **values, **self.extra}

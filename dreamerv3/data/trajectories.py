@@ -23,6 +23,7 @@ from dreamerv3.data.episode import Episode, episode_list
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.samples import Samples, Track
+from dreamerv3.data.surroundings import Surroundings, around
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +154,15 @@ class Trajectories:
       t=np.concatenate([np.arange(first, len(x)) for x in self.episodes]),
       facing=np.concatenate([x.facing[first:] for x in self.episodes]),
     )
+
+  def surroundings(self) -> Surroundings:
+    """What is around the player, in step with the rows of `track()`.
+
+    Raises:
+      UserError: it was not recorded, and there is no map to take it from.
+    """
+    first = int(self.drop_first)
+    return around(self.metadata, self.episodes, first, self.path)
 
   def units(self, name: str) -> int:
     """Number of units of a layer, under any name that `layer` takes."""
@@ -333,4 +343,5 @@ _OPTIONAL = {
   'player_facing': 'no facing',
   'achievements': 'no achievements',
   'image': 'no images',
+  'view_materials': 'no surroundings (taken from the map as it began)',
 }

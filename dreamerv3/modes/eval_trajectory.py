@@ -35,6 +35,7 @@ from dreamerv3.recording.recorder import VALUES, Recorder, Writing
 from dreamerv3.recording.session import Played, RecordingSession
 from dreamerv3.setup import make
 from embodied.core import base
+from embodied.envs.crafter_witness import Witness
 from embodied.run.signals import Signals
 
 # Where the observation has what a recording keeps besides the layers.
@@ -43,7 +44,8 @@ KEYS = {
   'reward': 'reward',
   'daylight': 'log/daylight',
   'sleeping': 'log/sleeping',
-  **{x: f'log/{x}' for x in VALUES if x.startswith('vital_')},
+  'injury': 'log/injury',
+  **{x: f'log/{x}' for x in VALUES if x.startswith(('vital_', 'view_'))},
 }
 FACING = ('log/player_facing_x', 'log/player_facing_y')
 ACHIEVEMENT = 'log/achievement_'
@@ -64,7 +66,7 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   look = Look(
     settings.layers,
     settings.dtype,
-    observed=('image', *KEYS.values(), *FACING),
+    observed=('image', 'player_pos', 'reward', *FACING),
     load=settings.load_checkpoint,
     many_worlds=not settings.one_world,
     block='eval_trajectory',
@@ -114,7 +116,7 @@ class Acting:
     """Plays episodes to their ends, or until a signal comes."""
     config = self.trained.config
     count = min(config.eval_trajectory.envs, len(numbers))
-    envs = [make.make_env(config, 0) for _ in range(count)]
+    envs = [Witness(make.make_env(config, 0)) for _ in range(count)]
     trained = self.trained
     rollouts = Rollouts(trained.probe, trained.params, envs, int(config.seed))
     with EpisodeBar(len(numbers)) as bar, Signals(KEEPING) as signals:

@@ -20,6 +20,7 @@ from dreamerv3.data.metadata import Metadata
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.trained import Trained
 from dreamerv3.run_info import versions
+from embodied.envs.crafter_witness import INJURIES, NAMES
 from embodied.run import checkpoint
 
 # Settings that change how a recording is made, not what is in an episode.
@@ -44,6 +45,8 @@ def world(guide: Any, task: str, seed: int, episode: int = 1) -> Metadata:
     seed=seed,
     world_map=np.array(guide.world_map),
     materials=tuple(x or 'none' for x in guide.materials),
+    objects=NAMES,
+    injuries=INJURIES,
   )
 
 

@@ -55,6 +55,9 @@ VALUES: dict[str, tuple[str, tuple[int, ...]]] = {
   'vital_energy': ('int64', ()),
   'daylight': ('float32', ()),
   'sleeping': ('bool', ()),
+  'injury': ('uint8', ()),
+  'view_materials': ('uint8', (9, 9)),
+  'view_objects': ('uint8', (9, 9)),
 }
 
 
