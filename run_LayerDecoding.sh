@@ -43,8 +43,15 @@ if [ -n "$FROM_MODEL" ]; then
   flags+=(--from_model "$FROM_MODEL")
 else
   add_control
-  [ -z "$TEST_DATA" ] || flags+=(--test_data "$TEST_DATA")
-  flags+=(--save_model)
+  # decode_position.py refuses what would do nothing.
+  if [ -n "$TEST_DATA" ]; then
+    flags+=(--test_data "$TEST_DATA")
+  else
+    flags+=(--holdout_frac "$HOLDOUT_FRAC")
+    [ "$HOLDOUT_FRAC" != 0 ] || flags+=(--n_cv_folds "$N_CV_FOLDS")
+  fi
+  flags+=(--save_model --max_samples "$MAX_SAMPLES" --device "$DEVICE")
+  flags+=(--n_jobs "$N_JOBS")
   if [ "$RESUME" = 1 ] && [ -f "$checkpoint" ]; then
     flags+=(--resume "$checkpoint")
   fi
@@ -57,10 +64,5 @@ run "$PYTHON" "${HERE}dreamerv3/decode_position.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --mode layers \
-  --holdout_frac "$HOLDOUT_FRAC" \
-  --n_cv_folds "$N_CV_FOLDS" \
-  --max_samples "$MAX_SAMPLES" \
-  --device "$DEVICE" \
-  --n_jobs "$N_JOBS" \
   --seed "$SEED" \
   "${flags[@]}" "${extra[@]}"

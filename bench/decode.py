@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from bench import decode_codes
+from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers as decode
 from dreamerv3.analysis.decoding import splits
 from dreamerv3.analysis.decoding.fit import FitOptions
@@ -115,7 +116,7 @@ def compare(args, name: str, data: Trajectories, layer: str) -> None:
   """One line: errors of both, and their difference over the folds."""
   track, grid = data.track(), data.grid
   parts = splits.folds(track.episode, args.splits, 0)
-  folds = decode.make_folds(track, grid, parts, 0)
+  folds = shared.make_folds(track, grid, parts, 0)
   options = FitOptions(device=args.device)
   found = decode.decode_layers(data, [layer], folds, options, args.n_jobs)
   result, _ = next(iter(found))
@@ -157,7 +158,7 @@ def standard(args, folder) -> None:
   )
   each = seconds / args.its
   start, cpu = time.perf_counter(), time.process_time()
-  folds = decode.make_folds(track, grid, parts, 0)
+  folds = shared.make_folds(track, grid, parts, 0)
   options = FitOptions(device=args.device)
   found = decode.decode_layers(data, ['dyn/deter'], folds, options, args.n_jobs)
   result, _ = next(iter(found))

@@ -16,24 +16,20 @@ if not __package__:
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tqdm
 
 from dreamerv3 import leftovers
-from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
-from dreamerv3.analysis.decoding import layers as decode
-from dreamerv3.analysis.decoding import store as decode_store
+from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.fit import FitOptions, devices
-from dreamerv3.analysis.decoding.protocol import REPRS, Plan, Protocol, make_plan
+from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
-from dreamerv3.analysis.decoding.store import Checkpoint
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
-from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import log_run_info
 
@@ -70,7 +66,7 @@ class Settings(Placed):
   device: str = flag(
     'cpu',
     choices=('cpu', 'cuda'),
-    help='Where to fit; several GPUs take turns, use --n_jobs for as many.',
+    help='Where to fit; several GPUs share the fits, use --n_jobs for as many.',
   )
   n_iters: int = flag(
     5000,
@@ -114,261 +110,207 @@ class Settings(Placed):
   seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
 
 
+# Flags, when they would do nothing, and why.
+_FITS = ('device', 'n_jobs', 'n_iters', 'patience', 'holdout_frac', 'n_cv_folds')
+_MORE = ('repr', 'cv', 'max_samples', 'resume', 'test_data', 'control', 'save_model')
+IDLE: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
+  (('repr',), lambda x: x.mode == 'layers', 'without --mode standard'),
+  (
+    ('layers', 'max_samples', 'resume'),
+    lambda x: x.mode == 'standard',
+    'without --mode layers',
+  ),
+  (_FITS + _MORE, lambda x: x.from_model, 'with --from_model, which only evaluates'),
+  (
+    ('holdout_frac', 'n_cv_folds', 'cv'),
+    lambda x: x.test_data,
+    'with --test_data, which is what is tested',
+  ),
+  (
+    ('n_cv_folds',),
+    lambda x: x.holdout_frac,
+    'without --holdout_frac 0, cross-validation',
+  ),
+  (('patience',), lambda x: not x.n_iters, 'with --n_iters 0'),
+)
+# What the results say of how they were made.
+PROTOCOL = ('cv', 'holdout_frac', 'seed', 'test_data', 'from_model', 'spawn_relative')
+# Settings that results depend on, besides data and split.
+_FITTED = ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience', 'seed')
+KEPT = (*_FITTED, 'min_bbox', 'max_episodes', 'test_data')
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """What a run found, and the files that it has written so far."""
+
+  data: Trajectories
+  results: list[DecodeResult]
+  control: dict[str, DecodeResult]
+  rows: list[dict[str, Any]]
+  save: pathlib.Path
+  outputs: list[pathlib.Path]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
+  """Decodes, saves, draws and prints, as the flags say."""
   args = flags.parse(Settings, argv)
   _check(args)
-  data = args.open(args.data)
-  # Of '.', too, the parent is another folder than the recording.
-  data_path = pathlib.Path(args.data).expanduser().resolve()
-  folder = data_path.parent / 'decoder_results'
-  outputs: list[pathlib.Path] = []
-  against, trained = None, {}
-  # The folder is made once nothing is left to refuse, and before long work.
-  if args.from_model:
-    results = _evaluate(data, args)
-    save = files.make_folder(args.save or folder)
-  else:
-    plan = _plan(data, args)
-    against = _open_control(plan, args)
-    data, save = plan.data, files.make_folder(args.save or folder)
-    results, trained = _decode(plan, args, save, outputs), plan.trained()
-  control = _control(against, args, [x.layer for x in results])
-  rows = [{**_row(x, control, args), **trained} for x in results]
-  outputs += _save(results, rows, control, data, args, save)
-  print(table(rows))
+  if args.cv == 'timesteps':
+    print(LEAK, file=sys.stderr)
+  study = _evaluate(args) if args.from_model else _fit(args)
+  outputs = study.outputs + _save(study, args)
+  print(table(study.rows))
   if args.cv == 'timesteps':
     print(LEAK)
   # Each mode has files of its own; decoders say themselves what they know.
   leftovers.clear(
-    save,
+    study.save,
     'decode_position',
     outputs,
     lambda entry: entry['args'].get('mode') == args.mode,
-    ('classifier_*.pkl', 'layer_decoders/*', decode_store.CHECKPOINT),
+    ('classifier_*.pkl', 'layer_decoders/*', store.CHECKPOINT),
   )
   log_run_info(
-    save,
+    study.save,
     'decode_position',
     args,
     outputs,
     extra={
       'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
-      'n_samples': len(data.track()),
-      'n_episodes': len(data),
-      'grid': data.grid.shape,
+      'n_samples': len(study.data.track()),
+      'n_episodes': len(study.data),
+      'grid': study.data.grid.shape,
       'metric': 'manhattan',
-      'lacks': data.lacks,
-      'summary': rows,
+      'lacks': study.data.lacks,
+      'summary': study.rows,
     },
   )
 
 
 def _check(args: Settings) -> None:
-  devices(args.device)
-  if args.resume and args.mode != 'layers':
-    raise UserError('--resume works with --mode layers; add it.')
-  _check_mode(args)
-  if args.from_model:
-    given = [
-      f'--{x}'
-      for x in ('resume', 'test_data', 'control', 'save_model')
-      if getattr(args, x)
-    ]
-    if given:
-      raise UserError(f'--from_model only evaluates; leave out {" and ".join(given)}.')
-  if args.test_data and args.cv == 'timesteps':
-    raise UserError('--cv timesteps splits one recording; leave out --test_data.')
-  if args.cv == 'timesteps':
-    print(LEAK, file=sys.stderr)
-
-
-def _check_mode(args: Settings) -> None:
-  """Flags of the other mode would do nothing."""
-  other = ('repr',) if args.mode == 'layers' else ('layers', 'max_samples')
-  named = {x.name: x for x in dataclasses.fields(Settings)}
-  given = [f'--{x}' for x in other if getattr(args, x) != named[x].default]
-  if given:
-    right = 'standard' if args.mode == 'layers' else 'layers'
-    work = 'works' if len(given) == 1 else 'work'
-    raise UserError(
-      f'{" and ".join(given)} {work} with --mode {right} alone; change the '
-      'mode, or leave it out.'
-    )
+  """Refuses flags that would do nothing, before anything is read."""
+  usual = {x.name: x.default for x in dataclasses.fields(Settings)}
+  for names, idle, why in IDLE:
+    given = [f'--{x}' for x in names if getattr(args, x) != usual[x]]
+    if given and idle(args):
+      raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
   if args.n_cv_folds == 1:
     raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
+  devices(args.device)
 
 
-def _plan(data: Trajectories, args: Settings) -> Plan:
-  test = args.open(args.test_data) if args.test_data else None
+def _folder(args: Settings) -> pathlib.Path:
+  """The folder to write to, made once nothing is left to refuse."""
+  # Of '.', too, the parent is another folder than the recording.
+  data = pathlib.Path(args.data).expanduser().resolve()
+  return files.make_folder(args.save or data.parent / 'decoder_results')
+
+
+def _tell(notes: Iterable[str]) -> None:
+  for note in notes:
+    print(flags.spelled(note))
+
+
+def _plan(data: Trajectories, args: Settings, test: str = '') -> Plan:
   names = [x.name for x in dataclasses.fields(Protocol)]
-  return make_plan(data, test, Protocol(**{x: getattr(args, x) for x in names}))
+  protocol = Protocol(**{x: getattr(args, x) for x in names})
+  plan = make_plan(data, args.open(test) if test else None, protocol)
+  _tell(plan.notes)
+  return plan
 
 
-def _decode(
-  plan: Plan, args: Settings, save: pathlib.Path, outputs: list[pathlib.Path]
-) -> list[DecodeResult]:
-  """All results in network order; layers that are done are on disk."""
-  keep = {
-    x: getattr(args, x)
-    for x in (
-      'cv',
-      'holdout_frac',
-      'max_samples',
-      'n_iters',
-      'patience',
-      'seed',
-      'min_bbox',
-      'max_episodes',
-      'test_data',
-    )
-  }
-  known = decode_store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
-  store = Checkpoint(known)
-  if args.resume:
-    store = Checkpoint.resume(args.resume, known)
-  models = save
-  if args.save_model and args.mode == 'layers':
-    models = files.make_folder(save / 'layer_decoders')
-  todo = [
-    x
-    for x in plan.chosen
-    if x not in store.results
-    or (
-      args.save_model and not decode_store.decoder_path(models, x, args.mode).exists()
-    )
-  ]
-  options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
-  refit = args.save_model and len(plan.folds) > 1
-  most = args.max_samples if args.mode == 'layers' else 0
-  work = decode.decode_layers(
-    plan.data, todo, plan.folds, options, args.n_jobs, refit, most
+def _job(args: Settings) -> run.Job:
+  return run.Job(
+    FitOptions(args.n_iters, args.patience, args.seed, args.device),
+    n_jobs=args.n_jobs,
+    save=args.save_model,
+    most=args.max_samples if args.mode == 'layers' else 0,
+    n_boot=args.n_boot,
+    seed=args.seed,
   )
+
+
+def _fit(args: Settings) -> Study:
+  """Fits decoders, and those of the untrained network beside them."""
+  plan, job = _plan(args.open(args.data), args, args.test_data), _job(args)
+  against = None
+  if args.control:
+    against = args.open(args.control)
+    _tell(run.open_control(plan, against))
+  shelf = _shelf(plan, args)
+  results = _decode(plan, args, shelf)
+  control = {}
+  if against is not None:
+    # The untrained agent has episodes of its own, of which it holds out some.
+    wanted = [x.layer for x in results]
+    control = run.control_results(_plan(against, args), wanted, job)
+  rows = [{**x, **plan.trained()} for x in run.table_rows(results, control, job)]
+  return Study(plan.data, results, control, rows, shelf.folder, shelf.outputs)
+
+
+def _shelf(plan: Plan, args: Settings) -> store.Shelf:
+  keep = {x: getattr(args, x) for x in KEPT}
+  known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
+  done = store.Checkpoint(known)
+  if args.resume:
+    done = store.Checkpoint.resume(args.resume, known)
+  return store.Shelf(_folder(args), args.mode, args.save_model, done)
+
+
+def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult]:
+  """All results in network order; what is done is on disk."""
+  todo = shelf.todo(plan.chosen)
+  work = run.work(plan, todo, _job(args))
   bar = tqdm.tqdm(total=len(todo), unit='layer', disable=None)
   with contextlib.closing(work), bar:
     for result, decoder in work:
-      if args.save_model:
-        decode_store.save_decoder(models, decoder, args.mode)
-      store.results[result.layer] = result
-      if args.mode == 'layers':
-        store.save(save / decode_store.CHECKPOINT)
+      shelf.keep(result, decoder)
       bar.update()
       print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
-  for copy, original in plan.copies.items():
-    same = store.results[original]
-    store.results[copy] = dataclasses.replace(same, layer=copy)
-  if args.mode == 'layers':
-    outputs.append(store.save(save / decode_store.CHECKPOINT))
   names = plan.names if args.mode == 'layers' else plan.chosen
-  if args.save_model:
-    outputs += decode_store.finish_decoders(
-      models, names, plan.copies, plan.data, args.mode
-    )
-  return [store.results[x] for x in names]
+  return shelf.finish(names, plan.copies, plan.data)
 
 
-def _evaluate(data: Trajectories, args: Settings) -> list[DecodeResult]:
-  decoders = decode_store.load_decoders(args.from_model)
-  sizes = {**data.layers(), **{k: 0 for k, v in REPRS.items() if v in data.layers()}}
-  if len(set(REPRS) & set(sizes)) == len(REPRS):
-    sizes['combined'] = 0
-  common = [x for x in layers.order(decoders) if x in sizes]
-  if args.mode == 'layers' and args.layers:
-    common = layers.select(args.layers, common)
-  if not common:
-    raise UserError(
-      f'{args.from_model} decodes {", ".join(decoders)}, and {args.data} has '
-      f'{", ".join(sizes)}: no layer is in both.'
-    )
-  fitted = [decoders[x].trained_on for x in common]
-  for known in {str(x): x for x in fitted}.values():
-    other_episodes('--from_model', known, '--data', data.source())
-  return [decode.evaluate(data, decoders[x], x) for x in common]
+def _evaluate(args: Settings) -> Study:
+  """Saved decoders on a recording that they have not seen."""
+  data = args.open(args.data)
+  decoders = store.load_decoders(args.from_model)
+  results, notes = run.evaluate(data, decoders, args.layers)
+  _tell(notes)
+  rows = run.table_rows(results, {}, _job(args))
+  return Study(data, results, {}, rows, _folder(args), [])
 
 
-def _open_control(plan: Plan, args: Settings) -> Trajectories | None:
-  """The recording of the untrained network, known to be one to compare with."""
-  if not args.control:
-    return None
-  control = args.open(args.control)
-  untrained(control)
-  layers = {REPRS.get(x, x) for x in plan.names} & control.layers().keys()
-  check_same(plan.data, control, sorted(layers))
-  return control
-
-
-def _control(
-  control: Trajectories | None, args: Settings, names: list[str]
-) -> dict[str, DecodeResult]:
-  """The same work on the recording of the untrained network."""
-  if control is None:
-    return {}
-  # The untrained agent has episodes of its own, of which it holds out some.
-  args = dataclasses.replace(args, test_data='')
-  plan = _plan(control, args)
-  todo = [x for x in plan.chosen if x in names]
-  options = FitOptions(args.n_iters, args.patience, args.seed, args.device)
-  work = decode.decode_layers(plan.data, todo, plan.folds, options, args.n_jobs)
-  with contextlib.closing(work):
-    found = {result.layer: result for result, _ in work}
-  for copy, original in plan.copies.items():
-    if original in found:
-      found[copy] = dataclasses.replace(found[original], layer=copy)
-  return found
-
-
-def _row(
-  result: DecodeResult, control: Mapping[str, DecodeResult], args: Settings
-) -> dict[str, Any]:
-  row = summary(result, args.n_boot, args.seed)
-  other, nan = control.get(result.layer), float('nan')
-  row['control'] = nan if other is None else float(other.errors.mean())
-  # It walks paths of its own, which can be easier or harder to guess.
-  row['control_constant'] = nan if other is None else float(other.constant.mean())
-  return row
-
-
-def _save(
-  results: Sequence[DecodeResult],
-  rows: Sequence[Mapping[str, Any]],
-  control: Mapping[str, DecodeResult],
-  data: Trajectories,
-  args: Settings,
-  save: pathlib.Path,
-) -> list[pathlib.Path]:
+def _save(study: Study, args: Settings) -> list[pathlib.Path]:
   """Results, the table and the figures."""
   from dreamerv3.plots import decoding  # slow to import
 
+  control = study.control
   extra = {
-    'protocol': dict(
-      cv=args.cv,
-      holdout_frac=args.holdout_frac,
-      seed=args.seed,
-      test_data=args.test_data,
-      from_model=args.from_model,
-      spawn_relative=args.spawn_relative,
-    ),
+    'protocol': {x: getattr(args, x) for x in PROTOCOL},
     'control': {k: v.to_dict() for k, v in control.items()},
   }
   standard = args.mode == 'standard'
   name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
-  values = decode_store.results_dict(results, data, rows, extra)
+  values = store.results_dict(study.results, study.data, study.rows, extra)
   # Both modes may save into one folder.
   csv = 'summary.csv' if standard else 'layer_summary.csv'
   outputs = [
-    files.save_pickle(save / name, values),
-    files.save_csv(save / csv, rows),
+    files.save_pickle(study.save / name, values),
+    files.save_csv(study.save / csv, study.rows),
   ]
   others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
   made = decoding.all_figures(
-    results,
-    rows,
+    study.results,
+    study.rows,
     others,
-    data.metadata,
-    [x.number for x in data.episodes],
+    study.data.metadata,
+    [x.number for x in study.data.episodes],
     args.mode,
     args.cv == 'timesteps',
   )
-  figures = [files.save_figure(save / f'{k}.png', v) for k, v in made.items()]
+  figures = [files.save_figure(study.save / f'{k}.png', v) for k, v in made.items()]
   return outputs + figures
 
 

@@ -142,10 +142,12 @@ def analyse(args: Settings) -> Results:
   test = args.open(args.test_data, lacking) if args.test_data else None
   control = args.open(args.control, lacking) if args.control else None
   if test is not None:
-    other_episodes('--data', data.source(), '--test_data', test.source())
+    for note in other_episodes('--data', data.source(), '--test_data', test.source()):
+      print(flags.spelled(note))
   names = layers.select(args.layers, data.layers())
   if control is not None:
-    untrained(control)
+    for note in untrained(control):
+      print(flags.spelled(note))
     check_same(data, control, names)
   check_screen(args)
   files.make_folder(args.save)  # Known to be writable before the work.

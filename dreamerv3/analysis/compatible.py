@@ -1,11 +1,11 @@
 """May episodes be used together, within a recording and across two?
 
   data = placed(Trajectories.open(path), spawn_relative=False)
-  same_world('--data', train.metadata.world, '--test_data', test.metadata.world)
-  other_episodes('--data', train.source(), '--test_data', test.source())
+  same_world('`data`', train.metadata.world, '`test_data`', test.metadata.world)
+  notes = other_episodes('`data`', train.source(), '`test_data`', test.source())
 
 For every program that reads positions, since they mean something in one world
-alone.
+alone. Settings are named in backticks, which a command spells as its flags.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
   if not data.metadata.fixed_seed and len(data) > 1:
     raise UserError(
       f'{data.path} holds episodes of many worlds, where a position means '
-      'something else each time; give --spawn_relative for positions relative '
+      'something else each time; give `spawn_relative` for positions relative '
       'to the spawn, or record in one world.'
     )
   return data
@@ -53,26 +53,26 @@ def same_world(
     one, other = (first, second) if relative[0] else (second, first)
     raise UserError(
       f'{one} has positions relative to the spawn and {other} has not; use '
-      '--spawn_relative for both or for none.'
+      '`spawn_relative` for both or for none.'
     )
   if not relative[0]:
     for name, world in ((first, known), (second, here)):
       if not world.get('fixed_seed', True):
-        raise UserError(f'{name} is of many worlds; use --spawn_relative.')
+        raise UserError(f'{name} is of many worlds; use `spawn_relative`.')
   seeds = [x.get('world_seed') for x in (known, here)]
   if None in seeds or seeds[0] == seeds[1]:
     return
   raise UserError(
     f'{first} is of world {_name(known)} and {second} of world {_name(here)}, '
-    'where a position means something else; record both with the same --seed '
-    'and environment (other episodes: --eval_trajectory.first_episode).'
+    'where a position means something else; record both with the same `seed` '
+    'and environment (other episodes: `eval_trajectory.first_episode`).'
   )
 
 
 def other_episodes(
   first: str, known: Mapping[str, Any], second: str, here: Mapping[str, Any]
-) -> None:
-  """UserError if they share episodes; a warning if nobody knows.
+) -> list[str]:
+  """UserError if they share episodes; a note if nobody knows.
 
   An episode depends on weights, seed and number alone, so that a recording
   that was made again, or copied, has the same ones.
@@ -83,33 +83,33 @@ def other_episodes(
   """
   sources = [(x.get('weights'), x.get('seed')) for x in (known, here)]
   if None in (*sources[0], *sources[1]):
-    print(UNKNOWN)
-    return
+    return [UNKNOWN]
   shared = sorted({*known['episodes']} & {*here['episodes']})
   if sources[0] != sources[1] or not shared:
-    return
+    return []
   more = f' and {len(shared) - NAMED} more' if len(shared) > NAMED else ''
   raise UserError(
     f'{first} and {second} share episodes '
     f'({", ".join(map(str, shared[:NAMED]))}{more}: same agent, same seed), '
     'which would be tested after training on them; record others with '
-    '--eval_trajectory.first_episode 1001.'
+    '`eval_trajectory.first_episode` 1001.'
   )
 
 
-def untrained(control: Trajectories) -> None:
-  """UserError if a control is of a trained network; a warning if unknown."""
+def untrained(control: Trajectories) -> list[str]:
+  """UserError if a control is of a trained network; a note if unknown."""
   known = control.metadata.trained
   if known:
     raise UserError(
-      f'--control is the recording of a trained network, {control.path}; '
-      'record the untrained one with --eval_trajectory.load_checkpoint False.'
+      f'`control` is the recording of a trained network, {control.path}; '
+      'record the untrained one with `eval_trajectory.load_checkpoint` False.'
     )
-  if known is None:
-    print(
-      f'Warning: {control.path} does not say whether its network was trained; '
-      'it is called untrained here, as the --control.'
-    )
+  if known is not None:
+    return []
+  return [
+    f'Warning: {control.path} does not say whether its network was trained; '
+    'it is called untrained here, as the `control`.'
+  ]
 
 
 def check_same(data: Trajectories, other: Trajectories, names: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def check_same(data: Trajectories, other: Trajectories, names: Sequence[str]) ->
       raise UserError(
         f'{other.path}: layer {name} has {theirs.get(name, "no")} units and '
         f'{mine.get(name, "none")} in {data.path}; give recordings of the same '
-        'network, or choose --layers.'
+        'network, or choose `layers`.'
       )
 
 

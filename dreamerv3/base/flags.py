@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import difflib
 import os
+import re
 import sys
 import types
 import typing
@@ -99,12 +100,17 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
   except UserError as e:
-    print(f'{sys.argv[0]}: error: {e}', file=sys.stderr)
+    print(f'{sys.argv[0]}: error: {spelled(str(e))}', file=sys.stderr)
     sys.exit(2)
   except KeyboardInterrupt:
     print(f'{sys.argv[0]}: interrupted', file=sys.stderr)
     sys.exit(130)
   sys.exit(0)
+
+
+def spelled(text: str) -> str:
+  """Settings that a library names in backticks, as the flags of a command."""
+  return re.sub(r'`([a-z_][\w.]*)`', r'--\1', text)
 
 
 class _Parser(argparse.ArgumentParser):

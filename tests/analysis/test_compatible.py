@@ -63,7 +63,7 @@ def test_recordings_of_two_worlds_meet_nowhere(data):
 
 def test_episodes_of_many_worlds_need_positions_relative_to_the_spawn(data):
   many = described(data, fixed_seed=False)
-  with pytest.raises(UserError, match='many worlds.* --spawn_relative'):
+  with pytest.raises(UserError, match='many worlds.* `spawn_relative`'):
     placed(many, False)
   one = dataclasses.replace(many, episodes=many.episodes[:1])
   assert placed(one, False) is one
@@ -79,22 +79,21 @@ def test_episodes_of_many_worlds_need_positions_relative_to_the_spawn(data):
     same_world('a', data.metadata.world, 'b', many.metadata.world)
 
 
-def test_episodes_are_the_same_by_agent_seed_and_number(capsys):
+def test_episodes_are_the_same_by_agent_seed_and_number():
   mine = {'weights': 'ab', 'seed': 3, 'episodes': [1, 2, 3, 4, 5, 6, 7]}
   for other in (
     {**mine, 'episodes': [8, 9]},
     {**mine, 'seed': 4},
     {**mine, 'weights': 'c'},
   ):
-    other_episodes('a', mine, 'b', other)
-  assert capsys.readouterr().out == ''
+    assert other_episodes('a', mine, 'b', other) == []
   with pytest.raises(UserError, match=r'a and b share episodes \(2, 3: '):
     other_episodes('a', mine, 'b', {**mine, 'episodes': [2, 3, 9]})
   with pytest.raises(UserError, match=r'1, 2, 3, 4, 5 and 2 more: .* 1001'):
     other_episodes('a', mine, 'b', mine)
   for unknown in ({}, {**mine, 'weights': None}, {**mine, 'seed': None}):
-    other_episodes('a', unknown, 'b', mine)
-    assert 'not known which agent' in capsys.readouterr().out
+    (note,) = other_episodes('a', unknown, 'b', mine)
+    assert 'not known which agent' in note
 
 
 def test_a_decoder_carries_the_episodes_it_was_fitted_to(data):
@@ -107,14 +106,13 @@ def test_a_decoder_carries_the_episodes_it_was_fitted_to(data):
     other_episodes('a', again.trained_on, 'b', known.source())
   (rest,) = {0, 1, 2, 3} - {x - 1 for x in decoder.trained_on['episodes']}
   other_episodes('a', again.trained_on, 'b', known.source([rest]))
-  with pytest.raises(UserError, match='--data and --test_data share episodes'):
+  with pytest.raises(UserError, match='`data` and `test_data` share episodes'):
     protocol.make_plan(known, known, PROTOCOL)
 
 
-def test_a_control_is_untrained(data, capsys):
-  untrained(described(data, trained=False))
-  assert capsys.readouterr().out == ''
-  untrained(data)
-  assert 'does not say whether' in capsys.readouterr().out
-  with pytest.raises(UserError, match='load_checkpoint False'):
+def test_a_control_is_untrained(data):
+  assert untrained(described(data, trained=False)) == []
+  (note,) = untrained(data)
+  assert 'does not say whether' in note
+  with pytest.raises(UserError, match='load_checkpoint` False'):
     untrained(described(data, trained=True))

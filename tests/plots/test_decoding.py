@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
 from dreamerv3.analysis.decoding.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
@@ -16,7 +17,7 @@ from dreamerv3.plots import decoding
 def results(recording):
   data = Trajectories.open(recording)
   parts = splits.holdout(data.track().episode, 0.4, 0)
-  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  folds = shared.make_folds(data.track(), data.grid, parts, 0)
   work = layers.decode_layers(data, list(data.layers()), folds, FitOptions(n_iters=0))
   return data, [x for x, _ in work]
 
@@ -59,7 +60,7 @@ def test_all_figures_have_their_names_and_render(results, tmp_path):
 def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
   data = Trajectories.open(recording)
   parts = splits.folds(data.track().episode, 3, 0)
-  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  folds = shared.make_folds(data.track(), data.grid, parts, 0)
   work = layers.decode_layers(data, ['deter'], folds, FitOptions(n_iters=0))
   ((result, _),) = work
   for row, proba in zip(result.example_rows, result.proba, strict=True):

@@ -19,7 +19,8 @@ def best_constant(pos: np.ndarray, grid: Grid) -> np.ndarray:
   Minimises the mean of |dx| + |dy|; the first in class order when several do.
   """
   tiles, weight = _occupancy(pos, grid)
-  return tiles[_mean_distance(tiles, tiles, weight).argmin()]
+  best: np.ndarray = tiles[_mean_distance(tiles, tiles, weight).argmin()]
+  return best
 
 
 def prior_error(train: np.ndarray, test: np.ndarray, grid: Grid) -> np.ndarray:

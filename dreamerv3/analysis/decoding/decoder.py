@@ -9,7 +9,7 @@ For scripts that apply a fitted decoder, also in a process that runs JAX.
 import dataclasses
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,6 +19,23 @@ from dreamerv3.data.grid import Grid
 
 FORMAT = 1
 CHUNK = 1024  # rows whose logits are in memory at a time
+
+
+class Search(NamedTuple):
+  """How the weights of a decoder were found.
+
+  Attributes:
+    penalty: chosen ridge; temperature: chosen scale of the logits.
+    iterations: of the descent that were kept; 0 is the closed form.
+    curve: (K, 4) of the trial on held-out episodes: iteration, training
+      cross-entropy [nats], validation cross-entropy [nats], validation error
+      [tiles].
+  """
+
+  penalty: float
+  temperature: float
+  iterations: int
+  curve: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +53,7 @@ class LinearDecoder:
       `Metadata.world`; empty where unknown.
     trained_on: episodes it was fitted to, see `Trajectories.source`; empty
       where unknown.
+    search: how it was found; None of a saved one.
   """
 
   weights: np.ndarray
@@ -45,8 +63,9 @@ class LinearDecoder:
   held_out: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   world: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  search: Search | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.weights.ndim != 2 or self.classes.shape != self.weights.shape[1:]:
       raise ValueError(
         f'weights {self.weights.shape} and classes {self.classes.shape}; '
@@ -58,7 +77,8 @@ class LinearDecoder:
 
   @property
   def units(self) -> int:
-    return self.weights.shape[0]
+    """Width of the layer that it reads."""
+    return int(self.weights.shape[0])
 
   def logits(self, X: np.ndarray) -> np.ndarray:
     """(N, D) to (N, C)."""
@@ -67,7 +87,8 @@ class LinearDecoder:
         f'The decoder of {self.layer} reads {self.units} units; got '
         f'activations of shape {X.shape}. Is it of another network or layer?'
       )
-    return X @ self.weights
+    logits: np.ndarray = X @ self.weights
+    return logits
 
   def predict(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
     """Most probable tile, (N, D) to (N, 2); of some rows, or of all."""
@@ -118,17 +139,17 @@ class LinearDecoder:
     }
 
   @classmethod
-  def open(cls, path: pathlib.Path) -> 'LinearDecoder':
+  def open(cls, path: pathlib.Path) -> Self:
     """Reads a saved decoder; UserError for any other file."""
     values = unpickle.load(path)
-    what = 'saved decoder; make one with decode_position.py --save_model'
+    what = 'saved decoder; make one with decode_position.py `save_model`'
     with reading(path, what):
       decoder = cls.from_dict(values)
       decoder.training_path()  # what it holds has the form of the grid
     return decoder
 
   @classmethod
-  def from_dict(cls, values: Mapping[str, Any]) -> 'LinearDecoder':
+  def from_dict(cls, values: Mapping[str, Any]) -> Self:
     """Reads `to_dict`; in older files every tile of the grid is a class."""
     weight = np.asarray(values['state_dict']['0.weight'], np.float32)
     about = values['metadata']

@@ -4,7 +4,7 @@
   moments = gather(features(X) - shift, labels, index, count, shift)
   solution = solve(moments, penalty=0.1)
 
-For `linear_decoder_fit`, which starts its descent here. docs/decoding.md has
+For `fit`, which starts its descent here. docs/decoding.md has
 the equations.
 """
 
@@ -39,6 +39,7 @@ class Features:
     seed: int,
     device: str,
   ) -> 'Features':
+    """From the training rows `rows` of X, with their class of `count`."""
     square = np.zeros(X.shape[1])
     for part in chunks(rows):
       square += np.square(X[part]).sum(0, dtype=np.float64)
@@ -55,6 +56,7 @@ class Features:
 
   @property
   def width(self) -> int:
+    """Number of features."""
     return len(self.scale) if self.basis is None else self.basis.shape[1]
 
   def __call__(self, x: np.ndarray) -> torch.Tensor:
@@ -98,7 +100,8 @@ def _basis(
   norm = torch.linalg.vector_norm
   means /= norm(means, dim=1, keepdim=True).clamp(min=1e-12)
   range_ /= norm(range_, dim=0, keepdim=True).clamp(min=1e-12)
-  return torch.linalg.qr(torch.cat([means.T, range_], 1))[0]
+  basis: torch.Tensor = torch.linalg.qr(torch.cat([means.T, range_], 1))[0]
+  return basis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Solution:
   whitener: torch.Tensor  # (k, k) Cholesky factor of the noise covariance
 
   def scaled(self, factor: float) -> 'Solution':
+    """The same with all logits times a factor."""
     return dataclasses.replace(self, weights=self.weights * factor)
 
 
@@ -197,8 +201,10 @@ def solve(moments: Moments, penalty: float) -> Solution:
 
 
 def generator(seed: int) -> torch.Generator:
+  """Draws on the CPU, the same for every device."""
   return torch.Generator().manual_seed(seed)
 
 
 def chunks(rows: np.ndarray) -> list[np.ndarray]:
+  """Rows in pieces of at most CHUNK."""
   return [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]

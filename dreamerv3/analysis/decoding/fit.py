@@ -1,7 +1,7 @@
 """Fits a linear softmax decoder: activations to tiles.
 
-  fit = fit_decoder(X, rows, tiles, groups, distance, FitOptions())
-  decoder = LinearDecoder(fit.weights, fit.classes, grid, 'dyn/deter')
+  decoder = PositionDecoder(FitOptions()).fit(X, pos, groups, grid)
+  decoder.predict(X)   # (N, 2) tiles
 
 The model is p(tile | x) = softmax(x W) without a bias. Its weights start at
 the closed-form solution of a linear-softmax problem, the regularised linear
@@ -10,29 +10,32 @@ long as that lowers the error on episodes held out inside the training data.
 docs/decoding.md has the equations, and how it compares with AdamW.
 
 One fit uses one CPU thread, so that its numbers do not depend on how many
-fits run beside it; `decode` runs several at a time.
+fits run beside it; `layers` runs several at a time.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 
+from dreamerv3.analysis.decoding import chance
+from dreamerv3.analysis.decoding.decoder import LinearDecoder, Search
 from dreamerv3.analysis.decoding.discriminant import (
   Features,
   Solution,
   generator,
   solve,
 )
-from dreamerv3.analysis.decoding.training import MOST_CHECKED, Errors, Training
+from dreamerv3.analysis.decoding.training import MOST_CHECKED, Training
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.grid import Grid, manhattan
 
 # Ridge on the covariance within tiles, as a share of its mean diagonal.
 PENALTIES = (1e4, 10.0, 1.0, 1e-1, 1e-2, 1e-3)
 # Kept unless another is clearly better on held-out episodes.
 USUAL_PENALTY = 0.1
-GROUPS = 3  # validation groups inside the training episodes
 CHECK_EVERY = 50  # iterations
 BATCH = 32  # rows per iteration
 TINY = 1e-12  # of a silent layer, whose gradient is 0
@@ -62,73 +65,73 @@ class FitOptions:
   choose: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-  """Weights and how they were found.
-
-  Attributes:
-    weights: (D, C) float32 for activations as recorded.
-    classes: (C,) the tiles that training visited; the first is predicted
-      where all logits are equal.
-    penalty: chosen ridge; temperature: chosen scale of the logits.
-    iterations: of the descent that were kept; 0 is the closed form.
-    curve: (K, 4) of the trial on held-out episodes: iteration, training
-      cross-entropy [nats], validation cross-entropy [nats], validation error
-      [tiles].
-  """
-
-  weights: np.ndarray
-  classes: np.ndarray
-  penalty: float
-  temperature: float
-  iterations: int
-  curve: np.ndarray
-
-  def preferring(self, tile: int) -> 'Fit':
-    """The same with one tile first, for rows that hold no information."""
-    order = np.argsort(self.classes != tile, kind='stable')
-    return dataclasses.replace(
-      self, weights=self.weights[:, order], classes=self.classes[order]
-    )
-
-
 def devices(name: str) -> list[str]:
   """The devices to spread fits over: ['cpu'] or every GPU torch sees."""
   if name == 'cpu':
     return ['cpu']
   count = torch.cuda.device_count() if torch.cuda.is_available() else 0
   if not count:
-    raise UserError('--device cuda, but torch sees no GPU here; use --device cpu.')
+    raise UserError('`device` cuda, but torch sees no GPU here; use `device` cpu.')
   return [f'cuda:{i}' for i in range(count)]
 
 
-def fit_decoder(
-  X: np.ndarray,
-  rows: np.ndarray,
-  tiles: np.ndarray,
-  groups: np.ndarray,
-  distance: Errors,
-  options: FitOptions,
-  stopped: Callable[[], bool] = lambda: False,
-) -> Fit:
-  """Fits the decoder of one layer on some rows.
+@dataclasses.dataclass(frozen=True)
+class PositionDecoder:
+  """The estimator: options in, `fit` gives what predicts.
 
-  Args:
-    X: (N, D) activations; only `rows` are read.
-    rows: (M,) training rows.
-    tiles: (M,) class of the true tile of each training row.
-    groups: (M,) validation group, -1 without; see `splits.inner`.
-    distance: error [tiles] between two arrays of classes.
+  Attributes:
     options: see FitOptions.
     stopped: whether to give up, asked now and then.
-
-  Raises:
-    Stopped: it was.
   """
-  torch.set_num_threads(1)
-  classes, labels = np.unique(tiles, return_inverse=True)
-  features = Features.learn(X, rows, labels, len(classes), options.seed, options.device)
-  data = Training.make(features, X, rows, labels, groups, classes, distance, stopped)
+
+  options: FitOptions = FitOptions()
+  stopped: Callable[[], bool] = lambda: False
+
+  def fit(
+    self,
+    X: np.ndarray,
+    pos: np.ndarray,
+    groups: np.ndarray,
+    grid: Grid,
+    rows: np.ndarray | None = None,
+  ) -> LinearDecoder:
+    """Fits the decoder of one layer.
+
+    Args:
+      X: (N, D) float32 activations.
+      pos: (M, 2) true tile of each training row.
+      groups: (M,) validation group, -1 without; see `splits.inner`.
+      grid: the world.
+      rows: (M,) training rows of X, which is not copied; all by default.
+
+    Raises:
+      Stopped: `stopped` said so.
+    """
+    torch.set_num_threads(1)
+    rows = np.arange(len(X)) if rows is None else rows
+    options = self.options
+    classes, labels = np.unique(grid.to_class(pos), return_inverse=True)
+    features = Features.learn(
+      X, rows, labels, len(classes), options.seed, options.device
+    )
+    far = functools.partial(_distance, grid)
+    data = Training.make(features, X, rows, labels, groups, classes, far, self.stopped)
+    solution, search = _search(data, options)
+    weights = features.to_raw(solution.weights[:, solution.present])
+    # The first class is predicted where all logits are equal: a row without
+    # information must not do worse than a guess that needs none.
+    best = int(grid.to_class(chance.best_constant(pos, grid)))
+    order = np.argsort(classes != best, kind='stable')
+    return LinearDecoder(weights[:, order], classes[order], grid, '', search=search)
+
+
+def _distance(grid: Grid, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """Error [tiles] between two arrays of classes."""
+  return manhattan(grid.to_pos(a), grid.to_pos(b))
+
+
+def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
+  """The weights on all training rows, by what the validation groups say."""
   penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
   whole = data.moments(None)
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
@@ -142,14 +145,7 @@ def fit_decoder(
     rng = generator(options.seed + 1)
     for descent in _descend(data, final, None, rng, steps):
       final = descent
-  return Fit(
-    weights=features.to_raw(final.weights[:, final.present]),
-    classes=classes,
-    penalty=penalty,
-    temperature=temperature,
-    iterations=steps,
-    curve=curve,
-  )
+  return final, Search(penalty, temperature, steps, curve)
 
 
 def _choose_penalty(data: Training) -> float:
@@ -197,7 +193,8 @@ def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
       high = right
     else:
       low = left
-  return 2.0 ** ((low + high) / 2)
+  scale: float = 2.0 ** ((low + high) / 2)
+  return scale
 
 
 def _try_descent(

@@ -14,6 +14,7 @@ import numpy as np
 from dreamerv3.analysis.compatible import other_episodes, same_world
 from dreamerv3.analysis.decoding import layers as decode
 from dreamerv3.analysis.decoding import splits
+from dreamerv3.analysis.decoding.folds import Fold, make_folds
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
@@ -24,7 +25,7 @@ REPRS = {'deter': 'dyn/deter', 'stoch': 'dyn/stoch'}
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-  """What to decode and hold out; the flags of decode_position.py say more.
+  """What to decode and hold out; the settings of decode_position.py say more.
 
   Attributes:
     mode: 'standard' (the representations of `repr`) or 'layers'.
@@ -55,13 +56,15 @@ class Plan:
     data: the recording, with the test episodes last if there are others.
     chosen: layers or representations to fit.
     copies: {layer: another one that holds the same numbers}.
-    folds: see `decode.make_folds`.
+    folds: see `make_folds`.
+    notes: what was left out, one sentence each.
   """
 
   data: Trajectories
   chosen: list[str]
   copies: dict[str, str]
-  folds: list[decode.Fold]
+  folds: list[Fold]
+  notes: tuple[str, ...] = ()
 
   @property
   def names(self) -> list[str]:
@@ -83,8 +86,9 @@ def make_plan(
 ) -> Plan:
   """The plan for a recording; with `test`, trains on all of `data`."""
   count = len(data)
+  notes: list[str] = []
   if test is not None:
-    data = _join(data, test)
+    data, notes = _join(data, test)
   chosen, copies = _choose(data, protocol)
   track = data.track()
   if test is not None:
@@ -94,8 +98,8 @@ def make_plan(
   if protocol.mode == 'layers':
     most, seed = protocol.max_samples, protocol.seed
     parts = [splits.thin(x, most, seed) for x in parts]
-  folds = decode.make_folds(track, data.grid, parts, protocol.seed)
-  return Plan(data, chosen, copies, folds)
+  folds = make_folds(track, data.grid, parts, protocol.seed)
+  return Plan(data, chosen, copies, folds, tuple(notes))
 
 
 def _split(episode: np.ndarray, protocol: Protocol) -> list[splits.Split]:
@@ -107,22 +111,22 @@ def _split(episode: np.ndarray, protocol: Protocol) -> list[splits.Split]:
   return cut(episode, protocol.n_cv_folds or FOLDS[protocol.mode], seed)
 
 
-def _join(train: Trajectories, test: Trajectories) -> Trajectories:
-  """Both recordings as one, the test episodes last."""
+def _join(train: Trajectories, test: Trajectories) -> tuple[Trajectories, list[str]]:
+  """Both recordings as one, the test episodes last, and notes."""
   if train.grid != test.grid:
     raise UserError(
-      f'--test_data was recorded in a world of {test.grid.shape} tiles and '
-      f'--data in {train.grid.shape}; a decoder knows one world.'
+      f'`test_data` was recorded in a world of {test.grid.shape} tiles and '
+      f'`data` in {train.grid.shape}; a decoder knows one world.'
     )
   worlds = train.metadata.world, test.metadata.world
-  same_world('--data', worlds[0], '--test_data', worlds[1])
-  other_episodes('--data', train.source(), '--test_data', test.source())
+  same_world('`data`', worlds[0], '`test_data`', worlds[1])
+  notes = other_episodes('`data`', train.source(), '`test_data`', test.source())
   episodes = train.episodes + test.episodes
   joined = dataclasses.replace(train, episodes=episodes)
   lost = sorted(train.layers().keys() - joined.layers().keys())
   if lost:
-    print(f'Not in --test_data, left out: {", ".join(lost)}')
-  return joined
+    notes.append(f'Not in `test_data`, left out: {", ".join(lost)}')
+  return joined, notes
 
 
 def _choose(data: Trajectories, protocol: Protocol) -> tuple[list[str], dict[str, str]]:
@@ -136,7 +140,7 @@ def _choose(data: Trajectories, protocol: Protocol) -> tuple[list[str], dict[str
   missing = [x for x in need if REPRS[x] not in sizes]
   if missing and (protocol.repr != 'all' or len(missing) == 2):
     raise UserError(
-      f'No layer {REPRS[missing[0]]}, which --repr {protocol.repr} reads; '
+      f'No layer {REPRS[missing[0]]}, which `repr` {protocol.repr} reads; '
       f'there are: {", ".join(sizes)}.'
     )
   found = [x for x in need if x not in missing]

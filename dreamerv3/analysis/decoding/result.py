@@ -6,7 +6,7 @@ print(row['mean'], row['low'], row['high'], row['best_constant'])
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class DecodeResult:
   example_rows: np.ndarray
   proba: np.ndarray
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     n = len(self.pos)
     for field in _PER_ROW:
       if len(getattr(self, field)) != n:
@@ -60,7 +60,8 @@ class DecodeResult:
   @property
   def visits(self) -> np.ndarray:
     """(W, H) training visits, the mean over folds."""
-    return self.fold_visits.mean(0)
+    mean: np.ndarray = self.fold_visits.mean(0)
+    return mean
 
   @property
   def own_visits(self) -> np.ndarray:
@@ -69,14 +70,17 @@ class DecodeResult:
     A tile that one episode alone visited was never trained on when it was
     tested, though it was in all other folds.
     """
-    return self.fold_visits[self.fold, self.pos[:, 0], self.pos[:, 1]]
+    own: np.ndarray = self.fold_visits[self.fold, self.pos[:, 0], self.pos[:, 1]]
+    return own
 
   def to_dict(self) -> dict[str, Any]:
+    """Plain arrays and containers, as they are saved."""
     values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
     return values | {'grid': self.grid.shape, 'fits': list(self.fits)}
 
   @classmethod
-  def from_dict(cls, values: Mapping[str, Any]) -> 'DecodeResult':
+  def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    """Reads `to_dict`."""
     changed = {'grid': Grid(*values['grid']), 'fits': tuple(values['fits'])}
     return cls(**{**values, **changed})
 

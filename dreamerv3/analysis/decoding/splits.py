@@ -29,7 +29,7 @@ class Split:
   episode: np.ndarray
   leaks: bool = False
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not len(self.train) or not len(self.test):
       raise UserError(
         f'A split has {len(self.train)} rows to train on and '
@@ -134,6 +134,6 @@ def _episodes(episode: np.ndarray) -> np.ndarray:
   if len(ids) < 2:
     raise UserError(
       'There is 1 episode; expected at least 2 to hold one out. Record more, '
-      'or give --test_data.'
+      'or give `test_data`.'
     )
   return ids

@@ -1,7 +1,7 @@
 """Files of position decoding: results, saved decoders, unfinished work.
 
   store = Checkpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
-  store.results['dyn/deter'] = result; store.save(path)
+  store.results[result.layer] = result; store.save(path)
 
 For decode_position.py, and for readers of what it wrote: plain dicts of
 arrays, docs/data_format.md.
@@ -11,12 +11,12 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.layers import Fold
+from dreamerv3.analysis.decoding.folds import Fold
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError, reading
@@ -58,7 +58,7 @@ class Checkpoint:
   results: dict[str, DecodeResult] = dataclasses.field(default_factory=dict)
 
   @classmethod
-  def resume(cls, path: str | pathlib.Path, expected: dict[str, Any]) -> 'Checkpoint':
+  def resume(cls, path: str | pathlib.Path, expected: dict[str, Any]) -> Self:
     """Reads a checkpoint made from the same data, split and settings.
 
     Raises:
@@ -67,7 +67,7 @@ class Checkpoint:
     path = pathlib.Path(path).expanduser()
     path = path / CHECKPOINT if path.is_dir() else path
     values = unpickle.load(path)
-    what = 'checkpoint of this program; start without --resume'
+    what = 'checkpoint of this program; start without `resume`'
     with reading(path, what):
       found, results = dict(values['fingerprint']), dict(values['results'])
     keys = sorted(found.keys() | expected.keys())
@@ -79,16 +79,70 @@ class Checkpoint:
       )
       raise UserError(
         f'{path} was made from other data, flags or split: '
-        f'{"; ".join(lines)}. Use the same ones, or start without --resume.'
+        f'{"; ".join(lines)}. Use the same ones, or start without `resume`.'
       )
     with reading(path, what):
       done = {k: DecodeResult.from_dict(v) for k, v in results.items()}
     return cls(expected, done)
 
   def save(self, path: pathlib.Path) -> pathlib.Path:
+    """Writes what is done so far."""
     results = {k: v.to_dict() for k, v in self.results.items()}
     values = {'format': FORMAT, 'fingerprint': self.fingerprint, 'results': results}
     return files.save_pickle(path, values)
+
+
+class Shelf:
+  """The folder of a run: finished layers and decoders are put there at once.
+
+  Attributes:
+    folder: where everything goes.
+    outputs: files that were finished.
+  """
+
+  def __init__(self, folder: pathlib.Path, mode: str, save: bool, done: Checkpoint):
+    """`save` decoders too; `done` holds what an earlier run has left."""
+    self.folder = folder
+    self.outputs: list[pathlib.Path] = []
+    self._mode = mode
+    self._save = save
+    self._done = done
+    self._models = folder
+    if save and mode == 'layers':
+      self._models = files.make_folder(folder / 'layer_decoders')
+
+  def todo(self, chosen: Sequence[str]) -> list[str]:
+    """The layers whose result, or whose decoder, is not there yet."""
+
+    def there(layer: str) -> bool:
+      path = decoder_path(self._models, layer, self._mode)
+      return layer in self._done.results and (not self._save or path.exists())
+
+    return [x for x in chosen if not there(x)]
+
+  def keep(self, result: DecodeResult, decoder: LinearDecoder) -> None:
+    """Puts a layer that is done on disk."""
+    if self._save:
+      save_decoder(self._models, decoder, self._mode)
+    self._done.results[result.layer] = result
+    self._checkpoint()
+
+  def finish(
+    self, names: Sequence[str], copies: Mapping[str, str], data: Trajectories
+  ) -> list[DecodeResult]:
+    """The results of all names, those of copies included; lists the files."""
+    results = self._done.results
+    for copy, original in copies.items():
+      results[copy] = dataclasses.replace(results[original], layer=copy)
+    self.outputs += self._checkpoint()
+    if self._save:
+      self.outputs += finish_decoders(self._models, names, copies, data, self._mode)
+    return [results[x] for x in names]
+
+  def _checkpoint(self) -> list[pathlib.Path]:
+    if self._mode != 'layers':
+      return []
+    return [self._done.save(self.folder / CHECKPOINT)]
 
 
 def results_dict(
@@ -125,6 +179,7 @@ def decoder_path(
 def save_decoder(
   folder: pathlib.Path, decoder: LinearDecoder, mode: str
 ) -> pathlib.Path:
+  """Writes a decoder under the name of its layer."""
   path = decoder_path(folder, decoder.layer, mode)
   return files.save_pickle(path, decoder.to_dict())
 
@@ -179,7 +234,7 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
   if not named:
     raise UserError(
       f'{path} has no {MANIFEST} and no classifier_*.pkl; save decoders with '
-      '--save_model first.'
+      '`save_model` first.'
     )
   loaded = [LinearDecoder.open(path / x) for x in named]
   return {x.layer: x for x in loaded}

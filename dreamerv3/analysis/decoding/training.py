@@ -1,15 +1,14 @@
 """The training rows of one decoder: features, tiles and validation groups.
 
-  data = Training.make(
-    features, X, rows, labels, groups, classes, distance, stopped
-  )
+  data = Training.make(features, X, rows, labels, groups, classes, distance, never)
   data.error(solve(data.moments(0), penalty=0.1), data.validation(0))
 
-For `linear_decoder_fit`, which chooses its ridge and its iterations by it.
+For `fit`, which chooses its ridge and its iterations by it.
 """
 
 import dataclasses
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 import torch
@@ -57,9 +56,10 @@ class Training:
     classes: np.ndarray,
     distance: Errors,
     stopped: Callable[[], bool],
-  ) -> 'Training':
+  ) -> Self:
+    """Features and moments of rows; `labels` (M,) are indices of `classes`."""
     Z = torch.empty(len(rows), features.width, device=features.scale.device)
-    for z, part in zip(Z.split(CHUNK), chunks(rows), strict=True):
+    for z, part in zip(torch.split(Z, CHUNK), chunks(rows), strict=True):
       z.copy_(features(X[part]))
     shift = Z.mean(0, dtype=torch.float64)
     Z -= shift.to(Z)
@@ -77,10 +77,12 @@ class Training:
 
   def others(self) -> np.ndarray:
     """(M,) the rows outside validation group 0."""
-    return self.groups != np.unique(self.groups)[0]
+    other: np.ndarray = self.groups != np.unique(self.groups)[0]
+    return other
 
   @property
   def kept(self) -> int:
+    """Number of validation groups that have rows."""
     return len(self.parts)
 
   def moments(self, left_out: int | None) -> Moments:
@@ -95,6 +97,7 @@ class Training:
     return torch.from_numpy(index[::stride]).to(self.Z.device)
 
   def logits(self, weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """(R, C) of some rows under weights (k, C) on features."""
     offset = (self.shift @ weights).to(self.Z)
     return self.Z[rows] @ weights.to(self.Z) + offset
 

@@ -9,7 +9,7 @@ import pytest
 
 from dreamerv3.analysis.decoding import splits
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.fit import FitOptions, fit_decoder
+from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
@@ -24,25 +24,13 @@ def decoder(rng, units=6, classes=(1, 7, 19)):
 
 
 def fit(X, pos, grid, episode=None, **options):
-  rows = np.arange(len(X))
   episode = np.arange(len(X)) % 6 if episode is None else episode
-
-  def far(a, b):
-    return manhattan(grid.to_pos(a), grid.to_pos(b))
-
-  return fit_decoder(
-    X.astype(np.float32),
-    rows,
-    grid.to_class(pos),
-    splits.inner(episode, 3, 0),
-    far,
-    FitOptions(**options),
-  )
+  estimator = PositionDecoder(FitOptions(**options))
+  return estimator.fit(X.astype(np.float32), pos, splits.inner(episode, 3, 0), grid)
 
 
-def predict(found, X, grid, layer='x'):
-  model = LinearDecoder(found.weights, found.classes, grid, layer)
-  return model.predict(X.astype(np.float32))
+def predict(found, X):
+  return found.predict(X.astype(np.float32))
 
 
 def test_probabilities_are_a_softmax_over_visited_tiles(rng):
@@ -105,7 +93,7 @@ def test_one_hot_places_decode_exactly(rng):
   X = np.eye(GRID.size)[GRID.to_class(pos)]
   found = fit(X, pos, GRID)
   assert set(found.classes) == set(GRID.to_class(pos))
-  np.testing.assert_array_equal(predict(found, X, GRID), pos)
+  np.testing.assert_array_equal(predict(found, X), pos)
 
 
 def test_a_linear_code_decodes_to_the_error_of_its_noise(rng):
@@ -123,7 +111,7 @@ def test_a_linear_code_decodes_to_the_error_of_its_noise(rng):
 
   X, pos = draw(4000)
   test, true = draw(4000)
-  error = manhattan(predict(fit(X, pos, grid), test, grid), true).mean()
+  error = manhattan(predict(fit(X, pos, grid), test), true).mean()
   estimate = np.linalg.lstsq(A.T, test.T, rcond=None)[0].T
   best = np.clip(np.round(estimate[:, :2] / estimate[:, 2:]), 0, 7)
   least = manhattan(best, true).mean()
@@ -141,7 +129,7 @@ def test_wide_layers_are_reduced_without_losing_places(rng):
   X[:, 36:] = rng.normal(size=(600, 20)) @ rng.normal(size=(20, 1464))
   found = fit(X[:400], pos[:400], grid)
   assert found.weights.shape == (1500, len(found.classes))
-  error = manhattan(predict(found, X[400:], grid), pos[400:])
+  error = manhattan(predict(found, X[400:]), pos[400:])
   assert error.mean() < 0.1
 
 
@@ -155,11 +143,11 @@ def test_silent_units_get_no_weight(rng):
 def test_iterations_and_patience_do_what_they_say(rng):
   pos = rng.integers((0, 0), GRID.shape, (300, 2))
   X = rng.normal(size=(300, 8))
-  closed = fit(X, pos, GRID, n_iters=0)
+  closed = fit(X, pos, GRID, n_iters=0).search
   assert (closed.iterations, len(closed.curve)) == (0, 0)
-  short = fit(X, pos, GRID, n_iters=120, patience=0)
+  short = fit(X, pos, GRID, n_iters=120, patience=0).search
   assert short.curve[:, 0].tolist() == [0, 50, 100, 120]
-  patient = fit(X, pos, GRID, n_iters=5000, patience=200)
+  patient = fit(X, pos, GRID, n_iters=5000, patience=200).search
   best = patient.iterations
   assert patient.curve[-1, 0] == best + 200
   kept = patient.curve[patient.curve[:, 0] == best, 3]
@@ -173,14 +161,14 @@ def test_descent_lowers_the_cross_entropy(rng):
   code = rng.normal(size=(GRID.size, 12))
   noise = np.exp(rng.normal(size=GRID.size))[GRID.to_class(pos), None]
   X = code[GRID.to_class(pos)] + 0.5 * noise * rng.normal(size=(1500, 12))
-  curve = fit(X, pos, GRID, n_iters=1500, patience=0).curve
+  curve = fit(X, pos, GRID, n_iters=1500, patience=0).search.curve
   assert curve[-1, 1] < curve[0, 1]
 
 
 def test_one_tile_and_few_rows_still_fit(rng):
   pos = np.tile([2, 3], (5, 1))
   found = fit(rng.normal(size=(5, 4)), pos, GRID)
-  assert predict(found, rng.normal(size=(2, 4)), GRID).tolist() == [[2, 3]] * 2
+  assert predict(found, rng.normal(size=(2, 4))).tolist() == [[2, 3]] * 2
 
 
 def test_the_same_seed_gives_the_same_weights(rng):

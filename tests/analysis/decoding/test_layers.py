@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, occupancy, splits
 from dreamerv3.analysis.decoding import result as decode_result
 from dreamerv3.analysis.decoding.fit import FitOptions
@@ -42,7 +43,7 @@ def data(tmp_path_factory):
 
 
 def run(data, layer, parts, n_jobs=1, options=QUICK, refit=False):
-  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  folds = shared.make_folds(data.track(), data.grid, parts, 0)
   found = layers.decode_layers(data, [layer], folds, options, n_jobs, refit)
   ((result, decoder),) = found
   return result, decoder
@@ -134,7 +135,7 @@ def test_numbers_do_not_depend_on_n_jobs(data, layer):
 
 def test_a_refit_keeps_to_the_most_rows(data):
   parts = [splits.thin(x, 60, 0) for x in by_episode(data)]
-  folds = layers.make_folds(data.track(), data.grid, parts, 0)
+  folds = shared.make_folds(data.track(), data.grid, parts, 0)
   for most, fitted in (
     (60, 60),
     (0, len(np.unique(np.concatenate([x.train for x in parts])))),

@@ -1,0 +1,138 @@
+"""A whole study of position decoding: results of all layers, and their table.
+
+  plan = make_plan(data, None, Protocol(mode='layers'))
+  for result, decoder in work(plan, plan.chosen, Job()): ...
+  rows = table_rows(results, control, Job())
+
+For decode_position.py and for notebooks. Nothing is printed or written here.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
+from dreamerv3.analysis.decoding import layers as decode
+from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.protocol import REPRS, Plan
+from dreamerv3.analysis.decoding.result import DecodeResult, summary
+from dreamerv3.base.errors import UserError
+from dreamerv3.data import layers as names
+from dreamerv3.data.trajectories import Trajectories
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """How a plan is worked off.
+
+  Attributes:
+    fit: see FitOptions; its device is 'cpu' or 'cuda'.
+    n_jobs: fits at a time, -1 for one per core.
+    save: decoders are wanted: after cross-validation, one of all episodes.
+    most: timesteps that such a decoder is fitted to; 0 for all.
+    n_boot: draws of episodes behind intervals; seed: of the draws.
+  """
+
+  fit: FitOptions = FitOptions()
+  n_jobs: int = 1
+  save: bool = False
+  most: int = 0
+  n_boot: int = 1000
+  seed: int = 0
+
+
+def work(
+  plan: Plan, todo: Sequence[str], job: Job
+) -> Generator[tuple[DecodeResult, LinearDecoder]]:
+  """Decodes some of the plan's layers; yields each as it is done."""
+  refit = job.save and len(plan.folds) > 1
+  return decode.decode_layers(
+    plan.data, todo, plan.folds, job.fit, job.n_jobs, refit, job.most
+  )
+
+
+def with_copies(
+  plan: Plan, results: Mapping[str, DecodeResult]
+) -> dict[str, DecodeResult]:
+  """The results and those of layers that hold the same numbers as one of them."""
+  same = {
+    copy: dataclasses.replace(results[original], layer=copy)
+    for copy, original in plan.copies.items()
+    if original in results
+  }
+  return {**results, **same}
+
+
+def open_control(plan: Plan, control: Trajectories) -> list[str]:
+  """Notes on the recording of the untrained network.
+
+  Raises:
+    UserError: it is of a trained network, of another one or another world.
+  """
+  notes = untrained(control)
+  common = {REPRS.get(x, x) for x in plan.names} & control.layers().keys()
+  check_same(plan.data, control, sorted(common))
+  return notes
+
+
+def control_results(
+  plan: Plan, wanted: Sequence[str], job: Job
+) -> dict[str, DecodeResult]:
+  """The same work on the recording of the untrained network."""
+  job = dataclasses.replace(job, save=False)
+  todo = [x for x in plan.chosen if x in wanted]
+  with contextlib.closing(work(plan, todo, job)) as done:
+    return with_copies(plan, {result.layer: result for result, _ in done})
+
+
+def evaluate(
+  data: Trajectories, decoders: Mapping[str, LinearDecoder], patterns: Sequence[str]
+) -> tuple[list[DecodeResult], list[str]]:
+  """Saved decoders on a recording: results in network order, and notes.
+
+  Args:
+    decoders: by layer.
+    patterns: of layers (regex); all without.
+
+  Raises:
+    UserError: no layer in common, or episodes that were trained on.
+  """
+  sizes = set(data.layers())
+  sizes |= {k for k, v in REPRS.items() if v in sizes}
+  if set(REPRS) <= sizes:
+    sizes.add('combined')
+  common = [x for x in names.order(decoders) if x in sizes]
+  if patterns:
+    common = names.select(patterns, common)
+  if not common:
+    raise UserError(
+      f'The decoders are of {", ".join(decoders)}, and {data.path} has '
+      f'{", ".join(names.order(sizes))}: no layer is in both.'
+    )
+  notes: list[str] = []
+  fitted = [decoders[x].trained_on for x in common]
+  for known in {str(x): x for x in fitted}.values():
+    notes += other_episodes('`from_model`', known, '`data`', data.source())
+  return [decode.evaluate(data, decoders[x], x) for x in common], notes
+
+
+def table_rows(
+  results: Sequence[DecodeResult],
+  control: Mapping[str, DecodeResult],
+  job: Job,
+) -> list[dict[str, Any]]:
+  """A row of the table per result, see `result.summary`."""
+  return [_row(x, control.get(x.layer), job) for x in results]
+
+
+def _row(
+  result: DecodeResult, control: DecodeResult | None, job: Job
+) -> dict[str, Any]:
+  row, nan = summary(result, job.n_boot, job.seed), float('nan')
+  row['control'] = nan if control is None else float(control.errors.mean())
+  # It walks paths of its own, which can be easier or harder to guess.
+  constant = nan if control is None else float(control.constant.mean())
+  row['control_constant'] = constant
+  return row

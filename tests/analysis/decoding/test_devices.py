@@ -1,0 +1,60 @@
+"""Fits are spread over all devices by what they cost."""
+
+import threading
+
+import numpy as np
+
+from dreamerv3.analysis.decoding import folds as shared
+from dreamerv3.analysis.decoding import layers, splits
+from dreamerv3.analysis.decoding.decoder import LinearDecoder, Search
+from dreamerv3.analysis.decoding.devices import Devices
+from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.data.trajectories import Trajectories
+
+
+def test_work_goes_to_the_device_that_has_had_the_least():
+  now = [0.0]
+  pool = Devices(['a', 'b'], lambda: now[0])
+  costs, used = [10, 1] * 4, {'a': 0.0, 'b': 0.0}
+  for cost in costs:  # long and short in turns, as real and null fits
+    with pool.take() as name:
+      now[0] += cost
+    used[name] += cost
+  assert abs(used['a'] - used['b']) <= 10
+  assert max(used.values()) < 30
+
+
+def test_a_device_in_use_is_not_lent_before_a_free_one():
+  pool = Devices(['a', 'b'])
+  with pool.take() as first, pool.take() as second:
+    assert {first, second} == {'a', 'b'}
+
+
+def test_real_fits_use_all_gpus(recording, monkeypatch):
+  """They were all on the first of two, since nulls took the turns between."""
+  seen: dict[str, list[str]] = {'real': [], 'null': []}
+  both = threading.Barrier(2, timeout=20)
+
+  class Fake:
+    def __init__(self, options, stopped):
+      self.options = options
+
+    def fit(self, X, pos, groups, grid, rows):
+      kind = 'real' if self.options.n_iters else 'null'
+      both.wait()  # two fits at a time, always
+      seen[kind].append(self.options.device)
+      search = Search(0.1, 1.0, 0, np.zeros((0, 4)))
+      classes = np.unique(grid.to_class(pos))
+      weights = np.zeros((X.shape[1], len(classes)), np.float32)
+      return LinearDecoder(weights, classes, grid, '', search=search)
+
+  monkeypatch.setattr(layers, 'devices', lambda name: ['cuda:0', 'cuda:1'])
+  monkeypatch.setattr(layers, 'PositionDecoder', Fake)
+  data = Trajectories.open(recording)
+  parts = splits.folds(data.track().episode, 3, 0)
+  folds = shared.make_folds(data.track(), data.grid, parts, 0)
+  work = layers.decode_layers(data, list(data.layers()), folds, FitOptions(), 2)
+  assert len(list(work)) == 4
+  for kind, devices in seen.items():
+    assert len(devices) == 12, kind
+    assert {devices.count(x) for x in ('cuda:0', 'cuda:1')} <= {4, 5, 6, 7, 8}, kind

@@ -1,0 +1,55 @@
+"""Running decode_position.py in tests, as its last line runs it."""
+
+import contextlib
+import io
+import pathlib
+import sys
+
+from dreamerv3 import decode_position
+from dreamerv3.base import files, flags, unpickle
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SCRIPT = [sys.executable, str(ROOT / 'dreamerv3' / 'decode_position.py')]
+QUICK = ['--n_iters', '100', '--n_boot', '50']
+
+
+def words(text):
+  """A command's words."""
+  return text.split()
+
+
+def run(*args, fails=False):
+  """The script in this process, as its last line runs it; what it printed."""
+  out, err = io.StringIO(), io.StringIO()
+  code: object = 0
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      flags.run(lambda _: decode_position.main([str(x) for x in args]))
+    except SystemExit as e:
+      code = e.code
+  if not fails:
+    assert not code, err.getvalue()
+    return out.getvalue()
+  assert code == 2, err.getvalue()
+  lines = err.getvalue().strip().splitlines()
+  assert len(lines) == 1, lines
+  return lines[0]
+
+
+def names(folder):
+  return {
+    x.relative_to(folder).as_posix()
+    for x in folder.rglob('*')
+    if x.is_file() and not x.name.startswith('.')
+  }
+
+
+def damaged(folder, recording, change):
+  """A copy of the recording whose episodes went through `change`."""
+  folder.mkdir()
+  for path in sorted(recording.glob('*.pkl')):
+    content = unpickle.load(path)
+    if path.name != 'metadata.pkl':
+      change(content)
+    files.save_pickle(folder / path.name, content)
+  return folder
