@@ -136,7 +136,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(
   assert expected in line
   assert not names(tmp_path / 'r')
   # Only what is found when the work has begun leaves an empty folder.
-  assert (tmp_path / 'r').exists() == (mistake in ('NaN', 'resume'))
+  assert (tmp_path / 'r').exists() == (mistake == 'NaN')
 
 
 def test_an_error_while_fits_run_is_one_line(recording, tmp_path):
