@@ -24,8 +24,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from dreamerv3.agent.latents import Latent
 from dreamerv3.probing import trained
 from dreamerv3.probing.dreaming import Dreamer
 from dreamerv3.probing.probe import WIDTH
@@ -48,7 +50,7 @@ class Bench:
     deter = np.tanh(rng.normal(size=(WIDTH, rssm.deter))).astype(np.float32)
     index = rng.integers(0, rssm.classes, (WIDTH, rssm.stoch))
     stoch = np.eye(rssm.classes, dtype=np.float32)[index]
-    self.start = {'deter': deter, 'stoch': stoch}
+    self.start = Latent(jnp.asarray(deter), jnp.asarray(stoch))
     self.rng = rng
 
   def given(self, horizon: int) -> tuple:
@@ -69,8 +71,8 @@ class Bench:
     began = time.perf_counter()
     for step in range(horizon):
       now = {k: v[:, step : step + 1] for k, v in actions.items()}
-      found = single(params, start, now, seeds)['replay']
-      start = {k: v[:, 0] for k, v in found.items()}
+      found = single(params, start, now, seeds).replay
+      start = Latent(found.deter[:, 0], found.stoch[:, 0])
     return 2 * WIDTH * horizon / (time.perf_counter() - began)
 
   def memory(self, dreamer: Dreamer) -> float:

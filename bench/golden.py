@@ -22,7 +22,9 @@ import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
 
-from dreamerv3.agent import Model, losses
+from dreamerv3.agent import Model, returns
+from dreamerv3.agent.latents import Latent, tensor
+from dreamerv3.agent.model import Context
 from dreamerv3.agent.networks import TRAINED
 from dreamerv3.setup import config as configs
 from embodied.jax import outs
@@ -124,7 +126,7 @@ class Golden:
   def compare(self, name: str, key: str, got: object, scale: float = 0.0) -> None:
     self.errors[name][key] = error(np.asarray(got), self.data[key], scale)
 
-  def start(self) -> dict[str, jax.Array]:
+  def start(self) -> Latent:
     batch = self.inputs['reward'].shape[0]
     return self.model.dyn.initial(batch, jnp.float32)
 
@@ -134,6 +136,10 @@ class Golden:
 
   def prevact(self) -> Arrays:
     return {'action': self.inputs['prevaction']}
+
+  def batch(self) -> Context:
+    obs, prevact = jax.tree.map(jnp.asarray, (self.obs(), self.prevact()))
+    return Context(self.start(), obs, prevact)
 
   def run(self, fun: Callable, *args: object) -> Any:
     pure = nj.pure(fun)
@@ -161,22 +167,22 @@ class Golden:
     """The filtered sequence and all heads."""
     model = self.model
 
-    def filtered(start: dict, obs: dict, prevact: dict) -> dict:
+    def filtered(start: Latent, obs: dict, prevact: dict) -> dict:
       tokens = model.enc(obs, 2, jnp.float32)
       first = obs['is_first']
       _, feat = model.dyn.observe(start, tokens, prevact, first, None)
-      prior = model.dyn.prior(feat['deter'])
-      x = model.tensor(feat)
+      prior = model.dyn.prior(feat.deter)
+      x = tensor(feat)
       rew: Any = model.rew(x)
       con: Any = model.con(x)
       val: Any = model.val(x)
       pol: Any = model.pol(x)['action']
-      post: Any = model.dyn.dist(feat['logit'])
+      post: Any = model.dyn.dist(feat.logit)
       return {
         'tokens': tokens,
-        'deter': feat['deter'],
-        'stoch': feat['stoch'],
-        'post_logit': feat['logit'],
+        'deter': feat.deter,
+        'stoch': feat.stoch,
+        'post_logit': feat.logit,
         'prior_logit': prior,
         'post_logit_unimix': post.output.logits,
         'image_mean': model.dec(feat)['image'].pred(),
@@ -195,22 +201,22 @@ class Golden:
     out = self.run(filtered, self.start(), self.obs(), self.prevact())
     for key, value in out.items():
       self.compare('forward', f'out/{key}', value)
-    self.feat = {k: out[k] for k in ('deter', 'stoch')}
+    self.feat = Latent(out['deter'], out['stoch'])
 
   def imagination(self) -> None:
     """Open loop from t = 5 with real actions, and with the mode policy."""
     model = self.model
     length = self.data['out/openloop_deter'].shape[1]
     total = self.inputs['reward'].shape[1]
-    before = {k: v[:, total - length - 1] for k, v in self.feat.items()}
+    before = jax.tree.map(lambda x: x[:, total - length - 1], self.feat)
     acts = {'action': self.inputs['prevaction'][:, total - length :]}
     _, feat = self.run(lambda s, a: model.dyn.imagine(s, a, None), before, acts)
-    self.compare('imagination', 'out/openloop_deter', feat['deter'])
-    self.compare('imagination', 'out/openloop_prior_logit', feat['logit'])
-    last = {k: v[:, -1] for k, v in self.feat.items()}
+    self.compare('imagination', 'out/openloop_deter', feat.deter)
+    self.compare('imagination', 'out/openloop_prior_logit', feat.logit)
+    last = jax.tree.map(lambda x: x[:, -1], self.feat)
     steps = self.data['out/dream_deter'].shape[1]
     x, act = self.run(lambda s: model.dream(s, steps, None), last)
-    deter = np.asarray(x)[1:, :, : feat['deter'].shape[-1]]
+    deter = np.asarray(x)[1:, :, : feat.deter.shape[-1]]
     self.compare('imagination', 'out/dream_deter', deter.swapaxes(0, 1))
     actions = np.asarray(act['action']).swapaxes(0, 1)
     self.compare('imagination', 'out/dream_action', actions)
@@ -220,13 +226,13 @@ class Golden:
     trained = {k: v for k, v in self.state.items() if TRAINED.match(k)}
     rest = {k: v for k, v in self.state.items() if k not in trained}
 
-    def loss(trained: dict, *args: object) -> tuple:
+    def loss(trained: dict, batch: Context) -> tuple:
       state = {**trained, **rest}
-      _, (total, aux) = nj.pure(self.model.loss)(state, *args, None, modify=False)
+      _, (total, aux) = nj.pure(self.model.loss)(state, batch, None, modify=False)
       return total, aux
 
     (total, aux), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
-      trained, self.start(), self.obs(), self.prevact()
+      trained, self.batch()
     )
     terms, metrics = aux.terms, aux.metrics
     self.compare('losses', 'loss/total', total)
@@ -248,10 +254,10 @@ class Golden:
       if key.startswith('opt/state/') and key.endswith('/count'):
         state[key] = count
     update: Any = self.model.update
-    step = jax.jit(lambda s, *xs: update(s, *xs, None))
+    step = jax.jit(lambda s, x: update(s, x, None))
     steps = {int(k.split('/')[0]) for k in group(self.data, 'train/') if k[0].isdigit()}
     for i in sorted(steps):
-      state, _, metrics = step(state, self.start(), self.obs(), self.prevact())
+      state, _, metrics = step(state, self.batch())
       for key in group(self.data, f'train/{i}/'):
         self.compare('train metrics', f'train/{i}/{key}', metrics[key])
     self.after({k: np.asarray(v) for k, v in state.items()})
@@ -276,8 +282,8 @@ class Golden:
   def units(self) -> None:
     """The lambda return, the two-hot output and the optimizer alone."""
     lam = {k: jnp.asarray(v) for k, v in group(self.data, 'unit/lam/').items()}
-    ret = losses.lambda_return(
-      lam['last'], lam['term'], lam['rew'], lam['boot'], 1 - 1 / 333, 0.95
+    ret = returns.lambda_return(
+      *(lam[k] for k in ('rew', 'last', 'term', 'boot')), lam=0.95, disc=1 - 1 / 333
     )
     self.compare('units', 'unit/lam/ret', ret)
     two = group(self.data, 'unit/twohot/')

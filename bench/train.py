@@ -130,7 +130,7 @@ def build(preset: str, options: argparse.Namespace, acting: int = 1):
   data['action'] = rng.integers(0, 17, lead).astype(np.int32)
   data['consec'] = np.zeros(lead, np.int32)
   data['stepid'] = np.zeros((*lead, 20), np.uint8)
-  for key, value in agent.model.init_carry(1)['dyn'].items():
+  for key, value in agent.model.init_carry(1).latent._asdict().items():
     shape = (*lead, *value.shape[1:])
     data[f'dyn/{key}'] = np.zeros(shape, np.float32)
   return agent, data

@@ -62,4 +62,4 @@ def test_all_blocks_run(folder, monkeypatch):
   recorded = names['episode']['player_pos']
   assert len(names['plain']) > 20
   np.testing.assert_array_equal(names['plain'], recorded[: len(names['plain'])])
-  assert names['dream']['policy']['deter'].shape == (1, 15, 8)
+  assert names['dream'].policy.deter.shape == (1, 15, 8)

@@ -3,6 +3,7 @@
 from dreamerv3.agent import Agent
 """
 
-from dreamerv3.agent.model import Agent, Model, plan
+from dreamerv3.agent.agent import Agent, plan
+from dreamerv3.agent.model import Model
 
 __all__ = ['Agent', 'Model', 'plan']

@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import ninjax as nj
 
 from dreamerv3.agent.encoder import Spaces, image_keys
+from dreamerv3.agent.latents import Feat, Latent
 from embodied.jax import conv, internal, outs
 from embodied.jax.conv import Conv2D
 from embodied.jax.heads import DictLayer
 from embodied.jax.linear import MLP, BlockLinear, Linear
 from embodied.jax.norm import Norm, activation
-
-Dict = dict[str, jax.Array]
 
 
 class Decoder(nj.Module):
@@ -48,11 +47,11 @@ class Decoder(nj.Module):
     }
     self.depths = [self.depth * x for x in self.mults]
 
-  def __call__(self, feat: Dict) -> dict[str, outs.Output]:
+  def __call__(self, feat: Latent | Feat) -> dict[str, outs.Output]:
     """An output per key from deter (B, T, D), stoch (B, T, S, C)."""
-    lead = feat['deter'].shape[:-1]
-    deter = feat['deter'].reshape((-1, feat['deter'].shape[-1]))
-    stoch = feat['stoch'].reshape((deter.shape[0], -1))
+    lead = feat.deter.shape[:-1]
+    deter = feat.deter.reshape((-1, feat.deter.shape[-1]))
+    stoch = feat.stoch.reshape((deter.shape[0], -1))
     recons: dict[str, outs.Output] = {}
     if self.vectors:
       recons.update(self._vector(deter, stoch, lead))

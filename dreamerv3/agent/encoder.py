@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import ninjax as nj
 
+from dreamerv3.agent.latents import Arrays
 from embodied.jax import conv, internal, utils
 from embodied.jax.conv import Conv2D
 from embodied.jax.linear import Linear
@@ -19,7 +20,6 @@ from embodied.jax.norm import Norm, activation
 # the study of representations: an agent that saw it would prove nothing.
 EXCLUDED = ('reward', 'is_first', 'is_last', 'is_terminal', 'player_pos')
 
-Dict = dict[str, jax.Array]
 Spaces = dict[str, elements.Space]
 
 
@@ -78,7 +78,7 @@ class Encoder(nj.Module):
       if size[0] % factor or size[1] % factor:
         raise ValueError(f'image size {size}: must divide by {factor}')
 
-  def __call__(self, obs: Dict, lead: int, dtype: jnp.dtype) -> jax.Array:
+  def __call__(self, obs: Arrays, lead: int, dtype: jnp.dtype) -> jax.Array:
     """Tokens (..., N) in dtype, from obs with `lead` leading axes."""
     shape = obs[next(iter(self.spaces))].shape[:lead]
     obs = {
@@ -93,7 +93,7 @@ class Encoder(nj.Module):
     internal.tap(f'{self.path}/tokens', tokens)
     return tokens.reshape((*shape, -1))
 
-  def _vector(self, obs: Dict, dtype: jnp.dtype) -> jax.Array:
+  def _vector(self, obs: Arrays, dtype: jnp.dtype) -> jax.Array:
     x = utils.concat_spaces(obs, self.vectors, dtype, squash=self.symlog)
     for i in range(self.layers):
       x = self.sub(f'mlp{i}', Linear, self.units, winit=self.winit)(x)
@@ -101,7 +101,7 @@ class Encoder(nj.Module):
       x = internal.tap(f'{self.path}/mlp{i}', activation(self.act)(x))
     return x
 
-  def _images(self, obs: Dict, dtype: jnp.dtype) -> jax.Array:
+  def _images(self, obs: Arrays, dtype: jnp.dtype) -> jax.Array:
     x = jnp.concatenate([obs[k] for k in self.images], -1)
     rows = conv.rows_at_once(x.shape[:3], self.depth * self.mults[0])
     convs = self._convs(x.shape[1:], dtype)

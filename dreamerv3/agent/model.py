@@ -1,30 +1,60 @@
 """DreamerV3: world model, actor and critic, wired together.
 
-`Model` is the mathematics, pure functions of a flat dict of parameters;
-`Agent` is what the training loop talks to (arXiv:2301.04104).
+The mathematics, as pure functions of a flat dict of parameters
+(arXiv:2301.04104). What the training loop talks to is in agent.py.
 
-  agent = Agent(obs_space, act_space, config)
-  carry, act, out = agent.policy(agent.init_policy(16), obs)
+  total, aux = model.loss(Context(start, obs, prevact), key)  # in nj.pure
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import elements
 import jax
 import jax.numpy as jnp
 import ninjax as nj
 
-from dreamerv3.agent import imagination, report
+from dreamerv3.agent import imagination, losses, report
+from dreamerv3.agent.latents import Arrays, Carry, Feat, Latent, State, tensor
 from dreamerv3.agent.networks import TRAINED, Networks
 from embodied.jax import internal, shards, utils
-from embodied.jax.agent import JaxAgent
-from embodied.jax.devices import bring_up
 from embodied.jax.opt import slow_update
 
 sg = jax.lax.stop_gradient
-Dict = dict[str, Any]
+_FLAGS = ('reward', 'is_first', 'is_last', 'is_terminal')
+Metrics = dict[str, jax.Array]
+
+
+class Context(NamedTuple):
+  """A batch to learn from.
+
+  Attributes:
+    start: state before the first step (B, ...).
+    obs: observations (B, T, ...).
+    prevact: action before each observation (B, T, ...).
+    stepid: where each step lies in the replay, or None.
+  """
+
+  start: Latent
+  obs: Arrays
+  prevact: Arrays
+  stepid: jax.Array | None = None
+
+
+class World(NamedTuple):
+  """What the world model finds in a batch.
+
+  Attributes:
+    last: latents after the last step (B, ...).
+    feat: posterior (B, T, ...).
+    terms: its losses, each (B, T).
+    metrics: scalars by name.
+  """
+
+  last: Latent
+  feat: Feat
+  terms: dict[str, jax.Array]
+  metrics: Metrics
 
 
 class Aux(NamedTuple):
@@ -32,17 +62,17 @@ class Aux(NamedTuple):
 
   Attributes:
     last: latents after the last step (B, ...).
-    feat: posterior deter, stoch, logit (B, T, ...).
+    feat: posterior (B, T, ...).
     terms: each loss before the mean, (B, T) or shorter in time.
-    norms: new statistics of the normalisers.
+    stats: new statistics of the normalisers.
     metrics: scalars by name.
   """
 
-  last: Dict
-  feat: Dict
-  terms: Dict
-  norms: Dict
-  metrics: Dict
+  last: Latent
+  feat: Feat
+  terms: dict[str, jax.Array]
+  stats: State
+  metrics: Metrics
 
 
 class Model(Networks):
@@ -54,11 +84,11 @@ class Model(Networks):
 
   def policy(
     self,
-    carry: Dict,
-    obs: Dict,
+    carry: Carry,
+    obs: Arrays,
     key: jax.Array | None,
     greedy: bool = False,
-  ) -> tuple[Dict, Dict, Dict]:
+  ) -> tuple[Carry, Arrays, Arrays]:
     """Filter one observation and choose actions.
 
     Args:
@@ -72,51 +102,49 @@ class Model(Networks):
     """
     key1, key2 = internal.split(key, 2)
     tokens = self.enc(obs, 1, self.dtype)
-    dyn, feat = self.dyn.observe_step(
-      carry['dyn'], tokens, carry['prevact'], obs['is_first'], key1
+    latent, feat = self.dyn.observe_step(
+      carry.latent, tokens, carry.prevact, obs['is_first'], key1
     )
-    policy = self.pol(self.tensor(feat))
+    policy = self.pol(tensor(feat))
     keys = internal.split(None if greedy else key2, len(policy))
     act = {
       k: v.sample(keys[i]).astype(self.act_space[k].dtype)
       for i, (k, v) in enumerate(policy.items())
     }
-    out = {f'dyn/{k}': dyn[k] for k in ('deter', 'stoch')}
-    return dict(dyn=dyn, prevact=act), act, out
+    return Carry(latent, act), act, stored(latent)
 
   # Learning
 
   def train_step(
-    self, state: Dict, carry: Dict, data: Dict, seeds: jax.Array
-  ) -> tuple[Dict, Dict, Dict, Dict]:
+    self, state: State, carry: Carry, data: Arrays, seeds: jax.Array
+  ) -> tuple[State, Carry, dict[str, Any], Metrics]:
     """`train` with a pair of uint32 as seed."""
     return self.train(state, carry, data, internal.keys_from_seeds(seeds))
 
   def report_step(
-    self, state: Dict, carry: Dict, data: Dict, seeds: jax.Array
-  ) -> tuple[Dict, Dict]:
+    self, state: State, carry: Carry, data: Arrays, seeds: jax.Array
+  ) -> tuple[Carry, Metrics]:
     """`report` with a pair of uint32 as seed."""
     return self.report(state, carry, data, internal.keys_from_seeds(seeds))
 
   def train(
-    self, state: Dict, carry: Dict, data: Dict, key: jax.Array | None
-  ) -> tuple[Dict, Dict, Dict, Dict]:
+    self, state: State, carry: Carry, data: Arrays, key: jax.Array | None
+  ) -> tuple[State, Carry, dict[str, Any], Metrics]:
     """One update: all losses, one optimizer step, slow critic.
 
     Returns:
       state, carry, outs (what to write back to the replay), metrics.
     """
-    start, obs, prevact, stepid = self.context(carry, data)
-    state, aux, metrics = self.update(state, start, obs, prevact, key)
-    last = {k: data[k][:, -1] for k in self.act_space}
-    carry = dict(dyn=aux.last, prevact=last)
-    return state, carry, self.outs(aux, stepid), metrics
+    batch = self.context(carry, data)
+    state, aux, metrics = self.update(state, batch, key)
+    carry = Carry(aux.last, {k: data[k][:, -1] for k in self.act_space})
+    return state, carry, self.outs(aux, batch.stepid), metrics
 
-  def outs(self, aux: Aux, stepid: jax.Array | None) -> Dict:
+  def outs(self, aux: Aux, stepid: jax.Array | None) -> dict[str, Any]:
     """For the replay: latents to start from, priorities, each (B, T, ...)."""
-    found = {}
+    found: dict[str, Any] = {}
     if self.config.replay_context:
-      found = {f'dyn/{k}': aux.feat[k] for k in ('deter', 'stoch')}
+      found = stored(aux.feat)
     if self.priority:
       found['priority'] = sum(aux.terms[k] * v for k, v in self.priority.items())
     if not found or stepid is None:
@@ -124,202 +152,179 @@ class Model(Networks):
     return {'replay': {'stepid': stepid, **found}}
 
   def update(
-    self,
-    state: Dict,
-    start: Dict,
-    obs: Dict,
-    prevact: Dict,
-    key: jax.Array | None,
-  ) -> tuple[Dict, Aux, Dict]:
+    self, state: State, batch: Context, key: jax.Array | None
+  ) -> tuple[State, Aux, Metrics]:
     """One optimizer step on the loss of a batch, then the slow critic."""
     trained = {k: v for k, v in state.items() if TRAINED.match(k)}
     opt = {k: v for k, v in state.items() if k.startswith('opt/')}
     rest = {k: v for k, v in state.items() if not (k in trained or k in opt)}
 
-    def loss(trained: Dict) -> tuple[jax.Array, Aux]:
-      _, out = nj.pure(self.loss)(
-        {**trained, **rest}, start, obs, prevact, key, modify=False
-      )
+    def loss(trained: State) -> tuple[jax.Array, Aux]:
+      _, out = nj.pure(self.loss)({**trained, **rest}, batch, key, modify=False)
       return out
 
     (total, aux), grads = jax.value_and_grad(loss, has_aux=True)(trained)
     grads, metrics = shards.mean((grads, {**aux.metrics, 'opt/loss': total}))
     trained, opt, mets = self.opt.update(trained, grads, opt)
     metrics.update(mets)
-    state = {**state, **trained, **opt, **aux.norms}
+    new = {**state, **trained, **opt, **aux.stats}
     slow = self.config.slowvalue
-    state |= slow_update(state, 'val', 'slowval', slow.rate, slow.every)
-    return state, aux, metrics
+    new |= slow_update(new, 'val', 'slowval', slow.rate, slow.every)
+    return new, aux, metrics
 
-  def context(
-    self, carry: Dict, data: Dict
-  ) -> tuple[Dict, Dict, Dict, jax.Array | None]:
+  def context(self, carry: Carry, data: Arrays) -> Context:
     """Cut the replay context off a batch and find the state to start from.
 
     With context K, the first K steps only give a start: at the first chunk of
     a sequence (consec 0) the latents stored at step K-1, later the carry.
 
     Args:
+      carry: as from init_carry, or from the chunk before.
       data: (B, K + T, ...) per key.
-
-    Returns:
-      State before the first step; observations, actions before each of them,
-      and step ids, all (B, T, ...).
     """
     obs = {k: data[k] for k in (*self.spaces, *_FLAGS) if k in data}
-    acts = {k: data[k] for k in self.act_space}
     stepid = data.get('stepid')
     prevact = {
-      k: jnp.concatenate([carry['prevact'][k][:, None], v[:, :-1]], 1)
-      for k, v in acts.items()
+      k: jnp.concatenate([carry.prevact[k][:, None], data[k][:, :-1]], 1)
+      for k in self.act_space
     }
     K = self.config.replay_context
     if not K:
-      return carry['dyn'], obs, prevact, stepid
-    stored = {
-      k: data[f'dyn/{k}'][:, K - 1].astype(self.dtype) for k in ('deter', 'stoch')
-    }
-    first = data['consec'][:, 0] == 0
-    start = utils.where(first, stored, carry['dyn'])
-    cut = {k: v[:, K:] for k, v in prevact.items()}
-    obs = {k: v[:, K:] for k, v in obs.items()}
-    return start, obs, cut, None if stepid is None else stepid[:, K:]
+      return Context(carry.latent, obs, prevact, stepid)
+    before = Latent(
+      *(data[f'dyn/{k}'][:, K - 1].astype(self.dtype) for k in Latent._fields)
+    )
+    start = utils.where(data['consec'][:, 0] == 0, before, carry.latent)
+    rest = jax.tree.map(lambda x: x[:, K:], (obs, prevact, stepid))
+    return Context(start, *rest)
 
-  def loss(
-    self,
-    start: Dict,
-    obs: Dict,
-    prevact: Dict,
-    key: jax.Array | None,
-  ) -> tuple[jax.Array, Aux]:
+  def loss(self, batch: Context, key: jax.Array | None) -> tuple[jax.Array, Aux]:
     """The training loss on a batch of sequences.
-
-    Args:
-      start: latent state before the first step (B, ...).
-      obs: observations (B, T, ...), prevact: the action before each.
 
     Returns:
       Total loss and what else the pass has found. Metrics hold each loss as
       loss/<name>, its mean.
     """
     key1, key2 = internal.split(key, 2)
-    dyn, feat, terms, metrics = self.world_loss(start, obs, prevact, key1)
-    steps = obs['is_last'].shape[1]
-    last = min(self.config.imag_last or steps, steps)
-    terms2, ret, norms, mets = imagination.imag_loss(self, feat, last, key2)
-    terms.update(terms2)
-    metrics.update(mets)
+    world = self.world_loss(batch, key1)
+    terms, metrics = {**world.terms}, {**world.metrics}
+    B, T = batch.obs['is_last'].shape
+    last = min(self.config.imag_last or T, T)
+    dreamt = self.imagine(world.feat, last, key2)
+    disc = 1.0 if self.config.contdisc else 1 - 1 / self.config.horizon
+    found = losses.imagination(
+      dreamt, self.stats(), self.norms, disc=disc, **self.config.imag_loss
+    )
+    terms['policy'] = found.policy.reshape((B, last))
+    terms['value'] = found.value.reshape((B, last))
+    metrics.update(found.metrics)
+    stats = found.stats
     if self.config.repval_loss:
-      terms['repval'], norms = imagination.replay_loss(
-        self, feat, obs, ret, last, norms
-      )
-    scales = {**self.config.loss_scales}
-    scales.update({k: scales['rec'] for k in self.spaces})
+      v_t = found.ret[:, 0].reshape((B, last))
+      terms['repval'], stats = self.replay_loss(world.feat, batch.obs, v_t, stats)
+    assert terms.keys() == self.scales.keys(), (sorted(terms), sorted(self.scales))
     means = {k: v.mean() for k, v in terms.items()}
     metrics.update({f'loss/{k}': v for k, v in means.items()})
-    total = sum(v * scales[k] for k, v in means.items())
-    return total, Aux(dyn, feat, terms, norms, metrics)
+    total = jnp.asarray(sum(v * self.scales[k] for k, v in means.items()))
+    assert total.shape == (), total.shape
+    return total, Aux(world.last, world.feat, terms, stats, metrics)
 
-  def world_loss(
-    self,
-    start: Dict,
-    obs: Dict,
-    prevact: Dict,
-    key: jax.Array | None,
-  ) -> tuple[Dict, Dict, Dict, Dict]:
+  def world_loss(self, batch: Context, key: jax.Array | None) -> World:
     """Reconstruction, KL, reward and continuation, each (B, T)."""
-    config = self.config
+    config, obs = self.config, batch.obs
     tokens = self.enc(obs, 2, self.dtype)
-    dyn, feat = self.dyn.observe(start, tokens, prevact, obs['is_first'], key)
+    reset = obs['is_first']
+    last, feat = self.dyn.observe(batch.start, tokens, batch.prevact, reset, key)
     terms, metrics = self.dyn.loss(feat)
     for name, recon in self.dec(feat).items():
       target = obs[name]
       if len(self.spaces[name].shape) == 3:
         target = target.astype(jnp.float32) / 255
       terms[name] = recon.loss(target)
-    x = self.tensor(feat)
+    x = tensor(feat)
     read = x if config.reward_grad else sg(x)
     terms['rew'] = self.rew(read).loss(obs['reward'])
     live = (~obs['is_terminal']).astype(jnp.float32)
     if config.contdisc:
       live = live * (1 - 1 / config.horizon)
     terms['con'] = self.con(x).loss(live)
-    return dyn, feat, terms, metrics
+    shapes = {k: v.shape for k, v in terms.items()}
+    assert all(x == reset.shape for x in shapes.values()), (reset.shape, shapes)
+    return World(last, feat, terms, metrics)
+
+  def imagine(self, feat: Feat, last: int, key: jax.Array | None) -> losses.Dreamt:
+    """Dreams from the last `last` steps of each sequence, read by all heads."""
+    H = self.config.imag_length
+    start = jax.tree.map(
+      lambda x: x[:, -last:].reshape((-1, *x.shape[2:])), feat.latent
+    )
+    made = internal.frozen(self.dream, sg(start), H, key)
+    x, act = sg(made[0]), made[1]  # (H + 1, N, F), (H, N, ...)
+    if self.config.ac_grads:  # of the real states; imagined ones never learn from it
+      x = jnp.concatenate([tensor(start)[None], x[1:]], 0)
+
+    def read(x: jax.Array) -> tuple[jax.Array, ...]:
+      return self.rew(x).pred(), self.con(x).prob(), self.slowval(x).pred()
+
+    r_t, c_t, slow_t = internal.frozen(read, sg(x))
+    return losses.Dreamt(r_t, c_t, slow_t, self.val(x), self.pol(x[:-1]), act)
+
+  def replay_loss(
+    self, feat: Feat, obs: Arrays, v_t: jax.Array, stats: State
+  ) -> losses.CriticLoss:
+    """The critic on the last steps of each sequence, values v_t (B, last)."""
+    config, last = self.config, v_t.shape[1]
+    x = tensor(jax.tree.map(lambda x: x[:, -last:], feat))
+    x = x if config.repval_grad else sg(x)
+    slow_t = internal.frozen(lambda x: self.slowval(x).pred(), sg(x))
+    keys = ('reward', 'is_last', 'is_terminal')
+    relived = losses.Relived(
+      self.val(x), slow_t, v_t, *(obs[k][:, -last:] for k in keys)
+    )
+    disc, settings = 1 - 1 / config.horizon, config.repl_loss
+    return losses.replay_critic(
+      relived,
+      stats,
+      self.norms.val,
+      disc=disc,
+      lam=settings.lam,
+      slowreg=settings.slowreg,
+    )
+
+  def stats(self) -> State:
+    """Statistics of the normalisers in the context, by name."""
+    names = tuple(f'{x.name}/' for x in self.norms)
+    return {k: v for k, v in nj.context().items() if k.startswith(names)}
 
   def dream(
-    self, start: Dict, length: int, key: jax.Array | None
-  ) -> tuple[jax.Array, Dict]:
+    self, start: Latent, length: int, key: jax.Array | None
+  ) -> tuple[jax.Array, Arrays]:
     """Roll the policy out in the world model, see `imagination.dream`."""
-    return imagination.dream(self, start, length, key)
+    return imagination.dream(self.dyn, self.pol, start, length, key)
 
   # Reports
 
   def report(
-    self, state: Dict, carry: Dict, data: Dict, key: jax.Array | None
-  ) -> tuple[Dict, Dict]:
+    self, state: State, carry: Carry, data: Arrays, key: jax.Array | None
+  ) -> tuple[Carry, Metrics]:
     """Losses on a batch without learning, and open-loop reconstructions."""
-    start, obs, prevact, _ = self.context(carry, data)
+    batch = self.context(carry, data)
     key1, key2 = internal.split(key, 2)
-    _, (_, aux) = nj.pure(self.loss)(state, start, obs, prevact, key1, modify=False)
+
+    def loss(state: State) -> Aux:
+      return nj.pure(self.loss)(state, batch, key1, modify=False)[1][1]
+
+    aux = loss(state)
     metrics = dict(shards.mean(aux.metrics))
     if self.config.report_gradnorms:
-      metrics.update(report.grad_norms(self, state, start, obs, prevact, key1))
+      metrics.update(report.grad_norms(lambda x: loss(x).metrics, state))
     _, videos = nj.pure(report.openloop)(
-      state, self, start, obs, prevact, key2, modify=False
+      state, self, batch.start, batch.obs, batch.prevact, key2, modify=False
     )
     metrics.update(videos)
-    last = {k: data[k][:, -1] for k in self.act_space}
-    return dict(dyn=aux.last, prevact=last), metrics
+    return Carry(aux.last, {k: data[k][:, -1] for k in self.act_space}), metrics
 
 
-_FLAGS = ('reward', 'is_first', 'is_last', 'is_terminal')
-
-
-class Agent(JaxAgent):
-  """The agent as the training loop sees it.
-
-  Args:
-    obs_space, act_space: spaces by key; `log/*` and `reset` are ignored.
-    config: the `agent` block of the configuration, and beside it logdir,
-      seed, jax, batch_size, batch_length, replay_context, report_length,
-      replica, replicas.
-  """
-
-  def __init__(
-    self,
-    obs_space: dict[str, elements.Space],
-    act_space: dict[str, elements.Space],
-    config: elements.Config,
-  ):
-    obs_space, act_space = _seen(obs_space), _chosen(act_space)
-
-    def make(dtype: jnp.dtype) -> Model:
-      return Model(obs_space, act_space, config, dtype)
-
-    super().__init__(make, obs_space, act_space, config)
-
-
-def plan(
-  obs_space: dict[str, elements.Space],
-  act_space: dict[str, elements.Space],
-  config: elements.Config,
-) -> tuple[str, dict[str, jax.ShapeDtypeStruct]]:
-  """What an `Agent` of the same arguments would be, without its memory.
-
-  Returns:
-    Backend, 'cpu' or 'gpu'; names, shapes and dtypes of the state.
-
-  Raises:
-    ValueError: there can be no such agent.
-  """
-  devices = bring_up(config)
-  spaces = _seen(obs_space), _chosen(act_space)
-  return devices.backend, Model(*spaces, config, devices.dtype).shapes()
-
-
-def _seen(space: dict[str, elements.Space]) -> dict[str, elements.Space]:
-  return {k: v for k, v in space.items() if not k.startswith('log/')}
-
-
-def _chosen(space: dict[str, elements.Space]) -> dict[str, elements.Space]:
-  return {k: v for k, v in space.items() if k != 'reset'}
+def stored(x: Latent | Feat) -> dict[str, jax.Array]:
+  """Latents as the replay holds them."""
+  return {f'dyn/{k}': getattr(x, k) for k in Latent._fields}

@@ -16,14 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from dreamerv3.agent.decoder import Decoder
-from dreamerv3.agent.encoder import Encoder, inputs
+from dreamerv3.agent.encoder import Encoder, Spaces, inputs
+from dreamerv3.agent.latents import Carry, tensor
+from dreamerv3.agent.losses import Norms
 from dreamerv3.agent.rssm import RSSM
 from embodied.jax import init
 from embodied.jax.heads import DictHead, Head
 from embodied.jax.normalize import Normalizer
 from embodied.jax.opt import Optimizer, slow_copy
-
-Dict = dict[str, Any]
 
 TRAINED = re.compile(r'^(enc|dyn|dec|rew|con|pol|val)/')
 
@@ -46,6 +46,7 @@ class Networks:
     self.obs_space, self.act_space = obs_space, act_space
     self.spaces = inputs(obs_space)
     self.priority = _priority(config, self.spaces)
+    self.scales = _scales(config, self.spaces)
     parts = (('dyn', 'rssm'), ('enc', 'simple'), ('dec', 'simple'))
     for part, typ in parts:
       if config[part].typ != typ:
@@ -67,9 +68,11 @@ class Networks:
     }
     self.pol = DictHead(act_space, dists, **config.policy, name='pol')
     self.opt = Optimizer(**config.opt)
-    self.retnorm = Normalizer('retnorm', **config.retnorm)
-    self.valnorm = Normalizer('valnorm', **config.valnorm)
-    self.advnorm = Normalizer('advnorm', **config.advnorm)
+    self.norms = Norms(
+      ret=Normalizer('retnorm', **config.retnorm),
+      val=Normalizer('valnorm', **config.valnorm),
+      adv=Normalizer('advnorm', **config.advnorm),
+    )
 
   # State
 
@@ -95,7 +98,7 @@ class Networks:
     state = dict(params)
     trained = {k: v for k, v in params.items() if TRAINED.match(k)}
     slow_copy(state, 'val', 'slowval')
-    for norm in (self.retnorm, self.valnorm, self.advnorm):
+    for norm in self.norms:
       state.update(norm.init())
     state.update(self.opt.init(trained))
     return state
@@ -108,23 +111,16 @@ class Networks:
     carry = self.dyn.initial(1, self.dtype)
     first = jnp.ones((1, 1), bool)
     _, feat = self.dyn.observe(carry, tokens, act, first, None)
-    self.dyn.prior(feat['deter'])
+    self.dyn.prior(feat.deter)
     self.dec(feat)
-    x = self.tensor(feat)
+    x = tensor(feat)
     for head in (self.rew, self.con, self.pol, self.val):
       head(x)
 
-  # Shapes
-
-  def init_carry(self, batch: int) -> Dict:
+  def init_carry(self, batch: int) -> Carry:
     """Carry of policy, train and report: latents and the last action."""
     act = {k: jnp.zeros((batch, *v.shape), v.dtype) for k, v in self.act_space.items()}
-    return dict(dyn=self.dyn.initial(batch, self.dtype), prevact=act)
-
-  def tensor(self, feat: Dict) -> jax.Array:
-    """What the heads read: [deter, flat stoch] (..., D + S C)."""
-    stoch = feat['stoch'].reshape((*feat['stoch'].shape[:-2], -1))
-    return jnp.concatenate([feat['deter'], stoch], -1)
+    return Carry(self.dyn.initial(batch, self.dtype), act)
 
 
 def _head(config: elements.Config, name: str) -> Any:
@@ -132,7 +128,16 @@ def _head(config: elements.Config, name: str) -> Any:
   return Head(config.output, **options, name=name)
 
 
-def _priority(config: elements.Config, spaces: Dict) -> dict[str, float]:
+def _scales(config: elements.Config, spaces: Spaces) -> dict[str, float]:
+  """The weight of each loss in the total."""
+  scales = {**config.loss_scales}
+  rec = scales.pop('rec')
+  if not config.repval_loss:
+    del scales['repval']
+  return scales | {k: rec for k in spaces}
+
+
+def _priority(config: elements.Config, spaces: Spaces) -> dict[str, float]:
   """The losses, with their weights, whose sum is the priority of a step."""
   names = ('rew', 'con', 'dyn', 'rep')
   terms = {k: config.loss_scales.rec for k in spaces}

@@ -9,20 +9,15 @@ the first half of each sequence and imagines the second.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import ninjax as nj
 import numpy as np
 
-from dreamerv3.agent.networks import TRAINED
+from dreamerv3.agent.latents import Arrays, Latent, State
+from dreamerv3.agent.networks import TRAINED, Networks
 from embodied.jax import internal, shards
-
-if TYPE_CHECKING:
-  from dreamerv3.agent import Model
-
-Dict = dict[str, Any]
 
 ROWS = 6  # sequences in a video
 BORDER = 2  # pixels around a sequence
@@ -31,12 +26,12 @@ SEEN, IMAGINED = (0, 255, 0), (255, 0, 0)  # colour of the border
 
 
 def openloop(
-  model: Model,
-  start: Dict,
-  obs: Dict,
-  prevact: Dict,
+  nets: Networks,
+  start: Latent,
+  obs: Arrays,
+  prevact: Arrays,
   key: jax.Array | None,
-) -> Dict:
+) -> dict[str, jax.Array]:
   """Watch the first half of each sequence, imagine the second.
 
   The actions are those that were really taken. Runs in a ninjax context.
@@ -50,19 +45,19 @@ def openloop(
   key1, key2 = internal.split(key, 2)
   first = jax.tree.map(lambda x: x[:, :half], (obs, prevact))
   second = jax.tree.map(lambda x: x[:, half:], prevact)
-  tokens = model.enc(first[0], 2, model.dtype)
+  tokens = nets.enc(first[0], 2, nets.dtype)
   reset = first[0]['is_first']
-  carry, seen = model.dyn.observe(start, tokens, first[1], reset, key1)
-  _, dreamed = model.dyn.imagine(carry, second, key2)
+  carry, seen = nets.dyn.observe(start, tokens, first[1], reset, key1)
+  _, dreamed = nets.dyn.imagine(carry, second, key2)
   feat = jax.tree.map(lambda a, b: jnp.concatenate([a, b], 1), seen, dreamed)
-  recons = model.dec(feat)
+  recons = nets.dec(feat)
 
   def rows(x: jax.Array) -> jax.Array:
     return shards.whole(x)[:ROWS]
 
   return {
     f'openloop/{k}': video(rows(obs[k]), rows(recons[k].pred()), half)
-    for k in model.enc.images
+    for k in nets.enc.images
   }
 
 
@@ -96,23 +91,19 @@ def video(true: jax.Array, pred: jax.Array, context: int) -> jax.Array:
   return jnp.pad(frames, ((0, PAUSE), (0, 0), (0, 0), (0, 0)))
 
 
-def grad_norms(
-  model: Model,
-  state: Dict,
-  start: Dict,
-  obs: Dict,
-  prevact: Dict,
-  key: jax.Array | None,
-) -> Dict:
-  """Norm of the gradient of each loss alone, as gradnorm/<loss>."""
+def grad_norms(loss: Callable[[State], Arrays], state: State) -> dict[str, jax.Array]:
+  """Norm of the gradient of each loss alone, as gradnorm/<loss>.
+
+  Args:
+    loss: state -> metrics, among them each loss as loss/<name>.
+    state: of the networks.
+  """
   trained = {k: v for k, v in state.items() if TRAINED.match(k)}
   rest = {k: v for k, v in state.items() if k not in trained}
 
-  def losses(trained: Dict) -> Dict:
-    _, (_, aux) = nj.pure(model.loss)(
-      {**trained, **rest}, start, obs, prevact, key, modify=False
-    )
-    return {k: v for k, v in aux.metrics.items() if k.startswith('loss/')}
+  def losses(trained: State) -> Arrays:
+    found = loss({**trained, **rest})
+    return {k: v for k, v in found.items() if k.startswith('loss/')}
 
   values, pullback = jax.vjp(losses, trained)
   norms = {}

@@ -13,11 +13,10 @@ import jax.numpy as jnp
 import ninjax as nj
 
 from dreamerv3.agent import losses
+from dreamerv3.agent.latents import Arrays, Feat, Latent
 from embodied.jax import internal, outs, utils
 from embodied.jax.linear import BlockLinear, Linear, blocks, joined
 from embodied.jax.norm import Norm, activation
-
-Dict = dict[str, jax.Array]
 
 
 class RSSM(nj.Module):
@@ -46,21 +45,21 @@ class RSSM(nj.Module):
       )
     self.act_space = act_space
 
-  def initial(self, batch: int, dtype: jnp.dtype) -> Dict:
+  def initial(self, batch: int, dtype: jnp.dtype) -> Latent:
     """All zeros: deter (B, D), stoch (B, stoch, classes)."""
-    return dict(
+    return Latent(
       deter=jnp.zeros((batch, self.deter), dtype),
       stoch=jnp.zeros((batch, self.stoch, self.classes), dtype),
     )
 
   def observe(
     self,
-    carry: Dict,
+    carry: Latent,
     tokens: jax.Array,
-    action: Dict,
+    action: Arrays,
     reset: jax.Array,
     key: jax.Array | None,
-  ) -> tuple[Dict, Dict]:
+  ) -> tuple[Latent, Feat]:
     """Filter a sequence: one posterior per observation.
 
     Where reset is true, the state and the action before it are zero.
@@ -87,42 +86,43 @@ class RSSM(nj.Module):
 
   def observe_step(
     self,
-    carry: Dict,
+    carry: Latent,
     tokens: jax.Array,
-    action: Dict,
+    action: Arrays,
     reset: jax.Array,
     key: jax.Array | None,
-  ) -> tuple[Dict, Dict]:
+  ) -> tuple[Latent, Feat]:
     """`observe` for one step: tokens (B, N), reset (B,), key also (B,)."""
     embedded = self.embed(action, tokens.dtype, reset)
     step = (embedded, self._seen(tokens), ~reset, key)
     carry, feat = self._step(carry, step)
-    internal.tap(f'{self.path}/deter', feat['deter'])
-    internal.tap(f'{self.path}/stoch', feat['stoch'])
-    internal.tap(f'{self.path}/post_logit', feat['logit'])
+    internal.tap(f'{self.path}/deter', feat.deter)
+    internal.tap(f'{self.path}/stoch', feat.stoch)
+    internal.tap(f'{self.path}/post_logit', feat.logit)
     return carry, feat
 
   def imagine(
-    self, carry: Dict, action: Dict, key: jax.Array | None
-  ) -> tuple[Dict, Dict]:
+    self, carry: Latent, action: Arrays, key: jax.Array | None
+  ) -> tuple[Latent, Feat]:
     """Predict along given actions, per key (B, T, ...), without seeing.
 
     Returns:
       Carry after the last step, and feat as in `observe`, logit of the prior.
     """
     length = jax.tree.leaves(action)[0].shape[1]
-    inputs = self.embed(action, carry['deter'].dtype)
+    inputs = self.embed(action, carry.deter.dtype)
     keys = None if key is None else internal.split(key, length)
 
-    def step(carry: Dict, x: tuple) -> tuple[Dict, Dict]:
-      return self.predict(carry, *x)
+    def step(carry: Latent, x: tuple) -> tuple[Latent, Feat]:
+      feat = self.predict(carry, *x)
+      return feat.latent, feat
 
     xs = (inputs.swapaxes(0, 1), keys)
     carry, feat = internal.scan(step, carry, xs)
     return carry, jax.tree.map(lambda x: x.swapaxes(0, 1), feat)
 
   def embed(
-    self, action: Dict, dtype: jnp.dtype, reset: jax.Array | None = None
+    self, action: Arrays, dtype: jnp.dtype, reset: jax.Array | None = None
   ) -> jax.Array:
     """First hidden layer of the actions, (..., hidden); zeros where reset."""
     x = utils.concat_spaces(action, self.act_space, dtype)
@@ -131,15 +131,12 @@ class RSSM(nj.Module):
     x = x / jax.lax.stop_gradient(jnp.maximum(1, jnp.abs(x)))
     return self._layer('dynin2', x, self.hidden)
 
-  def predict(
-    self, carry: Dict, action: jax.Array, key: jax.Array | None
-  ) -> tuple[Dict, Dict]:
+  def predict(self, carry: Latent, action: jax.Array, key: jax.Array | None) -> Feat:
     """One imagined step from an embedded action (B, hidden)."""
-    deter = self._core(carry['deter'], carry['stoch'], action)
+    deter = self._core(carry.deter, carry.stoch, action)
     logit = self.prior(deter)
     stoch = self.dist(logit).sample(key).astype(deter.dtype)
-    carry = dict(deter=deter, stoch=stoch)
-    return carry, dict(**carry, logit=logit)
+    return Feat(deter, stoch, logit)
 
   def prior(self, deter: jax.Array) -> jax.Array:
     """Logits (..., stoch, classes) predicted from deter (..., D)."""
@@ -152,7 +149,7 @@ class RSSM(nj.Module):
     """Independent one-hot variables with a share of uniform chance."""
     return outs.Agg(outs.OneHot(logits, self.unimix), 1)
 
-  def loss(self, feat: Dict) -> tuple[Dict, Dict]:
+  def loss(self, feat: Feat) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """KL losses of a filtered sequence.
 
     Args:
@@ -163,23 +160,26 @@ class RSSM(nj.Module):
       entropy of prior and posterior [nats].
     """
     sg = jax.lax.stop_gradient
-    prior = self.prior(feat['deter'])
-    post = feat['logit']
+    prior = self.prior(feat.deter)
+    post = feat.logit
     dists = map(self.dist, (post, prior, sg(post), sg(prior)))
     p, q, p_sg, q_sg = dists
-    terms = losses.kl_losses(p, q, p_sg, q_sg, self.free_nats)
+    terms = losses.kl_losses(p, q, p_sg, q_sg, free=self.free_nats)
+    B_T = feat.deter.shape[:-1]
+    shapes = {k: v.shape for k, v in terms.items()}
+    assert all(x == B_T for x in shapes.values()), (B_T, shapes)
     metrics = dict(dyn_ent=q.entropy().mean(), rep_ent=p.entropy().mean())
     return terms, metrics
 
-  def _step(self, carry: Dict, x: tuple) -> tuple[Dict, Dict]:
+  def _step(self, carry: Latent, x: tuple) -> tuple[Latent, Feat]:
     """Posterior of one step; x = (action, seen, keep, key)."""
     action, seen, keep, key = x
     carry = utils.mask(carry, keep)
-    deter = self._core(carry['deter'], carry['stoch'], action)
+    deter = self._core(carry.deter, carry.stoch, action)
     logit = self._posterior(deter, seen)
     stoch = self.dist(logit).sample(key).astype(deter.dtype)
-    carry = dict(deter=deter, stoch=stoch)
-    return carry, dict(**carry, logit=logit)
+    feat = Feat(deter, stoch, logit)
+    return feat.latent, feat
 
   def _seen(self, tokens: jax.Array) -> jax.Array:
     """The tokens' share of the first posterior layer, for all steps at once.

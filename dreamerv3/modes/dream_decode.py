@@ -26,10 +26,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import elements
+import jax.numpy as jnp
 import numpy as np
 import tqdm
 
 from dreamerv3 import leftovers
+from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
@@ -42,7 +44,7 @@ from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.modes.dream_starts import Start, Starts, Watch
 from dreamerv3.probing import describe
-from dreamerv3.probing.dreaming import Dreamer
+from dreamerv3.probing.dreaming import Dreamer, Dreams
 from dreamerv3.probing.probe import WIDTH
 from dreamerv3.probing.rollouts import Rollouts
 from dreamerv3.probing.trained import Look, Trained
@@ -226,7 +228,7 @@ def imagine(
   batches = range(0, len(drawn), WIDTH)
   for first in tqdm.tqdm(batches, 'dreams', unit='batch', disable=None):
     batch = drawn[first : first + WIDTH]
-    start = {k: np.stack([getattr(x, k) for x in batch]) for k in ('deter', 'stoch')}
+    start = Latent(*(jnp.stack([getattr(x, k) for x in batch]) for k in Latent._fields))
     acts = [starts.actions(x, H) for x in batch]
     actions = {k: np.stack([x[k] for x in acts]) for k in acts[0]}
     seeds = [np.random.SeedSequence([seed, x.episode, x.t]) for x in batch]
@@ -240,15 +242,13 @@ def imagine(
 
 
 def keep(
-  decoder: LinearDecoder,
-  found: Mapping[str, Mapping[str, np.ndarray]],
-  latents: bool,
-  first: int,
+  decoder: LinearDecoder, found: Dreams, latents: bool, first: int
 ) -> dict[str, Any]:
   """What stays of a batch of dreams; `first` is the number of its first."""
   kept: dict[str, Any] = {}
   for kind, name in (('policy', 'dream'), ('replay', 'replay')):
-    deter = found[kind]['deter']
+    latent: Latent = getattr(found, kind)
+    deter = np.asarray(latent.deter)
     flat = deter.reshape(-1, deter.shape[-1])
     kept[kind] = decoder.predict(flat).reshape(*deter.shape[:2], 2)
     rows = len(deter) if kind == 'policy' else max(0, EXAMPLES - first)
@@ -257,7 +257,7 @@ def keep(
     kept[f'{name}_proba'] = proba.reshape(*shown.shape[:2], *decoder.grid.shape)
     if latents:
       kept[f'{name}_deter'] = deter.astype(np.float16)
-      kept[f'{name}_stoch'] = found[kind]['stoch'].round().astype(np.uint8)
+      kept[f'{name}_stoch'] = np.asarray(latent.stoch).round().astype(np.uint8)
   return kept
 
 

@@ -1,24 +1,36 @@
 """Rolls the world model out from given states, without seeing.
 
   dreamer = Dreamer(model, horizon=15)
-  found = dreamer(params, {'deter': d, 'stoch': s}, actions, seeds)
-  found['replay']['deter']   # (n, H, D)
+  found = dreamer(params, Latent(deter, stoch), actions, seeds)
+  found.replay.deter  # (n, H, D)
 
 For dream_decode, and whoever looks into imagined trajectories.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ninjax as nj
 import numpy as np
 
+from dreamerv3.agent.latents import Arrays, Latent, State
 from dreamerv3.probing.probe import WIDTH
 from embodied.jax import internal
 
-Dict = dict[str, Any]
+
+class Dreams(NamedTuple):
+  """Two dreams from each of n states.
+
+  Attributes:
+    policy: float32 deter (n, H, D), stoch (n, H, S, C) along the actions that
+      the policy chose in the dream.
+    replay: likewise, along given actions.
+  """
+
+  policy: Latent
+  replay: Latent
 
 
 class Dreamer:
@@ -40,10 +52,10 @@ class Dreamer:
   def __call__(
     self,
     params: Mapping[str, Any],
-    start: Mapping[str, np.ndarray],
+    start: Latent,
     actions: Mapping[str, np.ndarray],
     seeds: np.ndarray,
-  ) -> dict[str, dict[str, np.ndarray]]:
+  ) -> Dreams:
     """Dreams of n <= width states.
 
     Args:
@@ -52,8 +64,7 @@ class Dreamer:
       seeds: uint32 (n, 2).
 
     Returns:
-      {'policy', 'replay'}: float32 deter (n, H, D), stoch (n, H, S, C), where
-      step h follows h actions.
+      The dreams on the host; step h follows h actions.
     """
     n = len(seeds)
     given = self._full(start, actions, seeds)
@@ -63,7 +74,7 @@ class Dreamer:
   def compiled(
     self,
     params: Mapping[str, Any],
-    start: Mapping[str, np.ndarray],
+    start: Latent,
     actions: Mapping[str, np.ndarray],
     seeds: np.ndarray,
   ) -> Any:
@@ -71,13 +82,17 @@ class Dreamer:
     given = self._full(start, actions, seeds)
     return self._call.lower(params, *given).compile()
 
-  def _full(self, start: Any, actions: Any, seeds: np.ndarray) -> tuple:
+  def _full(
+    self, start: Latent, actions: Mapping[str, np.ndarray], seeds: np.ndarray
+  ) -> tuple:
     """`width` rows: the given ones, over and over."""
     rows = np.arange(self.width) % len(seeds)
-    given = dict(start), dict(actions), seeds
+    given = start, dict(actions), seeds
     return jax.tree.map(lambda x: x[rows], given)
 
-  def _step(self, params: Dict, start: Dict, actions: Dict, seeds: Any) -> Dict:
+  def _step(
+    self, params: State, start: Latent, actions: Arrays, seeds: jax.Array
+  ) -> Dreams:
     keys = internal.split(internal.keys_from_seeds(seeds), 2)
     _, out = nj.pure(dream)(
       params, self.model, start, actions, self.horizon, *keys, modify=False
@@ -86,15 +101,19 @@ class Dreamer:
 
 
 def dream(
-  model: Any, start: Dict, actions: Dict, horizon: int, key1: Any, key2: Any
-) -> Dict:
+  model: Any,
+  start: Latent,
+  actions: Arrays,
+  horizon: int,
+  key1: jax.Array,
+  key2: jax.Array,
+) -> Dreams:
   """Both dreams of a batch; runs in a ninjax context."""
-  start = {k: v.astype(model.dtype) for k, v in start.items()}
+  start = Latent(*(x.astype(model.dtype) for x in start))
   x, _ = model.dream(start, horizon, key1)  # (H + 1, n, D + S C)
   own = x[1:].swapaxes(0, 1).astype(jnp.float32)
-  units = start['deter'].shape[-1]
-  shape = (*own.shape[:2], *start['stoch'].shape[1:])
+  units = start.deter.shape[-1]
+  shape = (*own.shape[:2], *start.stoch.shape[1:])
+  policy = Latent(own[..., :units], own[..., units:].reshape(shape))
   _, feat = model.dyn.imagine(start, actions, key2)
-  replay = {k: feat[k].astype(jnp.float32) for k in ('deter', 'stoch')}
-  policy = dict(deter=own[..., :units], stoch=own[..., units:].reshape(shape))
-  return dict(policy=policy, replay=replay)
+  return Dreams(policy, Latent(*(x.astype(jnp.float32) for x in feat.latent)))

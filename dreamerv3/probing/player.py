@@ -36,8 +36,6 @@ from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.setup import config, make, rules, rundir
 from embodied.core import base
 
-Dict = dict[str, Any]
-
 
 class AgentPlayer:
   """One agent in one environment, one step at a time.
@@ -112,7 +110,7 @@ class AgentPlayer:
 
   @deter.setter
   def deter(self, value: np.ndarray) -> None:
-    self._change('dyn', 'deter', value)
+    self._set_latent(deter=value)
 
   @property
   def stoch(self) -> np.ndarray:
@@ -121,7 +119,7 @@ class AgentPlayer:
 
   @stoch.setter
   def stoch(self, value: np.ndarray) -> None:
-    self._change('dyn', 'stoch', value)
+    self._set_latent(stoch=value)
 
   def begin(self, episode: int) -> base.Step:
     """Starts an episode and observes its timestep 0.
@@ -148,7 +146,8 @@ class AgentPlayer:
     if action is not None:
       given = action if isinstance(action, Mapping) else {'action': action}
       for key, value in given.items():
-        self._change('prevact', key, value)
+        new = {key: self._changed(key, self._carry.prevact[key], value)}
+        self._carry = self._carry._replace(prevact={**self._carry.prevact, **new})
         self.action[key] = np.asarray(value, self.action[key].dtype)
     self.time += 1
     return self._observe({**self.action, 'reset': np.bool_(False)})
@@ -165,16 +164,20 @@ class AgentPlayer:
 
   def _state(self, name: str) -> np.ndarray:
     self._check_begun()
-    return np.array(self._carry['dyn'][name][self._row], np.float32)
+    return np.array(getattr(self._carry.latent, name)[self._row], np.float32)
 
-  def _change(self, part: str, name: str, value: Any) -> None:
+  def _set_latent(self, **values: Any) -> None:
     self._check_begun()
-    old = self._carry[part][name]
+    latent = self._carry.latent
+    new = {k: self._changed(k, getattr(latent, k), v) for k, v in values.items()}
+    self._carry = self._carry._replace(latent=latent._replace(**new))
+
+  def _changed(self, name: str, old: jax.Array, value: Any) -> jax.Array:
+    """The array (B, ...) with another value in this episode's row."""
     value = np.asarray(value)
     if value.shape != old.shape[1:]:
       raise ValueError(f'{name} has shape {value.shape}; expected {old.shape[1:]}.')
-    new = old.at[self._row].set(value.astype(old.dtype))
-    self._carry[part] = {**self._carry[part], name: new}
+    return old.at[self._row].set(value.astype(old.dtype))
 
   def _observe(self, act: base.Step) -> base.Step:
     """Steps the environment, then the policy on what it shows."""

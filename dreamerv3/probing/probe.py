@@ -21,10 +21,9 @@ import ninjax as nj
 import numpy as np
 
 from dreamerv3.agent import Model
+from dreamerv3.agent.latents import Arrays, Carry, State, tensor
 from dreamerv3.data.columns import Column
 from embodied.jax import internal, outs
-
-Dict = dict[str, Any]
 
 # Rows of every policy call. The compiler chooses another order of summation
 # for another number of rows, and with it other last digits.
@@ -71,18 +70,18 @@ class Probe:
     self.layers = place(chosen, shapes, dtype)
     self._call = jax.jit(self._step, donate_argnums=1)
 
-  def init(self) -> Dict:
+  def init(self) -> Carry:
     """State of `width` rows before their first observation."""
     return self.model.init_carry(self.width)
 
   def __call__(
     self,
     params: Mapping[str, jax.Array],
-    carry: Dict,
+    carry: Carry,
     obs: Mapping[str, np.ndarray],
     seeds: np.ndarray,
     time: np.ndarray,
-  ) -> tuple[Dict, Dict, Dict]:
+  ) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
     """Filter one observation per row, act, and look inside.
 
     Args:
@@ -99,8 +98,8 @@ class Probe:
     return self._call(params, carry, obs, seeds, time)
 
   def _step(
-    self, params: Dict, carry: Dict, obs: Dict, seeds: Any, time: Any
-  ) -> tuple[Dict, Dict, Dict]:
+    self, params: State, carry: Carry, obs: Arrays, seeds: jax.Array, time: jax.Array
+  ) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
     keys = jax.vmap(jax.random.fold_in)(internal.keys_from_seeds(seeds), time)
     _, out = nj.pure(observe)(params, self.model, carry, obs, keys, modify=False)
     carry, act, found = out
@@ -113,7 +112,7 @@ class Probe:
     obs = {k: _struct(1, v.shape, v.dtype) for k, v in model.spaces.items()}
     obs['is_first'] = _struct(1, (), bool)
 
-    def call(params: Dict, obs: Dict) -> Dict:
+    def call(params: State, obs: Arrays) -> Arrays:
       carry = model.init_carry(1)
       key = jax.random.key(0)
       _, out = nj.pure(observe)(params, model, carry, obs, key, modify=False)
@@ -124,8 +123,8 @@ class Probe:
 
 
 def observe(
-  model: Model, carry: Dict, obs: Dict, key: jax.Array
-) -> tuple[Dict, Dict, Dict]:
+  model: Model, carry: Carry, obs: Arrays, key: jax.Array
+) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
   """One step of acting, and everything the networks compute from it.
 
   Decoder and heads read the state after this observation, as in training.
@@ -136,12 +135,12 @@ def observe(
   """
   with internal.taps() as found:
     carry, act, _ = model.policy(carry, obs, key)
-    state = carry['dyn']
-    x = model.tensor(state)
+    state = carry.latent
+    x = tensor(state)
     model.dec(jax.tree.map(lambda x: x[:, None], state))
     value, reward, live = model.val(x), model.rew(x), model.con(x)
     policy = model.pol(x)  # once more; the compiler shares the work
-    prior = model.dyn.prior(state['deter'])
+    prior = model.dyn.prior(state.deter)
   found['dyn/prior_logit'] = _mixed(model, prior)
   found['dyn/post_logit'] = _mixed(model, found['dyn/post_logit'])
   found['val/value'] = value.pred()

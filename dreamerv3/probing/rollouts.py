@@ -14,16 +14,15 @@ import dataclasses
 import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
 
+from dreamerv3.agent.latents import Arrays, Carry
 from dreamerv3.probing.batch import Row, fill, row_of, seeds_of
 from dreamerv3.probing.probe import Probe
 from embodied.core import base
-
-Dict = dict[str, Any]
 
 
 class Taker(Protocol):
@@ -55,7 +54,7 @@ class Sent:
   """A policy call whose results are on their way."""
 
   obs: list[tuple[int, Seat, base.Step]]
-  act: dict[str, jax.Array]
+  act: Arrays
   rows: dict[str, jax.Array]
 
 
@@ -63,7 +62,7 @@ class Sent:
 class Lane:
   """The rows of one policy call."""
 
-  carry: Dict
+  carry: Carry
   players: list[Seat | None]
   sent: Sent | None = None
 
@@ -145,7 +144,7 @@ class Rollouts:
   def _advance(self, lane: Lane) -> None:
     """One step of a lane: environments, next policy call, last results."""
     sent, lane.sent = lane.sent, None
-    act: Dict = {}
+    act: base.Step = {}
     if sent is not None:
       with self._timed('policy'):
         act = {k: np.asarray(v) for k, v in sent.act.items()}
@@ -180,7 +179,7 @@ class Rollouts:
       value.copy_to_host_async()
     return Sent(seen, act, rows)
 
-  def _receive(self, sent: Sent, act: Dict) -> None:
+  def _receive(self, sent: Sent, act: base.Step) -> None:
     with self._timed('transfer'):
       rows = {k: np.asarray(v) for k, v in sent.rows.items()}
     with self._timed('take'):

@@ -8,6 +8,7 @@ offset, scale = stats.stats(state)
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 
 from . import shards
 
-State = dict[str, jax.Array]
+State = Mapping[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Normalizer:
       names = (*names, 'corr')
     return {self._key(k): np.zeros((), np.float32) for k in names}
 
-  def update(self, state: State, x: jax.Array) -> State:
+  def update(self, state: State, x: jax.Array) -> dict[str, jax.Array]:
     """Average in the statistics of a batch, its rows along the first axis."""
     x = shards.whole(jax.lax.stop_gradient(x.astype(jnp.float32)))
     fresh: dict[str, jax.Array] = {}

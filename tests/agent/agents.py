@@ -76,7 +76,7 @@ def batch(
   for key in ('is_last', 'is_terminal'):
     data[key] = rng.random(shape) < 0.1
   data['is_first'] = np.roll(data['is_last'], 1, 1)
-  for key, value in agent.model.init_carry(rows)['dyn'].items():
+  for key, value in agent.model.init_carry(rows).latent._asdict().items():
     data[f'dyn/{key}'] = np.zeros((*shape, *value.shape[1:]), np.float32)
   data['consec'] = np.zeros(shape, np.int32)
   data['stepid'] = rng.integers(0, 256, (*shape, 20), np.uint8)

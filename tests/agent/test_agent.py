@@ -138,20 +138,22 @@ def test_replay_context_gives_the_stored_state(rng, K):
   fake = agents.make_agent(['debug'], changes)
   data = agents.batch(fake, rng, 2, K + 4)
   data['dyn/deter'] = rng.normal(size=data['dyn/deter'].shape).astype('f4')
+  data = jax.tree.map(jnp.asarray, data)
   carry = model.init_carry(2)
-  carry['dyn']['deter'] = carry['dyn']['deter'] + 9
+  deter = carry.latent.deter + 9
+  carry = carry._replace(latent=carry.latent._replace(deter=deter))
   start, obs, prevact, stepid = model.context(carry, data)
   np.testing.assert_array_equal(obs['image'], data['image'][:, K:])
   np.testing.assert_array_equal(stepid, data['stepid'][:, K:])
-  want = data['dyn/deter'][:, K - 1] if K else carry['dyn']['deter']
-  np.testing.assert_array_equal(start['deter'], want)
+  want = data['dyn/deter'][:, K - 1] if K else carry.latent.deter
+  np.testing.assert_array_equal(start.deter, want)
   actions = data['action']
   np.testing.assert_array_equal(prevact['action'][:, 1:], actions[:, K : K + 3])
   if K:
     np.testing.assert_array_equal(prevact['action'][:, 0], actions[:, K - 1])
     data['consec'] = data['consec'] + 1
     start, *_ = model.context(carry, data)
-    np.testing.assert_array_equal(start['deter'], carry['dyn']['deter'])
+    np.testing.assert_array_equal(start.deter, carry.latent.deter)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What actor and critic learn from, and what learns from them."""
+"""Where dreams start, what learns from them, and what goes back to the replay."""
 
 import types
 from typing import Any
@@ -10,8 +10,9 @@ import ninjax as nj
 import numpy as np
 import pytest
 
-from dreamerv3.agent import Model, imagination, losses
-from embodied.jax.normalize import Normalizer
+from dreamerv3.agent import Model
+from dreamerv3.agent.latents import Feat
+from dreamerv3.agent.model import Context
 from tests.agent import agents
 
 SMALL = {'batch_size': 2, 'batch_length': 4, 'report_length': 4}
@@ -20,18 +21,16 @@ SMALL = {'batch_size': 2, 'batch_length': 4, 'report_length': 4}
 @pytest.mark.parametrize('last', [2, 3, 9])
 def test_dreams_start_from_no_more_steps_than_there_are(last):
   model = agents.make_model(['debug'], {**SMALL, 'agent.imag_last': last})
-  obs = {
+  obs: Any = {
     k: jax.ShapeDtypeStruct((2, 4, *v.shape), v.dtype)
     for k, v in model.obs_space.items()
   }
-  act = {'action': jax.ShapeDtypeStruct((2, 4), np.int32)}
-  start = jax.eval_shape(lambda: model.init_carry(2))['dyn']
+  act: Any = {'action': jax.ShapeDtypeStruct((2, 4), np.int32)}
+  start = jax.eval_shape(lambda: model.init_carry(2)).latent
   _, (_, aux) = jax.eval_shape(
     lambda *args: nj.pure(model.loss)(*args, None, modify=False),
     model.shapes(),
-    start,
-    obs,
-    act,
+    Context(start, obs, act),
   )
   assert aux.terms['policy'].shape == (2, min(last, 4))
 
@@ -48,13 +47,13 @@ def gradients(ac_grads, rng):
   }
   agent = agents.make_agent(['debug'], changes)
   data = agents.batch(agent, rng, 2, 5)
-  start, obs, prevact, _ = agent.model.context(agent.init_train(2), data)
+  given = agent.model.context(agent.init_train(2), data)
 
   @jax.jit
   @jax.grad
   def grad(state):
     _, (total, _) = nj.pure(agent.model.loss)(
-      {**agent.state, **state}, start, obs, prevact, None, modify=False
+      {**agent.state, **state}, given, None, modify=False
     )
     return total
 
@@ -74,54 +73,13 @@ def test_the_world_model_learns_from_actor_and_critic_by_real_states(rng):
   assert on['dyn/prior0/kernel'] == 0
 
 
-class Value:
-  """A critic that predicts x, whose loss is its target."""
-
-  def __init__(self, x):
-    self.x = x
-
-  def pred(self):
-    return self.x
-
-  def loss(self, target):
-    return target
-
-
-def test_replayed_returns_are_normalised_with_themselves(rng):
-  norm = Normalizer('valnorm', 'meanstd', rate=0.5, debias=False)
-  model = types.SimpleNamespace(
-    config=elements.Config(
-      repval_grad=True, horizon=10, repl_loss=dict(lam=0.9, slowreg=0.0)
-    ),
-    tensor=lambda feat: feat['x'],
-    val=Value,
-    slowval=Value,
-    valnorm=norm,
-  )
-  x, rew, ret = (jnp.asarray(rng.normal(size=(2, 5)), jnp.float32) for _ in range(3))
-  no = jnp.zeros((2, 5), bool)
-  obs = {'is_last': no, 'is_terminal': no, 'reward': rew}
-  before = {k: jnp.asarray(v) for k, v in norm.init().items()}
-  after = {**before, **norm.update(before, ret)}  # as imag_loss leaves it
-
-  _, (loss, found) = nj.pure(imagination.replay_loss)(
-    before, model, {'x': x}, obs, ret[..., None], 5, after, modify=False
-  )
-  target = losses.lambda_return(no, no, rew, ret, 0.9, 0.9)
-  expected = norm.update(after, target)
-  offset, scale = norm.stats(expected)
-  np.testing.assert_allclose(loss, (target - offset) / scale, rtol=1e-5)
-  for key, value in expected.items():
-    np.testing.assert_allclose(found[key], value, rtol=1e-5)
-
-
 def outs_of(changes=None, **more):
   """Names of what a train step sends back to the replay."""
   config = agents.make_config(['debug'], {**SMALL, **(changes or {})})
   config = elements.Config(**config, **more)
   model = Model(agents.obs_space(), agents.act_space(), config)
   aux: Any = types.SimpleNamespace(
-    feat={'deter': 1, 'stoch': 2},
+    feat=Feat(*(jnp.zeros(0) for _ in range(3))),
     terms=dict(image=1.0, rew=2.0, con=4.0, dyn=8.0, rep=16.0, policy=99.0),
   )
   return model.outs(aux, jnp.zeros(0)).get('replay', {})

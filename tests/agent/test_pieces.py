@@ -11,6 +11,7 @@ import pytest
 
 from dreamerv3.agent.decoder import Decoder
 from dreamerv3.agent.encoder import Encoder
+from dreamerv3.agent.latents import Latent
 from embodied.jax import conv, init
 
 SPACES = {'image': elements.Space(np.uint8, (16, 16, 3))}
@@ -33,7 +34,7 @@ def autoencode(images, deter, stoch):
   encoder = Encoder(SPACES, **SMALL, **{'name': 'enc'})
   decoder = Decoder(SPACES, **SMALL, **{'name': 'dec', 'bspace': 2})
   tokens = encoder({'image': images}, 1, jnp.float32)
-  feat = {'deter': deter, 'stoch': stoch}
+  feat = Latent(deter, stoch)
   recon = decoder(feat)['image'].pred()
   return jnp.square(tokens).sum() + jnp.sin(recon * 9).sum()
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dreamerv3.agent.latents import Feat
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.data.columns import Column
 from dreamerv3.data.grid import Grid
@@ -98,9 +99,9 @@ class PlaceModel:
     return self
 
   def dream(self, start, length, key):
-    act = jnp.full((len(start['deter']), length), EAST)
+    act = jnp.full((len(start.deter), length), EAST)
     _, feat = self.imagine(start, {'action': act}, key)
-    deter = jnp.concatenate([start['deter'][:, None], feat['deter']], 1)
+    deter = jnp.concatenate([start.deter[:, None], feat.deter], 1)
     x = jnp.concatenate([deter, jnp.zeros((*deter.shape[:2], 1))], -1)
     return x.swapaxes(0, 1), {'action': act.T}
 
@@ -111,9 +112,10 @@ class PlaceModel:
       deter = jnp.einsum('np,npq->nq', deter, self.moves[action])
       return deter, deter
 
-    _, deter = jax.lax.scan(step, start['deter'], action['action'].T)
+    _, deter = jax.lax.scan(step, start.deter, action['action'].T)
     deter = deter.swapaxes(0, 1)
-    return start, {'deter': deter, 'stoch': jnp.zeros((*deter.shape[:2], 1, 1))}
+    stoch = jnp.zeros((*deter.shape[:2], 1, 1))
+    return start, Feat(deter, stoch, stoch)
 
 
 class PlaceProbe:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dreamerv3.agent.latents import Carry, Latent
 from dreamerv3.base import unpickle
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.probing import probe as taps
@@ -127,10 +128,8 @@ def test_activations_belong_to_the_image_of_their_row(recorded, logdir):
   seed = np.random.SeedSequence([3, 2]).generate_state(2)
   steps = np.array([1, 2, T // 2, T - 1])
   rows = np.resize(steps, taps.WIDTH)
-  carry = {
-    'dyn': {'deter': x['deter'][rows - 1], 'stoch': x['stoch'][rows - 1]},
-    'prevact': {'action': x['action'][rows - 1]},
-  }
+  latent = Latent(x['deter'][rows - 1], x['stoch'][rows - 1])
+  carry = Carry(latent, {'action': x['action'][rows - 1]})
   obs = {'image': x['image'][rows], 'is_first': np.zeros(len(rows), bool)}
   seeds = np.tile(seed, (len(rows), 1))
   _, act, packed = probe(params, carry, obs, seeds, rows.astype(np.int32))

@@ -1,9 +1,11 @@
 """Dreams of a planted world whose truth is known, and of the real agent."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.base.errors import UserError
 from dreamerv3.modes import dream_decode
@@ -205,10 +207,12 @@ def filtered(agent, rng, steps):
     acts.append(np.asarray(act['action']))
   starts = Starts(place_decoder(), probe.layers, 1, 1, 0)
   latents = [
-    {
-      k: np.stack([starts.unpack({'float32': x}, f'dyn/{k}') for x in row])
-      for k in ('deter', 'stoch')
-    }
+    Latent(
+      *(
+        jnp.stack([starts.unpack({'float32': x}, f'dyn/{k}') for x in row])
+        for k in Latent._fields
+      )
+    )
     for row in rows
   ]
   return params, latents, np.stack(acts, 1), seeds
@@ -220,16 +224,16 @@ def test_the_first_replayed_step_is_the_observed_one(agent, rng):
   params, latents, acts, seeds = filtered(agent, rng, 4)
   dreamer = Dreamer(agent.model, 2)
   found = dreamer(params, latents[1], {'action': acts[:, 1:3]}, seeds)
-  deter = found['replay']['deter']
+  deter = found.replay.deter
   assert deter.shape == (taps.WIDTH, 2, 8)
-  np.testing.assert_allclose(deter[:, 0], latents[2]['deter'], atol=1e-5)
-  assert np.abs(deter[:, 1] - latents[3]['deter']).max() > 1e-4
+  np.testing.assert_allclose(deter[:, 0], latents[2].deter, atol=1e-5)
+  assert np.abs(deter[:, 1] - latents[3].deter).max() > 1e-4
   wrong = dreamer(params, latents[1], {'action': acts[:, 2:4]}, seeds)
   same = acts[:, 1] == acts[:, 2]
-  off = np.abs(wrong['replay']['deter'][:, 0] - latents[2]['deter']).max(-1)
+  off = np.abs(wrong.replay.deter[:, 0] - latents[2].deter).max(-1)
   assert (off[~same] > 1e-5).all()
   # Stochastic latents are one-hot samples.
-  stoch = found['policy']['stoch']
+  stoch = found.policy.stoch
   np.testing.assert_allclose(stoch.sum(-1), 1, atol=1e-6)
   assert set(np.unique(stoch.round(5))) == {0, 1}
 
@@ -246,8 +250,8 @@ def test_chance_is_that_of_the_row(agent, rng):
   b = dreamer(params, *few)
   jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[:3], y), a, b)
   c = dreamer(params, latents[1], actions, seeds[::-1])
-  assert (a['replay']['stoch'] != c['replay']['stoch']).any()
-  assert (a['policy']['stoch'] != a['replay']['stoch']).any()
+  assert (a.replay.stoch != c.replay.stoch).any()
+  assert (a.policy.stoch != a.replay.stoch).any()
 
 
 @pytest.mark.slow
@@ -256,6 +260,6 @@ def test_the_horizon_may_be_longer_than_in_training(agent, rng):
   assert agent.config.imag_length == 15
   actions = {'action': np.tile(acts[:, 1:], (1, 50))}
   found = Dreamer(agent.model, 50)(params, latents[1], actions, seeds)
-  for kind in found.values():
-    assert kind['deter'].shape[1] == 50
-    assert np.isfinite(kind['deter']).all()
+  for kind in found:
+    assert kind.deter.shape[1] == 50
+    assert np.isfinite(kind.deter).all()

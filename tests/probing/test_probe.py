@@ -10,6 +10,7 @@ import ninjax as nj
 import numpy as np
 import pytest
 
+from dreamerv3.agent.latents import Carry, Latent, tensor
 from dreamerv3.probing import probe as taps
 from tests.agent import agents
 
@@ -129,8 +130,8 @@ def test_the_parts_fit_together(film, model, params):
 @pytest.mark.slow
 def test_heads_read_the_recorded_state(film, model, params):
   def heads(deter, stoch):
-    feat = {'deter': deter, 'stoch': stoch}
-    x = model.tensor(feat)
+    feat = Latent(deter, stoch)
+    x = tensor(feat)
     return {
       'val/value': model.val(x).pred(),
       'rew/pred': model.rew(x).pred(),
@@ -148,10 +149,8 @@ def test_a_step_is_that_of_its_image_action_and_state(film, probe, params):
   """Recomputes each step from image t, action t-1 and state t-1."""
   for t in range(1, len(film.layers)):
     before = film.layers[t - 1]
-    carry = {
-      'dyn': {k: jnp.asarray(before[f'dyn/{k}']) for k in ('deter', 'stoch')},
-      'prevact': {'action': jnp.asarray(film.acts[t - 1])},
-    }
+    latent = Latent(*(jnp.asarray(before[f'dyn/{k}']) for k in Latent._fields))
+    carry = Carry(latent, {'action': jnp.asarray(film.acts[t - 1])})
     obs = {'image': film.images[t], 'is_first': film.first[t]}
     _, act, packed = probe(params, carry, obs, film.seeds, film.times[t])
     assert (np.asarray(act['action']) == film.acts[t]).all()
