@@ -7,21 +7,23 @@
 # stopped; what is complete is only checked.
 set -euo pipefail
 
-SELF=${BASH_SOURCE[0]}
-ROOT=$(cd "$(dirname "$SELF")" && pwd)
-export ROOT
-export SIZE=${SIZE:-size1m} STEPS=${STEPS:-2500}
-export LOGDIR=${LOGDIR:-logdir/demo}
-export CONFIG=crafter_small RANDOM_SPAWN=False DISABLE_MOBS=True PLATFORM=auto
-# One update per 4 steps on small batches, and a learning rate for a run of
-# minutes instead of days.
-export TRAIN_RATIO=${TRAIN_RATIO:-64}
-export EXTRA="--batch_size 8 --batch_length 32 --agent.opt.lr 4e-4 --agent.opt.warmup 100 --run.log_every 30 --run.save_every 120"
-# At most 512 units of each layer are tuned; 0 would take all.
-export NUM_EPISODES=${NUM_EPISODES:-30} MAX_NEURONS=${MAX_NEURONS:-512}
-export DREAM_EPISODES=5 MAX_EPISODES=5
+SELF=demo.sh
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
 # shellcheck source=slurm/common.sh
 source "$ROOT/slurm/common.sh"
+
+# Settings; those of run_Loop.sh work here too.
+export SIZE=${SIZE:-size1m}           # preset of the agent
+export STEPS=${STEPS:-2500}           # environment steps
+export LOGDIR=${LOGDIR:-logdir/demo}  # folder of the run
+export TRAIN_RATIO=${TRAIN_RATIO:-64} # one update per 4 steps on small batches
+export NUM_EPISODES=${NUM_EPISODES:-30} # episodes to record
+export MAX_NEURONS=${MAX_NEURONS:-512} # units of each layer that are tuned; 0: all
+
+export CONFIG=crafter_small RANDOM_SPAWN=False DISABLE_MOBS=True PLATFORM=auto
+export DREAM_EPISODES=5 MAX_EPISODES=5
+# A learning rate for a run of minutes instead of days.
+export EXTRA="--batch_size 8 --batch_length 32 --agent.opt.lr 4e-4 --agent.opt.warmup 100 --run.log_every 30 --run.save_every 120"
 
 bash "$ROOT/run_Loop.sh"
 run "$PYTHON" "${HERE}dreamerv3/summarize.py" --logdir "$LOGDIR"

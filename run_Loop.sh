@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The whole pipeline: train, record, decode, tune, dream, plot.
 #
-#   bash run_Loop.sh                    here
-#   SUBMIT=1 bash run_Loop.sh           on the cluster, in the partition of site.env
-#   sbatch run_Loop.sh                  on the cluster, with sbatch's own defaults
-#   DRY_RUN=1 bash run_Loop.sh          only print the commands
+#   bash run_Loop.sh
+#   DRY_RUN=1 bash run_Loop.sh   only prints the commands
+#   SUBMIT=1 bash run_Loop.sh --time=1:00:00   with sbatch, and site.env
+#   sbatch run_Loop.sh   with the defaults of sbatch
+#   bash run_Loop.sh --help   every setting
 #
 #SBATCH --job-name=loop
-#SBATCH --output=logdir/slurm-%x-%j.out
+#SBATCH --output=slurm-%x-%j.out
 #SBATCH --time=3-00:00:00
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=64G
@@ -17,26 +18,39 @@
 #SBATCH --signal=B:USR1@600
 set -euo pipefail
 
-# Settings; those of the other run_*.sh work here too.
-export CONFIG=${CONFIG:-crafter_small}
-export SIZE=${SIZE:-size25m}
-export SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}}
-export LOGDIR=${LOGDIR:-logdir/${CONFIG}_${SIZE}}
-export STEPS=${STEPS:-}
-export NUM_EPISODES=${NUM_EPISODES:-100}
-export DREAM_BATCHES=${DREAM_BATCHES:-5}
-export DREAM_EPISODES=${DREAM_EPISODES:-5}
-export PLATFORM=${PLATFORM:-auto}
-CHAIN=${CHAIN:-0}                     # 1: one job per stage, each waiting for
-                                      # the one before, GPU only where needed
-
-SELF=${BASH_SOURCE[0]}
-ROOT=${ROOT:-${SLURM_SUBMIT_DIR:-$(cd "$(dirname "$SELF")" && pwd)}}
+SELF=run_Loop.sh
+# The code is where this script is; for a copy that SLURM spooled, where the
+# submitted script was, else where it was submitted. No other variable counts.
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+if [ "${BASH_SOURCE[0]##*/}" = slurm_script ]; then
+  ROOT=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=//p') || true
+  ROOT=${ROOT%%"/$SELF"*}
+  [ -f "$ROOT/slurm/common.sh" ] || ROOT=$SLURM_SUBMIT_DIR
+fi
+if [ ! -f "$ROOT/slurm/common.sh" ]; then
+  echo "$SELF: error: found no code in $ROOT; run it from its clone, or submit it from there." >&2
+  exit 2
+fi
 # shellcheck source=slurm/common.sh
 source "$ROOT/slurm/common.sh"
 
+# Settings; those of the other run_*.sh work here too.
+export CONFIG=${CONFIG:-crafter_small} # preset: crafter (64x64), crafter_small (32x32)
+export SIZE=${SIZE:-size25m}          # preset: size1m ... size400m
+export SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}} # of everything; in an array the number of the task
+export LOGDIR=${LOGDIR:-logdir/${CONFIG}_${SIZE}} # folder of the run; arrays add _seed<N>
+export STEPS=${STEPS:-}               # environment steps; empty: the preset's
+export NUM_EPISODES=${NUM_EPISODES:-100} # episodes to record
+export DREAM_BATCHES=${DREAM_BATCHES:-5} # batches of dreams
+export DREAM_EPISODES=${DREAM_EPISODES:-5} # dreams that are drawn
+export PLATFORM=${PLATFORM:-auto}     # of jax: auto, cpu, cuda
+CHAIN=${CHAIN:-0}                     # 1: one job per stage, each waiting for
+                                      # the one before, GPU only where needed
+
 if [ "$CHAIN" = 1 ]; then
-  export SUBMIT=0 CHAIN=0
+  [ "${#OPTIONS[@]}" = 0 ] ||
+    fail "got '${OPTIONS[0]}'; options of all jobs of a chain belong into SITE_OPTIONS of site.env."
+  export SUBMIT=0 CHAIN=0 PART_OF=run_Loop.sh
   train=$(submit gpu "$ROOT/run_Crafter.sh")
   export EXTRA=
   record=$(submit gpu "$ROOT/run_Trajectory.sh" \
@@ -53,6 +67,9 @@ fi
 submit_self gpu
 # For a dry run: what the recording would leave for the stages behind it.
 export CONTROL_COMES=${RECORD_CONTROL:-1}
+
+# The stages hear of settings of all scripts.
+export PART_OF=run_Loop.sh
 
 stage() {
   echo "== $1 =="
@@ -78,8 +95,11 @@ fi
 
 # Training can end this job early, to be requeued: it runs in this very shell,
 # which SLURM warns before the time limit.
-# shellcheck source=run_Crafter.sh
-source "$ROOT/run_Crafter.sh"
+train() {
+  # shellcheck source=run_Crafter.sh
+  source "$ROOT/run_Crafter.sh"
+}
+train
 write_settings "$LOGDIR/hyperparams.txt" NUM_EPISODES DREAM_BATCHES \
   DREAM_EPISODES CHAIN
 # EXTRA was for training. The stages below go on where they stopped when the job

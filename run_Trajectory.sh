@@ -1,35 +1,48 @@
 #!/usr/bin/env bash
 # Records episodes of a trained agent, and of its untrained control.
 #
-#   bash run_Trajectory.sh              here
-#   SUBMIT=1 bash run_Trajectory.sh     on the cluster, in the partition of site.env
-#   sbatch run_Trajectory.sh            on the cluster, with sbatch's own defaults
-#   DRY_RUN=1 bash run_Trajectory.sh    only print the commands
+#   bash run_Trajectory.sh LOGDIR=logdir/my_run
+#   DRY_RUN=1 bash run_Trajectory.sh LOGDIR=logdir/my_run   only prints the commands
+#   SUBMIT=1 bash run_Trajectory.sh LOGDIR=logdir/my_run --time=1:00:00   with sbatch, and site.env
+#   sbatch run_Trajectory.sh LOGDIR=logdir/my_run   with the defaults of sbatch
+#   bash run_Trajectory.sh --help   every setting
 #
 #SBATCH --job-name=trajectory
-#SBATCH --output=logdir/slurm-%x-%j.out
+#SBATCH --output=slurm-%x-%j.out
 #SBATCH --time=04:00:00
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=32G
 set -euo pipefail
 
+SELF=run_Trajectory.sh
+# The code is where this script is; for a copy that SLURM spooled, where the
+# submitted script was, else where it was submitted. No other variable counts.
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+if [ "${BASH_SOURCE[0]##*/}" = slurm_script ]; then
+  ROOT=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=//p') || true
+  ROOT=${ROOT%%"/$SELF"*}
+  [ -f "$ROOT/slurm/common.sh" ] || ROOT=$SLURM_SUBMIT_DIR
+fi
+if [ ! -f "$ROOT/slurm/common.sh" ]; then
+  echo "$SELF: error: found no code in $ROOT; run it from its clone, or submit it from there." >&2
+  exit 2
+fi
+# shellcheck source=slurm/common.sh
+source "$ROOT/slurm/common.sh"
+
 # Settings. The agent's and the environment's come from the run itself.
 LOGDIR=${LOGDIR:-}                    # folder of the training run
-NUM_EPISODES=${NUM_EPISODES:-100}
+NUM_EPISODES=${NUM_EPISODES:-100}     # episodes to record
 ENVS=${ENVS:-16}                      # environments per policy call
 SEED=${SEED:-}                        # empty: the training run's
 CHECKPOINT=${CHECKPOINT:-}            # empty: LOGDIR/ckpt/latest
 LAYERS=${LAYERS:-.*}                  # regex of layers to record
-SAVE=${SAVE:-$LOGDIR/trajectories}
+SAVE=${SAVE:-$LOGDIR/trajectories}    # folder of the recording
 RECORD_CONTROL=${RECORD_CONTROL:-1}   # 1: the untrained network too
-PLATFORM=${PLATFORM:-auto}
-EXTRA=${EXTRA:-}
+PLATFORM=${PLATFORM:-auto}            # of jax: auto, cpu, cuda
+EXTRA=${EXTRA:-}                      # more flags of main.py
 
-SELF=${BASH_SOURCE[0]}
-ROOT=${ROOT:-${SLURM_SUBMIT_DIR:-$(cd "$(dirname "$SELF")" && pwd)}}
-# shellcheck source=slurm/common.sh
-source "$ROOT/slurm/common.sh"
-
+need_logdir
 submit_self cpu
 flags=()
 [ -z "$SEED" ] || flags+=(--seed "$SEED")

@@ -1,40 +1,53 @@
 #!/usr/bin/env bash
 # Tuning curves and cell types of every recorded layer.
 #
-#   bash run_Tuning.sh                  here
-#   SUBMIT=1 bash run_Tuning.sh         on the cluster, in the partition of site.env
-#   sbatch run_Tuning.sh                on the cluster, with sbatch's own defaults
-#   DRY_RUN=1 bash run_Tuning.sh        only print the commands
+#   bash run_Tuning.sh LOGDIR=logdir/my_run
+#   DRY_RUN=1 bash run_Tuning.sh LOGDIR=logdir/my_run   only prints the commands
+#   SUBMIT=1 bash run_Tuning.sh LOGDIR=logdir/my_run --time=1:00:00   with sbatch, and site.env
+#   sbatch run_Tuning.sh LOGDIR=logdir/my_run   with the defaults of sbatch
+#   bash run_Tuning.sh --help   every setting
 #
 #SBATCH --job-name=tuning
-#SBATCH --output=logdir/slurm-%x-%j.out
+#SBATCH --output=slurm-%x-%j.out
 #SBATCH --time=08:00:00
 #SBATCH --cpus-per-task=8
 #SBATCH --mem=64G
 set -euo pipefail
 
-# Settings
-LOGDIR=${LOGDIR:-}                    # folder of the training run
-DATA=${DATA:-$LOGDIR/trajectories}
-TEST_DATA=${TEST_DATA:-}
-SAVE=${SAVE:-$LOGDIR/tuning_results}
-CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
-LAYERS=${LAYERS:-}                    # empty: all
-MAX_NEURONS=${MAX_NEURONS:-0}         # per layer; 0: all
-N_SHUFFLES=${N_SHUFFLES:-200}         # 0: no nulls
-SI_THRESH=${SI_THRESH:-0.5}
-EV_THRESH=${EV_THRESH:-0.5}
-EV_UNTHRESH=${EV_UNTHRESH:-0.15}
-HD_THRESH=${HD_THRESH:-0.5}
-N_JOBS=${N_JOBS:--1}
-SEED=${SEED:-0}
-EXTRA=${EXTRA:-}
-
-SELF=${BASH_SOURCE[0]}
-ROOT=${ROOT:-${SLURM_SUBMIT_DIR:-$(cd "$(dirname "$SELF")" && pwd)}}
+SELF=run_Tuning.sh
+# The code is where this script is; for a copy that SLURM spooled, where the
+# submitted script was, else where it was submitted. No other variable counts.
+ROOT=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
+if [ "${BASH_SOURCE[0]##*/}" = slurm_script ]; then
+  ROOT=$(scontrol show job "$SLURM_JOB_ID" 2>/dev/null | sed -n 's/^ *Command=//p') || true
+  ROOT=${ROOT%%"/$SELF"*}
+  [ -f "$ROOT/slurm/common.sh" ] || ROOT=$SLURM_SUBMIT_DIR
+fi
+if [ ! -f "$ROOT/slurm/common.sh" ]; then
+  echo "$SELF: error: found no code in $ROOT; run it from its clone, or submit it from there." >&2
+  exit 2
+fi
 # shellcheck source=slurm/common.sh
 source "$ROOT/slurm/common.sh"
 
+# Settings
+LOGDIR=${LOGDIR:-}                    # folder of the training run
+DATA=${DATA:-$LOGDIR/trajectories}    # recorded episodes
+TEST_DATA=${TEST_DATA:-}              # other recording to test on
+SAVE=${SAVE:-$LOGDIR/tuning_results}  # folder of the results
+CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
+LAYERS=${LAYERS:-}                    # empty: all
+MAX_NEURONS=${MAX_NEURONS:-0}         # units per layer; 0: all
+N_SHUFFLES=${N_SHUFFLES:-200}         # pairings of the null; 0: no tests
+SI_THRESH=${SI_THRESH:-0.5}           # spatial information that is some [bits]
+EV_THRESH=${EV_THRESH:-0.5}           # explained variance that a field needs
+EV_UNTHRESH=${EV_UNTHRESH:-0.15}      # explained variance that is none
+HD_THRESH=${HD_THRESH:-0.5}           # head-direction information that is some [bits]
+N_JOBS=${N_JOBS:--1}                  # fits at a time; -1: one per CPU
+SEED=${SEED:-0}                       # of splits, fits and draws
+EXTRA=${EXTRA:-}                      # more flags of the program
+
+need_logdir
 submit_self cpu
 flags=()
 add_control

@@ -1,27 +1,151 @@
 # shellcheck shell=bash
-# What all run_*.sh share; sourced, never run. Needs ROOT, SELF and LOGDIR.
+# What all run_*.sh share; sourced, never run. Needs ROOT and SELF.
 #
-#   DRY_RUN=1   print the commands, run nothing
-#   SUBMIT=1    hand the script to sbatch, with the partition of site.env
-#   PYTHON=...  another interpreter than .venv/bin/python
+# Settings are variables before the command or VAR=value words behind it, of which
+# the words win. A setting is what the block `# Settings` of a script lists. Words
+# that are no setting are refused, and so are exported variables in capitals that
+# are one letter off a setting (two, if it has eight or more): those were meant.
+# Other variables are none of our business.
 #
 # Relative paths are those of the caller's directory, as in the commands that
 # are printed.
 
+# Of the shell that called us, for ours and for git: none may lead elsewhere.
+unset BASH_ENV ENV CDPATH GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR
+
+# Understood by all scripts, besides their own settings.
+COMMON='DRY_RUN    0  1: print the commands, run nothing
+SUBMIT     0  1: hand the script to sbatch; words that start with - are options of it
+PYTHON        interpreter; empty: .venv/bin/python, else python3'
+
 # One line and exit code 2: a mistake of the user's.
 fail() {
-  echo "$(basename "$SELF"): error: $1" >&2
+  echo "$SELF: error: $1" >&2
   exit 2
 }
 
-if [ $# -gt 0 ]; then
-  settings=$(sed -nE 's/^(export )?([A-Z0-9_]+)=\$\{\2:.*/\2/p' "$SELF" |
-    grep -vx ROOT | paste -sd ' ')
-  fail "got '$1'; settings are variables before the command, as in LOGDIR=logdir/my_run bash $(basename "$SELF"): $settings"
-fi
-if [ -z "$LOGDIR" ]; then
-  fail "LOGDIR is missing; give the folder of a training run: LOGDIR=logdir/my_run bash $(basename "$SELF")"
-fi
+# settings SCRIPT: NAME, tab, default, tab, meaning; one line for each.
+settings() {
+  sed -nE '/^# Settings/,/^$/s/^(export )?([A-Z0-9_]+)=\$\{\2:-(.*)\} +# (.*)/\2\t\3\t\4/p' "$1" |
+    sed -E 's/\$\{SLURM_ARRAY_TASK_ID:-0\}/0/'
+}
+
+# Names that are settings here. The whole pipeline, and its stages, know those of
+# all scripts.
+names() {
+  local scripts=("$ROOT/$SELF")
+  if [ "$SELF" = run_Loop.sh ] || [ "$SELF" = demo.sh ] || [ -n "${PART_OF:-}" ]; then
+    scripts+=("$ROOT"/run_*.sh)
+  fi
+  for script in "${scripts[@]}"; do settings "$script" | cut -f 1; done
+  cut -d ' ' -f 1 <<<"$COMMON"
+}
+
+help() {
+  sed -nE '2,/^#$/s/^# ?//p' "$ROOT/$SELF"
+  sed -nE '/^#   /s/^# ?//p' "$ROOT/$SELF"
+  echo
+  echo 'Settings, their defaults and meanings:'
+  { settings "$ROOT/$SELF" | tr '\t' '\n'; } | while
+    read -r name && read -r default && read -r meaning
+  do
+    printf '  %-16s %-31s %s\n' "$name" "$default" "$meaning"
+  done
+  echo
+  echo 'Of all scripts:'
+  echo "  ${COMMON//$'\n'/$'\n'  }"
+}
+
+# near LIMIT: of the words on stdin (known names, then a line --, then others),
+# prints "OTHER NAME" for each other one within the distance of a known name.
+# Letters that are missing, added, changed, or swapped with a neighbour count 1.
+# With LIMIT 0 one is allowed, and two from eight letters on.
+near() {
+  awk -v limit="$1" '
+    function least(a, b) { return a < b ? a : b }
+    function distance(a, b,    i, j, d, m, n, same) {
+      m = length(a); n = length(b)
+      for (i = 0; i <= m; i++) d[i, 0] = i
+      for (j = 0; j <= n; j++) d[0, j] = j
+      for (i = 1; i <= m; i++) for (j = 1; j <= n; j++) {
+        same = substr(a, i, 1) == substr(b, j, 1)
+        d[i, j] = least(least(d[i-1, j], d[i, j-1]) + 1, d[i-1, j-1] + !same)
+        if (i > 1 && j > 1 && substr(a, i, 1) == substr(b, j-1, 1) &&
+            substr(a, i-1, 1) == substr(b, j, 1))
+          d[i, j] = least(d[i, j], d[i-2, j-2] + 1)
+      }
+      return d[m, n]
+    }
+    $0 == "--" { others = 1; next }
+    !others { known[$0]; next }
+    $0 in known { next }
+    {
+      best = ""; found = 99
+      for (name in known) {
+        allowed = limit ? limit : 1 + (length(name) >= 8)
+        if (length(name) < 4 && !limit) continue
+        gap = length(name) - length($0)
+        if (gap > allowed || -gap > allowed) continue
+        d = distance($0, name)
+        if (d <= allowed && d < found) { found = d; best = name }
+      }
+      if (best != "") print $0, best
+    }'
+}
+
+# A misspelt setting among the exported variables.
+check_exported() {
+  local hit
+  hit=$({
+    names
+    echo --
+    compgen -e | grep -xE '[A-Z][A-Z0-9_]{3,}' | while read -r name; do
+      [ -z "${!name}" ] || echo "$name"
+    done
+  } | near 0 | head -n 1)
+  [ -z "$hit" ] ||
+    fail "${hit% *} is no setting; did you mean ${hit#* }? (If it is meant for another program: unset ${hit% *})"
+}
+
+# Words of the command line: settings, and with SUBMIT=1 options of sbatch.
+OPTIONS=()
+read_words() {
+  local word name hit known
+  known=$(names)
+  for word in "$@"; do
+    name=${word%%=*}
+    if [[ $word =~ ^[A-Z][A-Z0-9_]*= ]]; then
+      if [[ $'\n'$known$'\n' != *$'\n'$name$'\n'* ]]; then
+        hit=$(printf '%s\n' "$known" -- "$name" | near 3)
+        hit=${hit:+did you mean ${hit#* }?}
+        fail "$name is no setting; ${hit:-bash $SELF --help lists them.}"
+      fi
+      export "$name=${word#*=}"
+    else
+      OPTIONS+=("$word")
+    fi
+  done
+  if [ "${#OPTIONS[@]}" -gt 0 ]; then
+    [ "${SUBMIT:-0}" = 1 ] ||
+      fail "got '${OPTIONS[0]}'; options of sbatch need SUBMIT=1, settings are words as LOGDIR=logdir/my_run: $(settings "$ROOT/$SELF" | cut -f 1 | paste -sd ' ')"
+    [[ ${OPTIONS[0]} == -* ]] ||
+      fail "got '${OPTIONS[0]}'; give settings as VAR=value and options of sbatch with dashes."
+  fi
+}
+
+for word in "$@"; do
+  if [ "$word" = --help ] || [ "$word" = -h ]; then
+    help
+    exit 0
+  fi
+done
+read_words "$@"
+check_exported
+
+need_logdir() {
+  [ -n "$LOGDIR" ] ||
+    fail "LOGDIR is missing; give the folder of a training run: bash $SELF LOGDIR=logdir/my_run"
+}
 
 # A cluster's partitions and account, in one place; see site.env.example.
 if [ -f "$ROOT/site.env" ]; then
@@ -31,11 +155,17 @@ fi
 
 # Where our programs are, short when called from the repository itself.
 HERE=$ROOT/
-[ "$PWD" != "$ROOT" ] || HERE=
+[ ! "$PWD" -ef "$ROOT" ] || HERE=
 PYTHON=${PYTHON:-$([ -x "$ROOT/.venv/bin/python" ] && echo "${HERE}.venv/bin/python" || echo python3)}
 DRY_RUN=${DRY_RUN:-0}
+export MPLBACKEND=Agg
 # Lines of a log file appear as they are printed.
 export PYTHONUNBUFFERED=1
+
+# The device of a fit, when none was asked for.
+device() {
+  command -v nvidia-smi >/dev/null && echo cuda || echo cpu
+}
 
 # Options of sbatch for a gpu or cpu job on this cluster.
 site_options() {
@@ -60,11 +190,10 @@ submit() {
   if [ "$DRY_RUN" != 1 ]; then
     command -v sbatch >/dev/null ||
       fail 'there is no sbatch here; SUBMIT and CHAIN need SLURM.'
-    mkdir -p logdir # for the output that the #SBATCH lines name
   fi
   local options
   mapfile -t options < <(site_options "$kind")
-  local command=(env SUBMIT=0 ROOT="$ROOT" sbatch --parsable --chdir="$PWD"
+  local command=(env SUBMIT=0 sbatch --parsable --export=ALL --chdir="$PWD"
     "${options[@]}" "$@" "$script")
   if [ "$DRY_RUN" = 1 ]; then
     printf '%q ' "${command[@]}" >&2
@@ -79,7 +208,7 @@ submit() {
 submit_self() {
   local kind=$1
   if [ "${SUBMIT:-0}" = 1 ]; then
-    submit "$kind" "$ROOT/$(basename "$SELF")"
+    submit "$kind" "$ROOT/$SELF" "${OPTIONS[@]}"
     exit 0
   fi
 }
@@ -117,11 +246,18 @@ write_settings() {
   fi
   mkdir -p "$(dirname "$file")"
   {
-    echo "# $(basename "$SELF"), $(date -u +%Y-%m-%dT%H:%M:%SZ), job ${SLURM_JOB_ID:-none}"
+    echo "# $SELF, $(date -u +%Y-%m-%dT%H:%M:%SZ), job ${SLURM_JOB_ID:-none}"
     for name in "$@"; do
       printf '%s=%q\n' "$name" "${!name}"
     done
   } >>"$file"
+}
+
+# Whether SLURM started this shell as a batch job; an interactive session has the
+# same variables, but must not be requeued.
+in_batch() {
+  [ -n "${SLURM_JOB_ID:-}" ] &&
+    scontrol show job "$SLURM_JOB_ID" | grep -q 'BatchFlag=1'
 }
 
 # run_requeue COMMAND ...: runs training so that SLURM's warning before the time
@@ -144,7 +280,7 @@ run_requeue() {
     kill -0 "$child" 2>/dev/null || break
   done
   trap - USR1 TERM INT
-  if [ "$code" = 75 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
+  if [ "$code" = 75 ] && in_batch; then
     local job=$SLURM_JOB_ID
     # A task of an array is requeued under its own name.
     if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then
