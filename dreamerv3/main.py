@@ -110,10 +110,21 @@ def main(argv: Sequence[str] | None = None) -> None:
   settled, notes = resolve(flags, blocks)
   for note in notes:
     print(note)
+  code = attempt(settled)
+  if code:
+    sys.exit(code)
+
+
+def attempt(settled: elements.Config) -> int:
+  """Runs the script; the exit code, with one line for what is no bug of ours."""
   try:
-    code = launch(SCRIPTS[settled.script], settled)
+    return launch(SCRIPTS[settled.script], settled)
   except CheckpointError as e:
     raise UserError(str(e)) from e
+  except FloatingPointError as e:
+    if settled.jax.debug:  # where it is from is what was asked for
+      raise
+    line = f'{e}. {_advice(settled)}'
   except OSError as e:
     if e.errno not in MACHINE:
       raise
@@ -123,10 +134,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         f'. What was complete in {settled.logdir} is intact; mend this and '
         'run the same command again.'
       )
-    print(f'{sys.argv[0]}: error: {line}', file=sys.stderr)
-    code = 1
-  if code:
-    sys.exit(code)
+  print(f'{sys.argv[0]}: error: {line}', file=sys.stderr)
+  return 1
+
+
+def _advice(settled: elements.Config) -> str:
+  """What to do when a number is not finite."""
+  if not SCRIPTS[settled.script].trains:
+    return (
+      'The agent of this checkpoint does not compute numbers; give an earlier one '
+      'as --run.from_checkpoint, or try --jax.compute_dtype float32.'
+    )
+  return (
+    'Training has diverged. The last checkpoint in '
+    f'{pathlib.Path(settled.logdir) / "ckpt"} is from before and intact; go on from '
+    f'it with a lower --agent.opt.lr (now {settled.agent.opt.lr:g}) or with '
+    '--jax.compute_dtype float32, or find the first such number with --jax.debug True.'
+  )
 
 
 def resolve(

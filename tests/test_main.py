@@ -12,6 +12,7 @@ import pytest
 
 from dreamerv3 import main
 from dreamerv3.setup import config, make
+from embodied.core.random_agent import RandomAgent
 from embodied.run import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -191,6 +192,32 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(limit, tmp_path):
   logged = (tmp_path / 'metrics.jsonl').read_text().splitlines()
   steps = [json.loads(x)['step'] for x in logged]
   assert steps == sorted(steps)
+
+
+def test_a_loss_that_is_not_finite_is_one_line(tmp_path, monkeypatch, capfd):
+  """The first checkpoint stays, and the same command goes on from it."""
+  learn = RandomAgent.train
+  argv = [*QUICK.split(), '--logdir', str(tmp_path)]
+  calls = []
+
+  def train(self, carry, data):
+    calls.append(1)
+    if len(calls) == 20:
+      raise FloatingPointError('loss/dyn, loss/rep not finite at update 19')
+    return learn(self, carry, data)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(RandomAgent, 'train', train)
+    with pytest.raises(SystemExit) as left:
+      main.main(argv)
+  assert left.value.code == 1
+  (line,) = [x for x in capfd.readouterr().err.splitlines() if 'finite' in x]
+  assert 'error: loss/dyn, loss/rep not finite at update 19, step ' in line
+  assert f'The last checkpoint in {tmp_path / "ckpt"} is from before and intact' in line
+  assert 'a lower --agent.opt.lr (now 4e-05)' in line
+  assert checkpoint.step_of(checkpoint.find(tmp_path)) == 0
+  main.main(argv)
+  assert checkpoint.step_of(checkpoint.find(tmp_path)) == 300
 
 
 def test_eval_only_from_a_logdir_alone(tmp_path):

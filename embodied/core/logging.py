@@ -12,6 +12,7 @@ import collections
 import concurrent.futures
 import io
 import json
+import logging
 import os
 import pathlib
 import re
@@ -153,6 +154,8 @@ class TensorBoard:
     from tensorboardX.event_file_writer import EventsWriter
     from tensorboardX.proto import event_pb2, summary_pb2
 
+    # It says on stderr that a number is not finite; the trainer looks at losses.
+    logging.getLogger('tensorboardX.x2num').setLevel(logging.ERROR)
     self.fps = fps
     self.filmed: dict[str, int] = {}  # step of the last video by name
     self.summary, self.protos, self.events = summary, summary_pb2, event_pb2

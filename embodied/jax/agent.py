@@ -9,7 +9,7 @@ in dreamerv3/agent.py). Everything that knows about devices is here.
 import functools
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import elements
@@ -294,13 +294,18 @@ class JaxAgent(base.Agent):
   def _check_pending(self) -> None:
     if self._pending is None:
       return
-    number = self.counters['updates']
-    for key in ('opt/loss', 'opt/grad_norm'):
-      value = float(self.place.get(self._pending[1][key]))
-      if not np.isfinite(value):
-        raise FloatingPointError(
-          f'{key} is {value} at update {number}; nothing is saved since'
-        )
+    mets = self._pending[1]
+
+    def wrong(keys: Iterable[str]) -> list[str]:
+      return [x for x in keys if not np.isfinite(float(self.place.get(mets[x])))]
+
+    found = wrong(('opt/loss', 'opt/grad_norm'))
+    if found:
+      # By name the losses that it came from, where it was not the gradient.
+      found = wrong(x for x in mets if x.startswith('loss/')) or found
+      raise FloatingPointError(
+        f'{", ".join(found)} not finite at update {self.counters["updates"]}'
+      )
 
   def _collect(self) -> tuple[Dict, Dict]:
     if self._pending is None:

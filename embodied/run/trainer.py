@@ -212,6 +212,8 @@ class Trainer:
           break
       self._finish(code)
       return code
+    except FloatingPointError as e:
+      raise FloatingPointError(f'{e}, step {int(self.step)}') from e
     finally:
       self.progress.close()
       self.close()

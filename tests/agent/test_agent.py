@@ -112,6 +112,21 @@ def test_a_poisoned_parameter_stops_the_policy(rng):
     agent.policy(agent.init_policy(2), images(agent, rng, 2))
 
 
+def test_losses_that_are_not_finite_are_named(rng):
+  agent = agents.make_agent(['debug'], SMALL)
+  agent._pending = (
+    {},
+    {
+      'opt/loss': np.float32(np.nan),
+      'opt/grad_norm': np.float32(1),
+      'loss/dyn': np.float32(np.inf),
+      'loss/rew': np.float32(1),
+    },
+  )
+  with pytest.raises(FloatingPointError, match='^loss/dyn not finite at update 0$'):
+    agent.save()
+
+
 def test_taps_name_every_layer_and_change_nothing(agent, rng):
   obs = images(agent, rng, 3)
   key = internal.keys_from_seeds(jnp.zeros((3, 2), jnp.uint32))
