@@ -18,7 +18,8 @@ which a new folder is begun.
 What is checked at the end of each folder: training logged every step in order
 and no line twice, its scores are those of its metrics, its last checkpoint is
 of the last step, and the replay holds each step once and nothing else lies
-there. Recordings and results are those of the run without a kill, byte by byte.
+there. A recording has the bytes, and results have the values, of the run
+without a kill.
 
 A kill has survived if the next start went on and these checks held.
 """
@@ -28,9 +29,11 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import io
 import json
 import os
 import pathlib
+import pickle
 import random
 import signal
 import subprocess
@@ -44,6 +47,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
+from dreamerv3.base import files, unpickle
 from embodied.run import checkpoint
 from tests import synthetic
 
@@ -53,6 +57,7 @@ DUMMY = (
   '--batch_size 2 --batch_length 5 --report_length 5 --replay.chunksize 64'
 )
 DEBUG = '--configs crafter_small debug --jax.debug False --run.envs 2'
+RECORDED = ('episode', 'all_episodes', 'metadata')  # bytes count
 RARE = 'run_info.json'  # says when and how often a program was started
 EARLY = 0.1  # share of the run within which nothing is worth a kill
 
@@ -76,7 +81,7 @@ class Case:
   moment: Callable[[subprocess.Popen, pathlib.Path, float], bool]
 
 
-def anytime(process: subprocess.Popen, folder: pathlib.Path, seconds: float) -> bool:
+def anytime(process: subprocess.Popen, _folder: pathlib.Path, seconds: float) -> bool:
   """Waits for a moment that is drawn from the whole run."""
   try:
     process.wait(random.uniform(EARLY, 1) * seconds)
@@ -85,7 +90,7 @@ def anytime(process: subprocess.Popen, folder: pathlib.Path, seconds: float) -> 
   return False
 
 
-def in_a_save(process: subprocess.Popen, folder: pathlib.Path, seconds: float) -> bool:
+def in_a_save(process: subprocess.Popen, folder: pathlib.Path, _seconds: float) -> bool:
   """Waits until a checkpoint is being written, one of the first hundred."""
   skip = random.randrange(100)
   seen: set[str] = set()
@@ -137,7 +142,7 @@ def decoding(data: pathlib.Path) -> Command:
 def trained(steps: int) -> Check:
   """Checks of a training run of so many steps."""
 
-  def check(folder: pathlib.Path, whole: pathlib.Path) -> list[str]:
+  def check(folder: pathlib.Path, _whole: pathlib.Path) -> list[str]:
     wrong = []
     metrics, scores = (lines(folder / f'{x}.jsonl') for x in ('metrics', 'scores'))
     for name, found in (('metrics', metrics), ('scores', scores)):
@@ -182,9 +187,23 @@ def same(folder: pathlib.Path, whole: pathlib.Path) -> list[str]:
   ]
   wrong = [f'{x} is in one of both' for x in names[0].keys() ^ names[1].keys()]
   for name in names[0].keys() & names[1].keys():
-    if names[0][name].read_bytes() != names[1][name].read_bytes():
+    if content(names[0][name]) != content(names[1][name]):
       wrong.append(f'{name} differs')
   return sorted(wrong)
+
+
+def content(path: pathlib.Path) -> bytes:
+  """The bytes of a file; of results, those of its values.
+
+  A result that was read again does not share what the others have in common.
+  """
+  if path.suffix != '.pkl' or path.name.startswith(RECORDED):
+    return path.read_bytes()
+  stream = io.BytesIO()
+  pickler = pickle.Pickler(stream, files.PROTOCOL)
+  pickler.fast = True  # equal objects are written as often as they are met
+  pickler.dump(unpickle.load(path))
+  return stream.getvalue()
 
 
 def hidden(path: pathlib.Path) -> bool:
