@@ -280,8 +280,8 @@ def cases(work: pathlib.Path, kinds: list[str]) -> dict[str, Case]:
   dummy, agent = training(DUMMY, STEPS), training(DEBUG, 120)
   learner, data = work / 'agent', work / 'data'
   if 'recording' in kinds:
-    quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-    subprocess.run([sys.executable, *agent(learner)], cwd=ROOT, check=True, **quiet)
+    words = [sys.executable, *agent(learner)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
   if 'decoding' in kinds:
     codes = {f'enc/cnn{i}': synthetic.one_hot_places for i in range(12)}
     synthetic.record(data, codes, tiles=synthetic.world())
