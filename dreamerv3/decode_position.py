@@ -16,12 +16,11 @@ if not __package__:
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import tqdm
 
-from dreamerv3 import leftovers
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.fit import FitOptions, devices
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
@@ -31,7 +30,7 @@ from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import Note, noting
 
 LEAK = (
   'Warning: --cv timesteps tests on neighbours of the frames it trained on. '
@@ -140,16 +139,29 @@ _FITTED = ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience', 'seed')
 KEPT = (*_FITTED, 'min_bbox', 'max_episodes', 'test_data')
 
 
-@dataclasses.dataclass(frozen=True)
-class Study:
-  """What a run found, and the files that it has written so far."""
+# Settings that name what is read.
+READS = ('data', 'test_data', 'control', 'from_model', 'resume')
 
-  data: Trajectories
+
+class Found(NamedTuple):
+  """What a run found: a result and a row per layer, and the control's results."""
+
   results: list[DecodeResult]
   control: dict[str, DecodeResult]
   rows: list[dict[str, Any]]
-  save: pathlib.Path
-  outputs: list[pathlib.Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """Work of which nothing is left to refuse.
+
+  Attributes:
+    data: the recording.
+    work: does it; is given the folder to save to, and the note of the run.
+  """
+
+  data: Trajectories
+  work: Callable[[pathlib.Path, Note], Found]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -158,34 +170,37 @@ def main(argv: Sequence[str] | None = None) -> None:
   _check(args)
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
-  study = _evaluate(args) if args.from_model else _fit(args)
-  outputs = study.outputs + _save(study, args)
-  print(table(study.rows))
-  if args.cv == 'timesteps':
-    print(LEAK)
-  # Each mode has files of its own; decoders say themselves what they know.
-  leftovers.clear(
-    study.save,
-    'decode_position',
-    outputs,
-    lambda entry: entry['args'].get('mode') == args.mode,
-    ('classifier_*.pkl', 'layer_decoders/*', store.CHECKPOINT),
-  )
-  log_run_info(
-    study.save,
+  study = _evaluation(args) if args.from_model else _fitting(args)
+  save = _folder(args)
+  with noting(
+    save,
     'decode_position',
     args,
-    outputs,
-    extra={
-      'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
-      'n_samples': len(study.data.track()),
-      'n_episodes': len(study.data),
-      'grid': study.data.grid.shape,
-      'metric': 'manhattan',
-      'lacks': study.data.lacks,
-      'summary': study.rows,
-    },
-  )
+    {x: getattr(args, x) for x in READS},
+    extra=_about(study.data, args),
+    # Each mode has files of its own; decoders say themselves what they know.
+    replaces=lambda entry: entry.args.get('mode') == args.mode,
+    keep=('classifier_*.pkl', 'layer_decoders/*', store.CHECKPOINT),
+  ) as note:
+    found = study.work(save, note)
+    note.extra['summary'] = found.rows
+    for path in _save(found, study.data, args, save):
+      note.outputs.append(path)
+  print(table(found.rows))
+  if args.cv == 'timesteps':
+    print(LEAK)
+
+
+def _about(data: Trajectories, args: Settings) -> dict[str, Any]:
+  """What the provenance says of the data."""
+  return {
+    'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
+    'n_samples': len(data.track()),
+    'n_episodes': len(data),
+    'grid': data.grid.shape,
+    'metric': 'manhattan',
+    'lacks': data.lacks,
+  }
 
 
 def _check(args: Settings) -> None:
@@ -231,31 +246,37 @@ def _job(args: Settings) -> run.Job:
   )
 
 
-def _fit(args: Settings) -> Study:
+def _fitting(args: Settings) -> Study:
   """Fits decoders, and those of the untrained network beside them."""
   plan, job = _plan(args.open(args.data), args, args.test_data), _job(args)
   against = None
   if args.control:
-    against = args.open(args.control)
-    _tell(run.open_control(plan, against))
-  shelf = _shelf(plan, args)
-  results = _decode(plan, args, shelf)
-  control = {}
-  if against is not None:
+    control = args.open(args.control)
+    _tell(run.open_control(plan, control))
     # The untrained agent has episodes of its own, of which it holds out some.
-    wanted = [x.layer for x in results]
-    control = run.control_results(_plan(against, args), wanted, job)
-  rows = [{**x, **plan.trained()} for x in run.table_rows(results, control, job)]
-  return Study(plan.data, results, control, rows, shelf.folder, shelf.outputs)
+    against = _plan(control, args)
+  done = _done(plan, args)
+
+  def work(save: pathlib.Path, note: Note) -> Found:
+    shelf = store.Shelf(save, args.mode, args.save_model, done)
+    note.outputs = shelf.outputs
+    results = _decode(plan, args, shelf)
+    others = {}
+    if against is not None:
+      others = run.control_results(against, [x.layer for x in results], job)
+    rows = [{**x, **plan.trained()} for x in run.table_rows(results, others, job)]
+    return Found(results, others, rows)
+
+  return Study(plan.data, work)
 
 
-def _shelf(plan: Plan, args: Settings) -> store.Shelf:
+def _done(plan: Plan, args: Settings) -> store.Checkpoint:
+  """The layers that an earlier run has done, if it is to be gone on with."""
   keep = {x: getattr(args, x) for x in KEPT}
   known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
-  done = store.Checkpoint(known)
   if args.resume:
-    done = store.Checkpoint.resume(args.resume, known)
-  return store.Shelf(_folder(args), args.mode, args.save_model, done)
+    return store.Checkpoint.resume(args.resume, known)
+  return store.Checkpoint(known)
 
 
 def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult]:
@@ -272,46 +293,46 @@ def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult
   return shelf.finish(names, plan.copies, plan.data)
 
 
-def _evaluate(args: Settings) -> Study:
+def _evaluation(args: Settings) -> Study:
   """Saved decoders on a recording that they have not seen."""
   data = args.open(args.data)
   decoders = store.load_decoders(args.from_model)
+  # Short, and the only check whether they fit each other.
   results, notes = run.evaluate(data, decoders, args.layers)
   _tell(notes)
   rows = run.table_rows(results, {}, _job(args))
-  return Study(data, results, {}, rows, _folder(args), [])
+  return Study(data, lambda save, note: Found(results, {}, rows))
 
 
-def _save(study: Study, args: Settings) -> list[pathlib.Path]:
-  """Results, the table and the figures."""
+def _save(
+  found: Found, data: Trajectories, args: Settings, save: pathlib.Path
+) -> Iterator[pathlib.Path]:
+  """Writes results, the table and the figures; a path when each is there."""
   from dreamerv3.plots import decoding  # slow to import
 
-  control = study.control
   extra = {
     'protocol': {x: getattr(args, x) for x in PROTOCOL},
-    'control': {k: v.to_dict() for k, v in control.items()},
+    'control': {k: v.to_dict() for k, v in found.control.items()},
   }
   standard = args.mode == 'standard'
   name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
-  values = store.results_dict(study.results, study.data, study.rows, extra)
+  values = store.results_dict(found.results, data, found.rows, extra)
+  yield files.save_pickle(save / name, values)
   # Both modes may save into one folder.
   csv = 'summary.csv' if standard else 'layer_summary.csv'
-  outputs = [
-    files.save_pickle(study.save / name, values),
-    files.save_csv(study.save / csv, study.rows),
-  ]
-  others = {k: summary(v, args.n_boot, args.seed) for k, v in control.items()}
+  yield files.save_csv(save / csv, found.rows)
+  others = {k: summary(v, args.n_boot, args.seed) for k, v in found.control.items()}
   made = decoding.all_figures(
-    study.results,
-    study.rows,
+    found.results,
+    found.rows,
     others,
-    study.data.metadata,
-    [x.number for x in study.data.episodes],
+    data.metadata,
+    [x.number for x in data.episodes],
     args.mode,
     args.cv == 'timesteps',
   )
-  figures = [files.save_figure(study.save / f'{k}.png', v) for k, v in made.items()]
-  return outputs + figures
+  for stem, figure in made.items():
+    yield files.save_figure(save / f'{stem}.png', figure)
 
 
 if __name__ == '__main__':

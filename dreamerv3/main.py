@@ -22,7 +22,7 @@ import elements
 
 from dreamerv3.base import flags as settings
 from dreamerv3.base.errors import UserError
-from dreamerv3.run_info import end_run_info, log_run_info
+from dreamerv3.run_info import Note, noting
 from dreamerv3.setup import config, rules, rundir
 from dreamerv3.setup import help as flags_help
 from embodied.run.checkpoint import CheckpointError
@@ -200,24 +200,35 @@ def _launch(
   make = importlib.import_module('dreamerv3.setup.make')
   make.check(settled)  # before anything is written
   settled = make.platform(settled)
+  note: Note | None = None
   if script.trains:
     need = make.check_agent(settled)
     changed = stack.enter_context(rundir.training(settled))
     for key, (then, now) in changed.items():
       print(f'Changed since this run began: {key} {then} -> {now}')
-    log_run_info(
-      settled.logdir,
-      settled.script,
-      settled.flat,
-      outputs=_outputs(settled),
-      extra={'changed': changed},
-    )
-    stack.callback(end_run_info, settled.logdir)
+    note = stack.enter_context(_noting(settled, changed))
     if need:
       make.tell_memory(settled, need)
   factories = [make.factory(name, settled) for name in script.needs]
   last = settled if script.gives == 'config' else make.run_args(settled)
-  return script.resolve()(*factories, last) or 0
+  code = script.resolve()(*factories, last) or 0
+  if note and code:
+    note.status = 'stopped'
+  return code
+
+
+def _noting(
+  settled: elements.Config, changed: rundir.Changes
+) -> contextlib.AbstractContextManager[Note]:
+  """Provenance of a training run, from here to its end."""
+  return noting(
+    settled.logdir,
+    settled.script,
+    settled.flat,
+    {'run.from_checkpoint': settled.run.from_checkpoint},
+    outputs=_outputs(settled),
+    extra={'changed': changed},
+  )
 
 
 def _outputs(settled: elements.Config) -> list[str]:

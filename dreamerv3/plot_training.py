@@ -15,14 +15,13 @@ if not __package__:
 import dataclasses
 from collections.abc import Sequence
 
-from dreamerv3 import leftovers
 from dreamerv3.analysis import learning
 from dreamerv3.base import files, flags, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
 from dreamerv3.plots import training, windows
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import noting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +58,16 @@ def main(argv: Sequence[str] | None = None) -> None:
   save = files.make_folder(
     args.save or shipped.results_of(pathlib.Path(args.logdir)) / 'plots'
   )
-  outputs = [files.save_csv(save / 'training_progress.csv', learning.rows(runs))]
-  figure = training.progress(runs, not args.no_achievements, not args.no_losses)
-  outputs.append(files.save_figure(save / 'training_progress.png', figure))
+  inputs = {'logdir': args.logdir, 'compare': args.compare}
   extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in runs}
-  leftovers.clear(save, 'plot_training', outputs)
-  log_run_info(save, 'plot_training', args, outputs, extra)
-  print('\n'.join(str(x) for x in outputs))
+  with noting(
+    save, 'plot_training', args, inputs, extra=extra, replaces=lambda _: True
+  ) as note:
+    table = files.save_csv(save / 'training_progress.csv', learning.rows(runs))
+    note.outputs.append(table)
+    figure = training.progress(runs, not args.no_achievements, not args.no_losses)
+    note.outputs.append(files.save_figure(save / 'training_progress.png', figure))
+  print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show([figure])
 

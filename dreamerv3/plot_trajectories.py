@@ -14,11 +14,9 @@ if not __package__:
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from dreamerv3 import leftovers
 from dreamerv3.analysis import correlations
 from dreamerv3.analysis.opening import Opening
 from dreamerv3.base import files, flags
@@ -27,7 +25,8 @@ from dreamerv3.base.flags import flag
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import animate, trajectories, video, view, windows, world
 from dreamerv3.plots.style import Figure
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import Entry, Note, noting
+from dreamerv3.run_info.chain import read_by
 
 TYPES = (
   'trajectories',
@@ -86,21 +85,21 @@ class Settings(Opening):
 
 @dataclasses.dataclass
 class Run:
-  """One run of this script: what it draws from, and what it has written."""
+  """One run of this script: what it draws from, and where it notes what."""
 
   args: Settings
   data: Trajectories
   save: pathlib.Path
-  outputs: list[pathlib.Path] = dataclasses.field(default_factory=list)
+  note: Note
   figures: list[Figure] = dataclasses.field(default_factory=list)
-  notes: list[str] = dataclasses.field(default_factory=list)
 
   def picture(self, name: str, figure: Figure) -> None:
-    self.outputs.append(files.save_figure(self.save / f'{name}.png', figure))
+    path = files.save_figure(self.save / f'{name}.png', figure)
+    self.note.outputs.append(path)
     self.figures.append(figure)
 
-  def note(self, line: str) -> None:
-    self.notes.append(line)
+  def remark(self, line: str) -> None:
+    self.note.extra['notes'].append(line)
     print(line, file=sys.stderr)
 
   @property
@@ -114,45 +113,55 @@ def main(argv: Sequence[str] | None = None) -> None:
   chosen, left_out = choose(args, data)
   if args.show:
     windows.check()
-  save = args.save or data.path.resolve().parent / 'plots'
-  run = Run(args, data, files.make_folder(save))
+  save = files.make_folder(args.save or data.path.resolve().parent / 'plots')
+  extra = {
+    'episodes': len(data),
+    'timesteps': sum(len(x) for x in data.episodes),
+    'plots': chosen,
+    'left_out': left_out,
+    'notes': [],
+  }
+  with noting(
+    save,
+    'plot_trajectories',
+    args,
+    {'data': args.data},
+    extra=extra,
+    # Pictures of one recording may be added one by one.
+    replaces=lambda entry: not _same_data(entry, args.data),
+  ) as note:
+    run = Run(args, data, save, note)
+    draw_all(run, chosen, left_out)
+  print('\n'.join(str(x) for x in note.outputs))
+  if args.show:
+    windows.show(run.figures)
+
+
+def draw_all(run: Run, chosen: Sequence[str], left_out: Mapping[str, str]) -> None:
+  """Makes the chosen plots, and says what is left out and lacking."""
+  data = run.data
   for line in data.lacks:
-    run.note(f'{data.path}: {line}')
+    run.remark(f'{data.path}: {line}')
   if not data.metadata.fixed_seed and len(data) > 1:
-    run.note('each episode is in a world of its own: maps add up many places')
+    run.remark('each episode is in a world of its own: maps add up many places')
   for name, why in left_out.items():
-    run.note(f'left out {name}: {why}')
+    run.remark(f'left out {name}: {why}')
   for name in chosen:
     if name in PICTURES:
       file, draw = PICTURES[name]
       run.picture(file, draw(data))
     else:
       MAKERS[name](run)
-  extra = {
-    'episodes': len(data),
-    'timesteps': sum(len(x) for x in data.episodes),
-    'plots': chosen,
-    'left_out': left_out,
-    'notes': run.notes,
-  }
-  # Pictures of one recording may be added one by one.
-  leftovers.clear(
-    save,
-    'plot_trajectories',
-    run.outputs,
-    lambda entry: not _same_data(entry, args.data),
-  )
-  log_run_info(save, 'plot_trajectories', args, run.outputs, extra)
-  print('\n'.join(str(x) for x in run.outputs))
-  if args.show:
-    windows.show(run.figures)
 
 
-def _same_data(entry: Mapping[str, Any], data: str) -> bool:
+def _same_data(entry: Entry, data: str) -> bool:
   """Whether an earlier run drew the recording in the same folder."""
-  other = pathlib.Path(entry['args'].get('data', '')).expanduser()
   here = pathlib.Path(data).expanduser().resolve()
-  return (pathlib.Path(entry['cwd']) / other).resolve() == here
+  return any(
+    pathlib.Path(entry.folder, x.path).resolve() == here
+    for x in read_by(entry)
+    if x.role == 'data'
+  )
 
 
 def choose(args: Settings, data: Trajectories) -> tuple[list[str], dict[str, str]]:
@@ -221,10 +230,10 @@ def plot_activation(run: Run) -> None:
 def plot_spatial(run: Run) -> None:
   units = correlations.correlate(run.data.layer(run.args.layer))
   path = run.save / f'{run.layer_file}_spatial.csv'
-  run.outputs.append(files.save_csv(path, units.table()))
+  run.note.outputs.append(files.save_csv(path, units.table()))
   run.picture(f'{run.layer_file}_spatial', trajectories.spatial(units))
   if not units.held_out:
-    run.note('spatial: one episode, so that r is not held out and has no p')
+    run.remark('spatial: one episode, so that r is not held out and has no p')
   print(units.summary())
 
 
@@ -235,7 +244,7 @@ def plot_world(run: Run) -> None:
   total, share, first = view.overlay(looks, keep=PANELS)
   if run.data.metadata.world_map is None and share > view.DIFFERENT:
     differ = True
-    run.note(
+    run.remark(
       f'world: the episodes show {share:.0%} of the tiles they share '
       'differently, so each is drawn as a world of its own'
     )
@@ -243,7 +252,7 @@ def plot_world(run: Run) -> None:
   if differ:
     parts = [(x, [e]) for x, e in zip(first, episodes, strict=False)]
     if len(episodes) > PANELS:
-      run.note(f'world: the first {PANELS} of {len(episodes)} worlds are drawn')
+      run.remark(f'world: the first {PANELS} of {len(episodes)} worlds are drawn')
   run.picture('world_overlay', trajectories.seen_world(parts, run.data.grid))
 
 
@@ -269,7 +278,7 @@ def plot_animate_world(run: Run) -> None:
 def plot_worldview(run: Run) -> None:
   limit = run.args.max_episodes or WORLDVIEW_EPISODES
   if len(run.data) > limit:
-    run.note(
+    run.remark(
       f'worldview: the first {limit} of {len(run.data)} episodes; '
       '--max_episodes N shows more'
     )
@@ -279,7 +288,7 @@ def plot_worldview(run: Run) -> None:
   if trajectories.known_map(metadata) is not None:
     terrain = metadata.world_map
   else:
-    run.note('worldview: no map, so the world is what the episode itself saw')
+    run.remark('worldview: no map, so the world is what the episode itself saw')
 
   def scene(k: int) -> animate.Scene:
     image = (
@@ -320,13 +329,13 @@ def _film(
   """Writes an animation, and says so where steps were left out."""
   path = run.save / f'{name}{_form(run)}'
   if shown.every > 1:
-    run.note(
+    run.remark(
       f'{path.name}: shows one timestep in {shown.every}, to stay short and '
       'small; --max_episodes shows fewer episodes in full'
     )
   sample = np.concatenate(list(frames(shown.thinner(8))))
   step_ms = run.args.step_ms or step_ms
-  run.outputs.append(video.write(path, frames(shown), len(shown), step_ms, sample))
+  run.note.outputs.append(video.write(path, frames(shown), len(shown), step_ms, sample))
 
 
 def _mosaic(run: Run, k: int) -> view.Mosaic:

@@ -158,8 +158,8 @@ def dreams(path: pathlib.Path) -> Iterator[str]:
     if name in rows[0]:
       yield _line((label, *(_round(rows[x][name]) for x in steps)))
   for entry in reversed(read_run_info(path.parent)):
-    if 'verdict' in entry['extra']:
-      yield str(entry['extra']['verdict'])
+    if 'verdict' in entry.extra:
+      yield str(entry.extra['verdict'])
       return
 
 
@@ -167,10 +167,9 @@ def figures(path: pathlib.Path) -> Iterator[str]:
   """Every picture that provenance lists and that is still there."""
   found: dict[str, list[str]] = {}
   for entry in read_run_info(path.parent):
-    for output in map(pathlib.Path, entry['outputs']):
-      picture = output if output.exists() else path.parent / output.name
+    for picture in entry.outputs:
       if picture.suffix in FIGURES and picture.exists():
-        names = found.setdefault(f'{entry["stage"]}: {picture.parent}', [])
+        names = found.setdefault(f'{entry.stage}: {picture.parent}', [])
         if picture.name not in names:
           names.append(picture.name)
   for title, names in found.items():

@@ -14,10 +14,9 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dreamerv3 import leftovers
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.opening import Placed
@@ -30,7 +29,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import noting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,18 +79,22 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
   args = flags.parse(Settings, argv)
   check(args)
-  results = reopen(args) if args.from_pkl else analyse(args)
+  results = reopen(args) if args.from_pkl else None
+  opened = None if results else Recordings.open(args)
   if args.save:
     save = files.make_folder(args.save)
-    outputs = save_results(results, save)
+    inputs = {x: getattr(args, x) for x in ('data', 'test_data', 'control', 'from_pkl')}
+    with noting(save, 'tuning_curve', args, inputs, replaces=lambda _: True) as note:
+      if opened:
+        results = analyse(args, opened)
+      assert results
+      note.extra |= summary(results)
+      for path in save_all(results, save, args):
+        note.outputs.append(path)
     print_table(results)
-    if not args.no_plots:
-      outputs += save_figures(results, save, args.seed)
-    leftovers.clear(save, 'tuning_curve', outputs)
-    log_run_info(save, 'tuning_curve', args, outputs, summary(results))
-    pictures = sum(x.suffix == '.png' for x in outputs)
+    pictures = sum(x.suffix == '.png' for x in note.outputs)
     print(f'Saved {save}: results, units.csv and {pictures} figures.')
-  if args.interactive or not args.save:
+  if results and (args.interactive or not args.save):
     view(results)
 
 
@@ -129,33 +132,55 @@ def _results_path(args: Settings) -> pathlib.Path:
   return pathlib.Path(args.save).expanduser() / 'tuning_results.pkl'
 
 
-def analyse(args: Settings) -> Results:
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+  """What is measured, opened and known to belong together.
+
+  Attributes:
+    data: the recording.
+    test: other episodes of the agent, for the held-out variance.
+    control: of the untrained network.
+    names: layers to measure, in network order.
+  """
+
+  data: Trajectories
+  test: Trajectories | None
+  control: Trajectories | None
+  names: Sequence[str]
+
+  @classmethod
+  def open(cls, args: Settings) -> 'Recordings':
+    """Raises UserError for recordings that do not go together."""
+
+    def lacking(data: Trajectories) -> list[str]:
+      return lacks(data, args)
+
+    data = args.open(args.data, lacking)
+    test = args.open(args.test_data, lacking) if args.test_data else None
+    control = args.open(args.control, lacking) if args.control else None
+    notes: list[str] = []
+    if test is not None:
+      notes += other_episodes('--data', data.source(), '--test_data', test.source())
+    names = layers.select(args.layers, data.layers())
+    if control is not None:
+      notes += untrained(control)
+      check_same(data, control, names)
+    for note in notes:
+      print(flags.spelled(note))
+    check_screen(args)
+    return cls(data, test, control, names)
+
+
+def analyse(args: Settings, opened: Recordings) -> Results:
   """Measures the recording, and the control where one is given."""
   options = {x.name for x in dataclasses.fields(census.Options)}
   chosen = {k: v for k, v in vars(args).items() if k in options}
   measure = census.Options(**chosen)
-
-  def lacking(data: Trajectories) -> list[str]:
-    return lacks(data, args)
-
-  data = args.open(args.data, lacking)
-  test = args.open(args.test_data, lacking) if args.test_data else None
-  control = args.open(args.control, lacking) if args.control else None
-  if test is not None:
-    for note in other_episodes('--data', data.source(), '--test_data', test.source()):
-      print(flags.spelled(note))
-  names = layers.select(args.layers, data.layers())
-  if control is not None:
-    for note in untrained(control):
-      print(flags.spelled(note))
-    check_same(data, control, names)
-  check_screen(args)
-  files.make_folder(args.save)  # Known to be writable before the work.
-  tables = census.run(data, measure, names, test)
-  compared = census.run(control, measure, names) if control else {}
-  return Results(
-    describe(args, data, test, control), tables, compared, limits(args, {})
-  )
+  tables = census.run(opened.data, measure, opened.names, opened.test)
+  control = opened.control
+  compared = census.run(control, measure, opened.names) if control else {}
+  about = describe(args, opened.data, opened.test, control)
+  return Results(about, tables, compared, limits(args, {}))
 
 
 def lacks(data: Trajectories, args: Settings) -> list[str]:
@@ -224,31 +249,36 @@ _MEASURED = (
 )
 
 
-def save_results(results: Results, save: pathlib.Path) -> list[pathlib.Path]:
-  """Writes the pickle and a table with a row per unit."""
-  outputs = [
-    files.save_pickle(save / 'tuning_results.pkl', results.to_dict()),
-    files.save_csv(save / 'units.csv', list(results.rows())),
-  ]
+def save_all(
+  results: Results, save: pathlib.Path, args: Settings
+) -> Iterator[pathlib.Path]:
+  """Writes the pickle, tables with a row per unit, and the figures.
+
+  Yields:
+    Each path when it is there.
+  """
+  yield files.save_pickle(save / 'tuning_results.pkl', results.to_dict())
+  yield files.save_csv(save / 'units.csv', list(results.rows()))
   if results.control:
     rows = list(results.rows(control=True))
-    outputs.append(files.save_csv(save / 'units_control.csv', rows))
-  return outputs
+    yield files.save_csv(save / 'units_control.csv', rows)
+  if not args.no_plots:
+    yield from save_figures(results, save, args.seed)
 
 
-def save_figures(results: Results, save: pathlib.Path, seed: int) -> list[pathlib.Path]:
+def save_figures(
+  results: Results, save: pathlib.Path, seed: int
+) -> Iterator[pathlib.Path]:
   """Writes three figures per layer and one of all layers."""
   from dreamerv3.plots import tuning
 
-  outputs = []
   for name in results.tables:
     stem = name.replace('/', '_')
     for kind, draw in tuning.FIGURES.items():
       figure = draw(results, name, seed)
-      outputs.append(files.save_figure(save / f'{stem}_{kind}.png', figure))
+      yield files.save_figure(save / f'{stem}_{kind}.png', figure)
   figure = tuning.layer_summary(results)
-  outputs.append(files.save_figure(save / 'layer_summary.png', figure))
-  return outputs
+  yield files.save_figure(save / 'layer_summary.png', figure)
 
 
 def print_table(results: Results) -> None:

@@ -59,8 +59,8 @@ def test_standard_mode_writes_all_its_files(recording, tmp_path):
   assert len(errors) == results['n_samples']
   assert results['summary'][0]['mean'] == pytest.approx(errors.mean())
   (entry,) = read_run_info(tmp_path / 'r')
-  assert entry['stage'] == 'decode_position'
-  written = {pathlib.Path(x).name for x in entry['outputs']}
+  assert entry.stage == 'decode_position'
+  written = {pathlib.Path(x).name for x in entry.outputs}
   assert written == {pathlib.Path(x).name for x in found} - {'run_info.json'}
 
 
@@ -82,7 +82,7 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   manifest = unpickle.load(save / 'layer_decoders' / 'manifest.pkl')
   assert manifest['layer_sizes']['enc/cnn0'] == 40
   (entry,) = read_run_info(save)
-  assert {pathlib.Path(x).name for x in entry['outputs']} == {
+  assert {pathlib.Path(x).name for x in entry.outputs} == {
     pathlib.Path(x).name for x in found
   } - {'run_info.json'}
   # The control is the recording itself here, so that it decodes as well.

@@ -53,8 +53,7 @@ embodied.envs: embodied.core: elements crafter numba opensimplex PIL
 embodied.jax: embodied.core dreamerv3.base: {JAXES} elements ml_dtypes
 embodied.run: embodied.core dreamerv3.base: elements
 dreamerv3.base: :
-dreamerv3.run_info: dreamerv3.base: filelock
-dreamerv3.leftovers: dreamerv3.base dreamerv3.run_info: filelock
+dreamerv3.run_info: dreamerv3.base:
 dreamerv3.data: dreamerv3.base:
 dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:
 dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
@@ -62,7 +61,7 @@ dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruame
 dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamerv3.recording: {JAXES} elements
 dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy torch pynapple threadpoolctl
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
-dreamerv3: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info dreamerv3.leftovers:
+dreamerv3: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info:
 dreamerv3.modes: @dreamerv3.probing @dreamerv3 dreamerv3.probing: {JAXES} elements
 dreamerv3.main: dreamerv3.setup dreamerv3.base dreamerv3.run_info embodied.run embodied.core: elements ruamel
 """  # noqa: E501

@@ -7,6 +7,11 @@ import pytest
 from dreamerv3 import origin
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info.chain import trace
+
+
+def stage_of(step):
+  return step.entry and step.entry.stage
 
 
 @pytest.fixture
@@ -40,34 +45,35 @@ def run(tmp_path):
 
 
 def test_a_figure_leads_to_the_config_of_its_training_run(run):
-  steps = origin.trace(run / 'dreams' / 'map.png')
-  assert [(x.entry['stage'], x.depth) for x in steps] == [
+  steps = trace(run / 'dreams' / 'map.png')
+  assert [(stage_of(x), x.depth) for x in steps] == [
     ('dream_decode', 0),
     ('train', 1),
     ('decode_position', 1),
     ('eval_trajectory', 2),
   ]
-  train = next(x for x in steps if x.entry['stage'] == 'train')
-  assert str(run / 'config.yaml') in train.entry['outputs']
+  train = next(x.entry for x in steps if stage_of(x) == 'train')
+  assert train
+  assert run / 'config.yaml' in train.outputs
 
 
 def test_a_file_is_told_from_its_namesake(run):
-  first = origin.trace(run / 'decoder' / 'map.png')[0]
-  assert first.entry['stage'] == 'decode_position'
+  first = trace(run / 'decoder' / 'map.png')[0]
+  assert stage_of(first) == 'decode_position'
 
 
 def test_folders_and_moved_results(run):
-  assert origin.trace(run / 'trajectories')[0].entry['stage'] == ('eval_trajectory')
+  assert stage_of(trace(run / 'trajectories')[0]) == ('eval_trajectory')
   moved = run / 'thesis'
   (run / 'decoder').rename(moved)
-  first = origin.trace(moved / 'map.png')[0]
-  assert first.entry['stage'] == 'decode_position'
+  first = trace(moved / 'map.png')[0]
+  assert stage_of(first) == 'decode_position'
 
 
 def test_the_newest_command_counts(run):
   path = run / 'decoder' / 'map.png'
   log_run_info(run / 'decoder', 'again', outputs=[path])
-  assert origin.trace(path)[0].entry['stage'] == 'again'
+  assert stage_of(trace(path)[0]) == 'again'
 
 
 def entry(stage, time, outputs, args=(), **extra):
@@ -114,12 +120,13 @@ def continued(tmp_path):
   return run
 
 
-CHECKPOINT = 'ckpt/20260102T103000F000001'
+# Names of checkpoints are UTC: 10:30 where the entries were written.
+CHECKPOINT = 'ckpt/20260102T093000F000001'
 
 
 def test_what_came_after_a_file_was_read_did_not_make_it(continued):
-  steps = origin.trace(continued / 'decoder' / 'summary.csv')
-  assert [x.entry['command'] for x in steps] == [
+  steps = trace(continued / 'decoder' / 'summary.csv')
+  assert [x.entry and x.entry.command for x in steps] == [
     'decode_position at 12:00:00',
     'eval_trajectory at 11:00:00',
     'eval_trajectory at 11:10:00',
@@ -142,7 +149,7 @@ def test_a_saved_result_that_was_viewed_is_followed(continued):
   figure.parent.mkdir()
   figure.touch()
   log_run_info(figure.parent, 'tuning_curve', made, outputs=[figure])
-  stages = [x.entry['stage'] for x in origin.trace(figure)]
+  stages = [stage_of(x) for x in trace(figure)]
   assert stages[:2] == ['tuning_curve', 'decode_position']
 
 

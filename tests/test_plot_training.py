@@ -45,9 +45,9 @@ def test_as_a_script_from_another_folder(logdir, tmp_path):
   assert 'no achievements of 22' in done.stderr
   assert 'episodes 231' in done.stdout
   (entry,) = read_run_info(logdir / 'plots')
-  assert entry['stage'] == 'plot_training'
-  assert entry['args']['smooth'] == 50
-  names = {pathlib.Path(x).name for x in entry['outputs']}
+  assert entry.stage == 'plot_training'
+  assert entry.args['smooth'] == 50
+  names = {pathlib.Path(x).name for x in entry.outputs}
   assert names == {'training_progress.png', 'training_progress.csv'}
   there = {x.name for x in (logdir / 'plots').iterdir() if x.name[0] != '.'}
   assert there == {*names, 'run_info.json'}
@@ -102,7 +102,7 @@ def test_compare_reports_the_mean_of_the_seeds(logdir, tmp_path):
   last = {x['run']: float(x['value']) for x in score}
   assert last['mean of 2'] == pytest.approx(last[str(logdir)] + 1, abs=1e-4)
   (entry,) = read_run_info(tmp_path / 'out')
-  assert set(entry['extra']) == {str(logdir), str(other)}
+  assert set(entry.extra) == {str(logdir), str(other)}
 
 
 def test_a_log_that_is_still_written(logdir, tmp_path, capsys):

@@ -86,9 +86,9 @@ def test_all_as_a_script_from_another_folder(one, tmp_path):
   save = one.parent / 'plots'
   assert names(save) == EVERYTHING | {'run_info.json'}
   (entry,) = read_run_info(save)
-  assert {pathlib.Path(x).name for x in entry['outputs']} == EVERYTHING
-  assert entry['stage'] == 'plot_trajectories'
-  assert entry['extra']['left_out'] == {}
+  assert {pathlib.Path(x).name for x in entry.outputs} == EVERYTHING
+  assert entry.stage == 'plot_trajectories'
+  assert entry.extra['left_out'] == {}
   length = len(Trajectories.open(one).episodes[0])
   assert frames(save / 'worldview_agentview.gif') == length
 
@@ -102,9 +102,9 @@ def test_all_of_an_old_recording_says_what_it_lacks(tmp_path, capsys):
   assert 'no metadata' in err
   made = names(tmp_path / 'out') - {'run_info.json'}
   (entry,) = read_run_info(tmp_path / 'out')
-  assert {pathlib.Path(x).name for x in entry['outputs']} == made
+  assert {pathlib.Path(x).name for x in entry.outputs} == made
   images = all('image' in x.arrays for x in Trajectories.open(OLD, (64, 64)).episodes)
-  left_out = set(entry['extra']['left_out'])
+  left_out = set(entry.extra['left_out'])
   assert ('world' in left_out) == (not images)
   assert {'trajectories.png', 'heatmap.png', 'trajectories.gif'} <= made
 

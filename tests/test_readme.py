@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from dreamerv3 import origin
 from dreamerv3.base import flags
+from dreamerv3.run_info.chain import trace
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -129,12 +129,12 @@ def test_commands_run_in_order(tmp_path):
   ):
     assert (run / path).exists(), path
   # From a figure back to the settings of the training run.
-  steps = origin.trace(run / 'dream_results' / 'dream_vs_real.png')
-  stages = {x.entry['stage']: x.entry for x in steps}
+  steps = trace(run / 'dream_results' / 'dream_vs_real.png')
+  stages = {x.entry.stage: x.entry for x in steps if x.entry}
   assert {*stages} == {
     'dream_decode',
     'decode_position',
     'eval_trajectory',
     'train',
   }
-  assert 'config.yaml' in ' '.join(stages['train']['outputs'])
+  assert run / 'config.yaml' in stages['train'].outputs

@@ -30,7 +30,6 @@ import jax.numpy as jnp
 import numpy as np
 import tqdm
 
-from dreamerv3 import leftovers
 from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
@@ -49,7 +48,7 @@ from dreamerv3.probing.probe import WIDTH
 from dreamerv3.probing.rollouts import Rollouts
 from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import leftovers, log_run_info
 from dreamerv3.setup import make
 from embodied.run.signals import Signals
 

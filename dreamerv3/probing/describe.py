@@ -14,12 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from dreamerv3.base.version import versions
 from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.trained import Trained
-from dreamerv3.run_info import versions
 from embodied.envs.crafter_witness import INJURIES, NAMES
 from embodied.run import checkpoint
 

@@ -184,13 +184,13 @@ def test_the_whole_chain(logdir):
   folder = logdir / 'dream_results'
   check_results(folder, decoder, load(folder / 'dream_results.pkl'))
   entry = read_run_info(folder)[-1]
-  written = {pathlib.Path(x).name for x in entry['outputs']}
+  written = {pathlib.Path(x).name for x in entry.outputs}
   assert written == {x.name for x in folder.iterdir()} - {
     'run_info.json',
     '.run_info.lock',
   }
-  assert entry['stage'] == 'dream_decode'
-  assert entry['extra']['inputs'][1] == str(decoder)
+  assert entry.stage == 'dream_decode'
+  assert entry.extra['inputs'][1] == str(decoder)
   again = logdir / 'again'
   other = ('--dream_decode.save_path', str(again))
   done = execute(*command(logdir, 'dream_decode'), *flags, *other)

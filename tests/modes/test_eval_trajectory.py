@@ -183,8 +183,8 @@ def test_a_stopped_recording_goes_on(recorded, tmp_path, number):
     assert process.returncode == 75
     assert 'run the same command again' in out
     (entry,) = read_run_info(tmp_path / 'r')
-    assert entry['extra']['interrupted']
-    assert entry['extra']['new_steps'] > 0
+    assert entry.extra['interrupted']
+    assert entry.extra['new_steps'] > 0
   there = len(list((tmp_path / 'r').glob('episode_*.pkl')))
   assert 1 <= there < EPISODES
   again = record(folder.parent, *flags)

@@ -125,7 +125,7 @@ class Shelf:
     if self._save:
       save_decoder(self._models, decoder, self._mode)
     self._done.results[result.layer] = result
-    self._checkpoint()
+    self._list(self._checkpoint())
 
   def finish(
     self, names: Sequence[str], copies: Mapping[str, str], data: Trajectories
@@ -134,10 +134,13 @@ class Shelf:
     results = self._done.results
     for copy, original in copies.items():
       results[copy] = dataclasses.replace(results[original], layer=copy)
-    self.outputs += self._checkpoint()
+    self._list(self._checkpoint())
     if self._save:
-      self.outputs += finish_decoders(self._models, names, copies, data, self._mode)
+      self._list(finish_decoders(self._models, names, copies, data, self._mode))
     return [results[x] for x in names]
+
+  def _list(self, paths: Sequence[pathlib.Path]) -> None:
+    self.outputs += [x for x in paths if x not in self.outputs]
 
   def _checkpoint(self) -> list[pathlib.Path]:
     if self._mode != 'layers':

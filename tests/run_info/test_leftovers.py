@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from dreamerv3 import leftovers
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import leftovers, log_run_info
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def clear(folder, stage='s'):
     folder,
     stage,
     [folder / 'kept.csv'],
-    lambda entry: entry['args']['mode'] == 'a',
+    lambda entry: entry.args['mode'] == 'a',
     ['model*.pkl'],
   )
   return {x.name for x in folder.iterdir() if x.suffix in ('.csv', '.old')}
@@ -37,9 +36,10 @@ def test_what_a_run_did_not_write_again_goes(folder, capsys):
   assert f'Deleted 1 file of earlier runs from {folder}' in capsys.readouterr().out
 
 
-def test_a_damaged_run_info_does_not_end_a_run(folder):
+def test_a_damaged_run_info_does_not_end_a_run(folder, capsys):
   (folder / 'run_info.json').write_text('{')
   assert 'old.csv' in clear(folder)
+  assert 'Files of earlier runs stay' in capsys.readouterr().err
 
 
 def test_another_stage_is_left_alone(folder, capsys):
