@@ -50,7 +50,8 @@ RULES: tuple[Rule, ...] = (
     r'|run\.(steps|envs|eval_envs|eval_eps|report_batches)|logger\.fps'
     r'|replay\.(size|chunksize)|agent\.(imag_length|horizon)'
     r'|agent\..*\.(deter|hidden|stoch|classes|blocks|depth|units|bins|kernel)'
-    r'|agent\.slowvalue\.every|env\.\w+\.(size|area)'
+    r'|agent\.slowvalue\.every|env\.\w+\.(size|area|length|cells)'
+    r'|agent\..*\.(mults|limit|minstd|maxstd)'
     r'|eval_trajectory\.(num_episodes|first_episode|envs)'
     r'|dream_decode\.(num_batches|num_episodes|warmup|horizon)',
     *_POSITIVE,
@@ -59,7 +60,8 @@ RULES: tuple[Rule, ...] = (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
     r'|env\.crafter\.egocentric_view|jax\.expect_devices'
-    r'|agent\..*\.\w*layers',
+    r'|agent\..*\.\w*layers|jax\.(policy|train)_devices'
+    r'|agent\..*\.(outscale|free_nats|slowreg|bspace)|replay\.(prio\.exponent|recexp)',
     *_NOT_NEGATIVE,
   ),
   (
@@ -67,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     r'|agent\.opt\.beta[12]',
     *_SHARE,
   ),
+  (r'agent\.\w+\.(perclo|perchi)', lambda x: 0 <= x <= 100, 'in [0, 100]'),
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
   (r'eval_trajectory\.dtype', *_among('float16', 'float32')),
@@ -91,7 +94,6 @@ RULES: tuple[Rule, ...] = (
     lambda x: x in ((0,), (-1,)) or all(y > 0 for y in x),
     '0 (newest), -1 (all), or steps above 0',
   ),
-  (r'(policy|train)_devices', lambda x: all(y >= 0 for y in x), 'at least 0'),
   (r'task', lambda x: '_' in x, '<suite>_<task>, e.g. crafter_reward'),
   # Everywhere but at the priority of steps that no training has seen.
   (r'(?!replay\.prio\.initial).*', _finite, 'a finite number'),
