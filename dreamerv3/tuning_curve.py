@@ -17,11 +17,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dreamerv3.analysis import nulls
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.opening import Placed
-from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning import layers as census
+from dreamerv3.analysis.tuning import overview
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
@@ -88,10 +87,12 @@ def main(argv: Sequence[str] | None = None) -> None:
       if opened:
         results = analyse(args, opened)
       assert results
-      note.extra |= summary(results)
+      note.extra |= overview.summary(results)
       for path in save_all(results, save, args):
         note.outputs.append(path)
-    print_table(results)
+    print(overview.shares_table(results))
+    for line in overview.notes(results):
+      print(f'note: {line}')
     pictures = sum(x.suffix == '.png' for x in note.outputs)
     print(f'Saved {save}: results, units.csv and {pictures} figures.')
   if results and (args.interactive or not args.save):
@@ -279,51 +280,6 @@ def save_figures(
       yield files.save_figure(save / f'{stem}_{kind}.png', figure)
   figure = tuning.layer_summary(results)
   yield files.save_figure(save / 'layer_summary.png', figure)
-
-
-def print_table(results: Results) -> None:
-  """Prints the classes of each layer, by test where there were nulls."""
-  tested = any(x.n_nulls for x in results.tables.values())
-  names = cell_types.NAMES if tested else cell_types.PUBLISHED
-  print(
-    'Share of units per class, '
-    + (
-      'tested against chance; by thresholds: units.csv.'
-      if tested
-      else 'by thresholds alone.'
-    )
-  )
-  print(f'{"layer":20}{"units":>7}' + ''.join(f'{x:>14}' for x in names))
-  for name, table in results.tables.items():
-    simple, passed = results.classes(name)
-    ids = simple if passed is None else passed
-    shares = ''.join(f'{x:14.1%}' for x in cell_types.fractions(ids)[: len(names)])
-    print(f'{name:20}{len(table):7}{shares}')
-  n = max(x.n_nulls for x in results.tables.values())
-  if 0 < n < nulls.TAIL and 1 / (n + 1) > results.limits.alpha / 2:
-    print(
-      f'note: {n} null pairings show no p below {1 / (n + 1):.2g}, so that no '
-      'unit can be called tuned; raise --n_shuffles or record more episodes.'
-    )
-
-
-def summary(results: Results) -> dict[str, Any]:
-  """Class fractions of each layer for run_info."""
-
-  def shares(name: str, control: bool) -> dict[str, Any]:
-    kinds = ('by_threshold', 'by_test')
-    return {
-      kind: dict(zip(cell_types.NAMES, cell_types.fractions(ids), strict=True))
-      for kind, ids in zip(kinds, results.classes(name, control), strict=True)
-      if ids is not None
-    }
-
-  return {
-    'thresholds': dataclasses.asdict(results.limits),
-    'lacks': results.metadata.get('lacks', []),
-    'fractions': {x: shares(x, False) for x in results.tables},
-    'control_fractions': {x: shares(x, True) for x in results.control},
-  }
 
 
 def check_screen(args: Settings) -> None:

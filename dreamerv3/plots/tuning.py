@@ -20,26 +20,26 @@ from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
 from dreamerv3.plots import style, world
 
+# What a class is about, by hue: spatial blue to green, facing orange, what is no
+# code of place red to purple, nothing grey.
 COLORS = {
-  'untuned': '#999999',
-  'HD_cells': style.ORANGE,
-  'single_field': style.BLUE,
-  'border_cells': style.RED,
-  'spatial_HD': style.PURPLE,
-  'complex_cells': style.GREEN,
+  'untuned': '#bbbbbb',
   'dead': '#444444',
-  'weak': '#9fd8c4',
+  'weak': '#e3e3e3',
+  'single_field': style.BLUE,
+  'border_cells': '#00a0b0',
+  'boundary_vector': style.SKY,
+  'grid_cells': '#003f6b',
+  'remapping': '#8fb4d9',
+  'complex_cells': style.GREEN,
+  'spatial_HD': '#b5a900',
+  'HD_cells': style.ORANGE,
+  'egocentric': style.RED,
+  'action': '#8c3b73',
+  'speed': style.PURPLE,
 }
-LABELS = {
-  'untuned': 'untuned',
-  'HD_cells': 'facing',
-  'single_field': 'single field',
-  'border_cells': 'border',
-  'spatial_HD': 'place x facing',
-  'complex_cells': 'complex',
-  'dead': 'silent',
-  'weak': 'weak map',
-}
+# Every figure calls a class as the tables do.
+LABELS = {x: x.replace('_', ' ') for x in cell_types.NAMES}
 EXAMPLES = 10  # per class
 ACROSS = 5  # panels per row of examples, legible at the width of a page
 

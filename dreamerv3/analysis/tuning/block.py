@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dreamerv3.analysis.parallel import Workers
-from dreamerv3.analysis.tuning import fields, information, measures
+from dreamerv3.analysis.tuning import fields, information, measures, robust
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.reliability import (
   PartSums,
@@ -36,6 +36,8 @@ class Block:
     observed: (D, S) tested scores, in the order of the scorer's names; S = 0
       without nulls.
     null: (D, S, n) the same under n null pairings.
+    drift: (1 + s, D) of the halves of the recording, see `drift`; the observed
+      one first; no row for few episodes.
   """
 
   curves: np.ndarray
@@ -43,6 +45,7 @@ class Block:
   metrics: Mapping[str, np.ndarray]
   observed: np.ndarray
   null: np.ndarray
+  drift: np.ndarray
 
   def __post_init__(self) -> None:
     d = len(self.curves)
@@ -51,6 +54,7 @@ class Block:
       'hd_curves': (d, 4),
       'observed': (d, scores),
       'null': (d, scores, self.null.shape[2]),
+      'drift': (len(self.drift), d),
     }
     for name, shape in shapes.items():
       got = getattr(self, name).shape
@@ -74,6 +78,7 @@ class Block:
       },
       observed=np.concatenate([x.observed for x in blocks]),
       null=np.concatenate([x.null for x in blocks]),
+      drift=np.concatenate([x.drift for x in blocks], 1),
     )
 
 
@@ -84,8 +89,9 @@ def workers(setup: Setup, n_jobs: int = 1) -> Workers[Setup, Block]:
 
 def measure_block(setup: Setup, work: Work) -> Block:
   """Curves, metrics and tested scores of some units."""
-  raw, test = work
+  wild, test = work
   design = setup.design
+  raw, outliers = robust.winsorise(wild)
   mean = raw.mean(0, dtype=np.float64)
   X = raw - mean.astype(np.float32)
   squares = weighted_squares(np.ones(len(X)), X)
@@ -113,14 +119,19 @@ def measure_block(setup: Setup, work: Work) -> Block:
   out |= measures.shape(maps, floor, setup)
   out |= measures.walls(rates, setup)
   out |= measures.fits(place, setup, floor < 0, out['map_reliability'])
+  out |= measures.explained(X, parts, setup)
+  drift = setup.drift.scores(X)
+  if setup.drift:
+    out['map_drift'] = measures.drifted(drift[0], parts)
   out = {k: np.where(alive, v, np.nan) for k, v in out.items()}
   observed, null = _tested(raw, setup)
   return Block(
     curves=maps.astype(np.float32),
     hd_curves=hd_curves,
-    metrics={**out, 'mean': mean},
+    metrics={**out, 'mean': wild.mean(0, dtype=np.float64), 'outliers': outliers},
     observed=observed,
     null=null,
+    drift=drift,
   )
 
 

@@ -28,6 +28,9 @@ PROFILES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
   lambda d: np.exp(-(d - 1) / 1.5),
   lambda d: np.exp(-(d - 1) / 3),
 )
+# Preferred distances of bands [steps; 1 beside the wall], and their widths.
+DISTANCES = tuple(range(1, 10))
+SPREADS = (0.7, 1.0, 1.5, 2.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,22 +160,51 @@ def fit(
     distance: (G, V).
     signed: (D,) bool.
   """
-  if not len(distance):
+  profiles = [f(distance) for f in PROFILES]
+  return _best(maps, weight, np.stack(profiles), signed)[0]
+
+
+def fit_band(
+  maps: np.ndarray, weight: np.ndarray, distance: np.ndarray, signed: np.ndarray
+) -> tuple[Best, np.ndarray]:
+  """How well activity at some distance from one wall explains each map.
+
+    exp(-(d - d0)^2 / 2 s^2), d0 of 1 to 9 steps, s of `SPREADS`
+
+  The rate of a boundary vector cell at one wall (Lever et al. 2009,
+  doi:10.1523/JNEUROSCI.1319-09.2009): its field is a band along the wall. As
+  `fit`; also gives the preferred distance d0 (D,) [steps, 1 beside the wall].
+  """
+  grid = [(d0, s) for d0 in DISTANCES for s in SPREADS]
+  with np.errstate(invalid='ignore'):
+    bands = [np.exp(-((distance - d0) ** 2) / (2 * s**2)) for d0, s in grid]
+  best, profile = _best(maps, weight, np.stack(bands), signed)
+  return best, np.array([d0 for d0, _ in grid], float)[profile]
+
+
+def _best(
+  maps: np.ndarray, weight: np.ndarray, profiles: np.ndarray, signed: np.ndarray
+) -> tuple[Best, np.ndarray]:
+  """The best wall, and the best profile (D,), of profiles (K, G, V)."""
+  walls = profiles.shape[1]
+  if not walls:
     nothing = np.zeros(maps.shape[1])
-    return Best(nothing, np.full(maps.shape[1], -1))
+    none = np.full(maps.shape[1], -1)
+    return Best(nothing, none), np.zeros(maps.shape[1], np.int64)
   weight = weight / weight.sum()
-  profiles = np.concatenate([f(distance) for f in PROFILES])
-  profiles = profiles - (profiles @ weight)[:, None]
-  norm = (profiles**2) @ weight
+  flat = profiles.reshape(-1, profiles.shape[2])
+  flat = flat - (flat @ weight)[:, None]
+  norm = (flat**2) @ weight
   usable = norm > 1e-9
-  profiles = profiles / np.sqrt(np.where(usable, norm, np.inf))[:, None]
+  flat = flat / np.sqrt(np.where(usable, norm, np.inf))[:, None]
   centred = maps - weight @ maps
   total = weight @ centred**2
-  product = (profiles * weight).astype(maps.dtype) @ centred
+  product = (flat * weight).astype(maps.dtype) @ centred
   product = np.where(signed, product, np.maximum(product, 0))
   r2 = product**2 / np.where(total > 0, total, np.inf)
   top = r2.argmax(0)
-  return Best(r2[top, np.arange(len(top))], top % len(distance))
+  profile, wall = np.divmod(top, walls)
+  return Best(r2[top, np.arange(len(top))], wall), profile
 
 
 def _regions(walkable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -21,8 +21,15 @@ NAMES = (
   'complex_cells',
   'dead',
   'weak',
+  'boundary_vector',
+  'egocentric',
+  'speed',
+  'action',
+  'grid_cells',
+  'remapping',
 )
-UNTUNED, HD, SINGLE, BORDER, BOTH, COMPLEX, DEAD, WEAK = range(len(NAMES))
+UNTUNED, HD, SINGLE, BORDER, BOTH, COMPLEX, DEAD, WEAK, *_NEW = range(len(NAMES))
+BOUNDARY, EGO, SPEED, ACTION, GRID, REMAPPING = _NEW
 PUBLISHED = NAMES[:WEAK]  # those that thresholds alone can give
 
 # A map is one field, or one wall, if that explains this much of what is
@@ -33,6 +40,19 @@ ONE_SHAPE = 0.75
 MIN_RELIABILITY = 0.4
 # Least share of the variance that place and facing explain together.
 MIN_EFFECT = 0.01
+# Least share of the variance, on held-out episodes, that a name needs.
+MIN_HELD_OUT = 0.1
+# Preferred distance [steps from a wall] from which a border is a band.
+BAND = 3
+# Share of a map that has to change for it to count as another map.
+CHANGED = 0.5
+GRID_ALPHA = 0.05  # of the grid score against shuffled fields
+# The rivals of a spatial code: class, score that is tested, held-out models.
+RIVALS = (
+  (EGO, 'view', ('view', 'ego_boundary')),
+  (SPEED, 'speed', ('speed',)),
+  (ACTION, 'action', ('action',)),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +113,7 @@ def by_test(
   metrics: Mapping[str, np.ndarray],
   q: Mapping[str, np.ndarray],
   limits: Thresholds,
+  p: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
   """Classes (D,) by tests against the null, for units of either sign.
 
@@ -100,20 +121,29 @@ def by_test(
   chance (q of place_given_HD) and by more than EV_unthresh of the variance
   that both explain, (R2_both - R2_HD) / R2_both; directional the other way
   round. The two tests share alpha by Holm's method: the smaller q must be <=
-  alpha / 2, the larger <= alpha.
+  alpha / 2, the larger <= alpha. It follows a rival (view, speed, action) if q
+  of that one is <= alpha / 3 and it predicts held-out episodes better than
+  place and facing do, alone, together or crossed.
 
-    dead           no activity
-    untuned        neither
-    HD_cells       directional alone
-    spatial_HD     both
-    weak           spatial alone, but the map does not hold on other episodes
-                   (reliability < 0.4 or EVs <= 0): its shape is unknown
-    border_cells   spatial alone; one wall explains > 75 % of the map's
-                   reliable variance, and more than one field does
-    single_field   the same with one round field, and there is no second
-    complex_cells  spatial alone, with any other map
+    dead             no activity
+    untuned          neither spatial nor directional, and no rival
+    egocentric, speed, action   the rival that predicts best
+    HD_cells         directional alone
+    spatial_HD       both
+    remapping        spatial alone, with another map in the second half: more
+                     than a half of it changes, and p of map_drift <= alpha
+    border_cells     spatial alone; one wall explains > 75 % of the map's
+                     reliable variance, and more than one field does
+    boundary_vector  the same, with a band that is 2 tiles or more off the wall
+    single_field     the same with one round field, and there is no second
+    grid_cells       several fields on a triangular grid
+    complex_cells    spatial alone, with any other map
+    weak             what would be one of these, but the curve that the name
+                     speaks of does not hold: of its variance less than 0.4 is
+                     reliable, or it explains < 10 % of held-out episodes
 
-  Without facing (no R2_both) a unit is spatial by q of EVs.
+  Without facing (no R2_both) a unit is spatial by q of EVs. Results of older
+  programs have no rivals, and no held-out variance of facing.
   """
   m = {k: np.nan_to_num(v) for k, v in metrics.items()}
   if 'R2_both' in m:
@@ -121,24 +151,94 @@ def by_test(
   else:
     spatial = (_known(q['EVs']) <= limits.alpha) & (m['R2_place'] > MIN_EFFECT)
     turned = np.zeros_like(spatial)
-  holds = (m['map_reliability'] >= MIN_RELIABILITY) & (m['EVs'] > 0)
-  reliable = np.maximum(m['map_reliability'], MIN_RELIABILITY)
-  field, wall = m['field_r2'] / reliable, m['wall_r2'] / reliable
-  shaped = np.maximum(field, wall) > ONE_SHAPE
+  rival, explains, found = _rival(m, q, limits)
+  leads = found & ((explains > _spatial(m)) | ~(spatial | turned))
   silent = np.isnan(metrics['fieldsize']) & np.isnan(metrics['fieldasymmetry'])
+  one = np.ones(len(spatial))
+  weak = [
+    leads & (explains < MIN_HELD_OUT),
+    ~leads & ~spatial & ~_holds(m, 'facing', 'HD_reliability', one),
+    ~leads & turned & ~_holds(m, 'place_x_facing', 'joint_reliability', one),
+    ~leads & ~turned & ~_holds(m, 'place', 'map_reliability', m['EVs']),
+  ]
+  moved = _known((p or {}).get('map_drift', one)) <= limits.alpha
   return np.select(
     [
       silent,
-      ~spatial & ~turned,
+      ~spatial & ~turned & ~found,
+      weak[0],
+      leads,
+      weak[1],
       ~spatial,
+      weak[2],
       turned,
-      ~holds,
-      shaped & (wall > field),
-      shaped & (m['field_second'] == 0),
+      weak[3],
+      moved & (m.get('map_drift', 0 * one) > CHANGED),
     ],
-    [DEAD, UNTUNED, HD, BOTH, WEAK, BORDER, SINGLE],
+    [DEAD, UNTUNED, WEAK, rival, WEAK, HD, WEAK, BOTH, WEAK, REMAPPING],
+    _shape(m),
+  )
+
+
+def _shape(m: Mapping[str, np.ndarray]) -> np.ndarray:
+  """The class (D,) of a map that holds, by what explains it."""
+  reliable = np.maximum(m['map_reliability'], MIN_RELIABILITY)
+  band = m.get('band_r2', np.zeros_like(m['wall_r2']))
+  off = m.get('band_distance', np.zeros_like(band)) >= BAND
+  field, wall = m['field_r2'], np.maximum(m['wall_r2'], band)
+  shaped = np.maximum(field, wall) / reliable > ONE_SHAPE
+  single = shaped & (wall <= field) & (m['field_second'] == 0)
+  grid = m.get('grid_p', np.ones_like(band))
+  return np.select(
+    [
+      shaped & (wall > field) & (band > m['wall_r2']) & off,
+      shaped & (wall > field),
+      single,
+      (grid > 0) & (grid <= GRID_ALPHA),
+    ],
+    [BOUNDARY, BORDER, SINGLE, GRID],
     COMPLEX,
   )
+
+
+def _holds(
+  m: Mapping[str, np.ndarray], model: str, reliability: str, older: np.ndarray
+) -> np.ndarray:
+  """Whether the curve that a name speaks of holds on other episodes, (D,).
+
+  Args:
+    older: stands for what results of older programs do not have.
+  """
+  held_out = m.get(f'EV_{model}', older)
+  if model == 'place_x_facing' and 'gain_facing' in m:  # or their sum
+    held_out = np.maximum(held_out, m['EV_place'] + m['gain_facing'])
+  effect = m['R2_HD'] > MIN_EFFECT if model == 'facing' and 'R2_HD' in m else True
+  reliable = m.get(reliability, older) >= MIN_RELIABILITY
+  holds: np.ndarray = reliable & (held_out >= MIN_HELD_OUT) & effect
+  return holds & (m['EVs'] > 0) if model == 'place' else holds
+
+
+def _spatial(m: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Held-out variance (D,) that place and facing explain at best."""
+  zero = np.zeros_like(m['EVs'])
+  names = ('EV_place', 'EV_boundary', 'EV_facing', 'EV_place_x_facing')
+  found = [m.get(x, zero) for x in names]
+  return np.max([*found, found[0] + m.get('gain_facing', zero)], 0)
+
+
+def _rival(
+  m: Mapping[str, np.ndarray], q: Mapping[str, np.ndarray], limits: Thresholds
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The best rival's class, its held-out variance, and whether it is one, (D,)."""
+  zero = np.zeros_like(m['EVs'])
+  values = []
+  for _, score, models in RIVALS:
+    explains = np.max([m.get(f'EV_{x}', zero) for x in models], 0)
+    known = _known(q[score]) <= limits.alpha / len(RIVALS) if score in q else False
+    values.append(np.where(known & (explains > MIN_EFFECT), explains, -1))
+  top = np.argmax(values, 0)
+  best = np.max(values, 0)
+  return np.array([x for x, *_ in RIVALS])[top], best, best > 0
 
 
 def fractions(ids: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dreamerv3.analysis.compatible import check_same
+from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.tuning import binned_path, block, border, table
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
@@ -59,7 +60,8 @@ def run(
     check_same(data, test, names)
   track = data.track()
   keep = binned_path.often_visited(track, data.grid, options.min_visits)
-  setup = _setup(data, track.rows(keep), options)
+  steps = Steps.gather(data).rows(keep)
+  setup = _setup(data, track.rows(keep), steps, options)
   held_out = None
   if test is not None:
     test_track = test.track()
@@ -90,12 +92,13 @@ def run(
   return {x: tables[x] for x in names}
 
 
-def _setup(data: Trajectories, track: Track, options: Options) -> Setup:
+def _setup(data: Trajectories, track: Track, steps: Steps, options: Options) -> Setup:
   walkable = data.metadata.walkable()
   walls = [] if walkable is None else border.find_walls(walkable)
   return Setup.build(
     Design.build(track, data.grid),
     walls,
+    steps,
     n_shuffles=options.n_shuffles,
     null=options.null,
     seed=options.seed,

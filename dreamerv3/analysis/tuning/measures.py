@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from dreamerv3.analysis.tuning import border, fields, head_direction, information
-from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT
+from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT, PartSums
 from dreamerv3.analysis.tuning.setup import Setup, distances
 
 
@@ -125,7 +125,9 @@ def fits(
   field = fields.fit_field(maps, grid, signed)
   noise = 1 - np.nan_to_num(reliability)
   second = fields.second_field(maps, grid, signed, field, noise)
-  wall = border.fit(place, weight, distances(setup.walls, design), signed)
+  distance = distances(setup.walls, design)
+  wall = border.fit(place, weight, distance, signed)
+  band, band_distance = border.fit_band(place, weight, distance, signed)
   return {
     'field_r2': field.r2,
     'field_x': field.centre[:, 0].astype(float),
@@ -134,4 +136,62 @@ def fits(
     'field_second': second.astype(float),
     'wall_r2': wall.score,
     'wall': wall.wall.astype(float),
+    'band_r2': band.score,
+    'band_wall': band.wall.astype(float),
+    'band_distance': band_distance,
   }
+
+
+def explained(X: np.ndarray, parts: PartSums, setup: Setup) -> dict[str, np.ndarray]:
+  """Held-out variance of each covariate, of the selected model, and how well
+  the curves of facing and of tile x facing hold."""
+  models = setup.models
+  sums = models.sums(X, parts.sums)
+  found = models.compare(sums)
+  out = {f'EV_{k}': v for k, v in found.alone.items()}
+  out |= {f'gain_{k}': v for k, v in found.given_place.items()}
+  out |= {'best_model': found.chosen, 'EV_best': found.best}
+  if 'facing' in found.alone:
+    joint = PartSums(parts.design, sums.joint, models.joint_visits)
+    out['joint_reliability'] = joint.stability()[1]
+    cells = sums.joint.reshape(len(sums.joint), -1, head_direction.BINS, X.shape[1])
+    visits = models.joint_visits.reshape(len(sums.joint), -1, head_direction.BINS)
+    out['HD_reliability'] = spread_reliability(cells.sum(1), visits.sum(1))
+  return out
+
+
+def drifted(scores: np.ndarray, parts: PartSums) -> np.ndarray:
+  """Share of the map that changes from the first to the second half, (D,).
+
+    1 - r(first, second) / r(even, odd), clipped to 0..1
+
+  The halves of the even and odd episodes have as many samples as those in
+  time, so their correlation says how alike two equal maps would be.
+  """
+  reliable = parts.stability()[1]
+  same = reliable / np.maximum(2 - reliable, 1e-9)  # Spearman & Brown, undone
+  ratio = -scores / np.where(same > 0.05, same, np.nan)
+  share: np.ndarray = np.clip(1 - ratio, 0, 1)
+  return share
+
+
+def spread_reliability(sums: np.ndarray, visits: np.ndarray) -> np.ndarray:
+  """Share of a curve's variance that is not noise, from its spread over parts.
+
+    1 - (mean over bins of s^2 / P) / Var_bins(mean curve), clipped to 0..1
+
+  s is the standard deviation of a bin's mean over the P parts of the episodes.
+  For curves of few bins, whose halves correlate by chance.
+
+  Args:
+    sums: (P, B, D); visits: (P, B).
+  """
+  everywhere = (visits > 0).all(0)
+  if everywhere.sum() < 2 or len(sums) < 3:
+    return np.full(sums.shape[2], np.nan)
+  means = sums[:, everywhere] / visits[:, everywhere, None]
+  means = means - means.mean(1, keepdims=True)
+  noise = means.var(0, ddof=1).mean(0) / len(means)
+  spread = means.mean(0).var(0, ddof=1)
+  share: np.ndarray = 1 - noise / np.where(spread > 0, spread, np.inf)
+  return np.clip(np.where(spread > 0, share, np.nan), 0, 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.table import TuningTable
@@ -72,8 +73,10 @@ class Results:
         row['cell_type_tested'] = '' if tested is None else cell_types.NAMES[tested[i]]
         for column in columns:
           row[column] = float(values[column][i]) if column in values else ''
-        for key in {'border_wall', 'wall'} & set(values):
+        for key in {'border_wall', 'wall', 'band_wall'} & set(values):
           row[key] = wall_name(table, values[key][i])
+        if 'best_model' in values:
+          row['best_model'] = models.names_of(values['best_model'][i])
         yield row
 
   def to_dict(self) -> dict[str, Any]:
@@ -130,7 +133,7 @@ def classes(
   """Class ids (D,) by threshold, and by test where there were nulls."""
   tested = None
   if table.n_nulls:
-    tested = cell_types.by_test(table.metrics, table.q, limits)
+    tested = cell_types.by_test(table.metrics, table.q, limits, table.p)
   return cell_types.by_threshold(table.metrics, limits), tested
 
 

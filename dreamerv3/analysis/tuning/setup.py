@@ -9,9 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from dreamerv3.analysis import nulls
+from dreamerv3.analysis.explain import covariates
+from dreamerv3.analysis.explain.covariates import Steps
+from dreamerv3.analysis.explain.models import Models
 from dreamerv3.analysis.tuning import significance
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.border import Wall
+from dreamerv3.analysis.tuning.drift import Drift
 
 MI_NULLS = 10  # pairings that the bias of the mutual information is from
 
@@ -27,6 +31,8 @@ class Setup:
     scorer: tests units, see `significance`.
     pairings: (n, N') null permutations of the tested rows; n = 0 for none.
     mi_pairings: (n', N) of all rows, for the bias of mutual information.
+    models: of everything a unit may follow, see `explain.models`.
+    drift: halves of the recording, see `drift`.
     sigma: smoothing of the maps [tiles]; 0 for none.
     hd: whether to analyse head direction.
   """
@@ -37,6 +43,8 @@ class Setup:
   faced: np.ndarray | None
   pairings: np.ndarray
   mi_pairings: np.ndarray
+  models: Models
+  drift: Drift
   sigma: float = 0.0
   hd: bool = True
 
@@ -45,6 +53,7 @@ class Setup:
     cls,
     design: Design,
     walls: Sequence[Wall] = (),
+    steps: Steps | None = None,
     *,
     n_shuffles: int = 200,
     null: str = 'session',
@@ -52,7 +61,15 @@ class Setup:
     sigma: float = 0.0,
     hd: bool = True,
   ) -> 'Setup':
-    """Args: see the flags of tuning_curve.py; `seed` draws the nulls."""
+    """Prepares the path of a recording.
+
+    Args:
+      design: of the analysed samples.
+      walls: of the world.
+      steps: what the recording holds of the same samples besides the track.
+      n_shuffles, null, seed, sigma, hd: the flags of tuning_curve.py.
+    """
+    steps = Steps.of_track(design.track) if steps is None else steps
     known = design.heading >= 0
     hd = hd and bool(known.any())
     faced = known if hd and not known.all() else None
@@ -62,7 +79,11 @@ class Setup:
       tested = dataclasses.replace(design, heading=blind)
     elif faced is not None:
       tested = Design.build(design.track.rows(faced), design.grid)
-    scorer = significance.Scorer.build(tested, distances(walls, tested))
+    scorer = significance.Scorer.build(
+      tested,
+      distances(walls, tested),
+      covariates.labels(tested.track, steps if faced is None else steps.rows(faced)),
+    )
 
     def draw(design: Design, count: int) -> np.ndarray:
       rng = np.random.default_rng([seed, 20])
@@ -77,6 +98,8 @@ class Setup:
       faced=faced,
       pairings=draw(tested, n_shuffles).reshape(-1, len(tested)),
       mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
+      models=Models.build(design, steps, hd),
+      drift=Drift.build(design, seed),
       sigma=sigma,
       hd=hd,
     )

@@ -10,10 +10,12 @@ all that the scores need.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse
 
+from dreamerv3.analysis.explain.chance import Rivals
 from dreamerv3.analysis.tuning import border, head_direction, information
 from dreamerv3.analysis.tuning.binned_path import Design, indicator
 
@@ -40,6 +42,7 @@ class Scorer:
     blocks: (B, C) sums cells over blocks of tiles, each facing apart.
     block_heading: (B,) facing of each.
     walls: near and far tiles of the walls; no wall without a map.
+    rivals: speed, action and view, see `explain.chance`; None without labels.
   """
 
   order: np.ndarray
@@ -49,14 +52,21 @@ class Scorer:
   blocks: scipy.sparse.csr_array
   block_heading: np.ndarray
   walls: border.Contrast
+  rivals: Rivals | None = None
 
   @classmethod
-  def build(cls, design: Design, distance: np.ndarray) -> 'Scorer':
+  def build(
+    cls,
+    design: Design,
+    distance: np.ndarray,
+    labels: Mapping[str, np.ndarray] | None = None,
+  ) -> 'Scorer':
     """Builds the sums of a path.
 
     Args:
       design: of samples whose facing is known for all or for none.
       distance: (G, V) of the walls at the visited tiles.
+      labels: (N,) values of the rivals by name.
     """
     faced = bool((design.heading >= 0).all())
     bins = head_direction.BINS if faced else 1
@@ -77,14 +87,16 @@ class Scorer:
       blocks=indicator(block, len(found)).astype(np.float32),
       block_heading=found % bins,
       walls=border.Contrast.build(distance),
+      rivals=Rivals.build(labels) if labels else None,
     )
 
   @property
   def names(self) -> tuple[str, ...]:
-    """The scores of this path, in the rows of `scores`."""
+    """The scores of this path: the rows of `scores`, then the rivals'."""
     faced = (*HEADING, *WIDE) if self.headings is not None else ()
     walled = BORDER if len(self.walls.wall) else ()
-    return (*PLACE, *faced, *walled, *(R2 if faced else R2[:1]))
+    rivals = self.rivals.names if self.rivals else ()
+    return (*PLACE, *faced, *walled, *(R2 if faced else R2[:1]), *rivals)
 
   def sums(self, rows: np.ndarray | None = None) -> scipy.sparse.csr_array:
     """(C, N) float32 that sums X[rows] over cells, without copying X."""
@@ -177,10 +189,17 @@ class Scorer:
     floor = (low - mean).astype(np.float32)
     total = np.where(total > 1e-10 * len(X) * (1 + mean**2), total, 0)
     total = total.astype(np.float32)
-    observed = self.scores(self.sums() @ X, floor, total)
+
+    def score(rows: np.ndarray | None = None) -> np.ndarray:
+      found = self.scores(self.sums(rows) @ X, floor, total)
+      if self.rivals is None:
+        return found
+      return np.concatenate([found, self.rivals.scores(X, rows, total)])
+
+    observed = score()
     null = np.empty((len(observed), len(pairings), X.shape[1]), np.float32)
     for i, rows in enumerate(pairings):
-      null[:, i] = self.scores(self.sums(rows) @ X, floor, total)
+      null[:, i] = score(rows)
     observed[:, total == 0] = np.nan
     return observed, null
 

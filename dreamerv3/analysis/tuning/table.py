@@ -24,6 +24,8 @@ from dreamerv3.analysis.tuning.block import Block
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.samples import Samples
 
+# Two labels of one question, of which the more unusual counts.
+VIEW = ('front', 'near')
 BLOCK_BYTES = 48e6  # of one float64 working array; a few exist at a time
 
 
@@ -173,6 +175,10 @@ def _significance(
     return p, q, shares
   observed, null = measured.observed, measured.null
   names = setup.scorer.names
+  if setup.drift:
+    scores, row = measured.drift[0], measured.drift[1:]
+    p['map_drift'] = nulls.p_values(scores, row)
+    q['map_drift'] = nulls.q_values(nulls.tail_p_values(scores, row))
   for i, name in enumerate(names):
     scores, row = observed[:, i], null[:, i].T.astype(np.float64)
     if name in significance.WIDE:
@@ -182,12 +188,16 @@ def _significance(
       with np.errstate(invalid='ignore', divide='ignore'):
         shares[name] = (scores - bias) / (1 - bias)
       continue
-    if f'{name}_wide' in names:
-      wide = names.index(f'{name}_wide')
+    if name == VIEW[1]:
+      continue
+    other = VIEW[1] if name == VIEW[0] else f'{name}_wide'
+    if other in names:
+      wide = names.index(other)
       scores, row = nulls.strongest(
         observed[:, [i, wide]].T.astype(np.float64),
         null[:, [i, wide]].transpose(1, 2, 0).astype(np.float64),
       )
+    name = 'view' if name == VIEW[0] else name
     p[name] = nulls.p_values(scores, row)
     q[name] = nulls.q_values(nulls.tail_p_values(scores, row))
   return p, q, shares

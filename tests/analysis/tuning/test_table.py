@@ -208,7 +208,7 @@ def test_without_facing_the_rest_is_measured(path, rates):
   blind = Track(path.pos, path.episode, path.t, np.zeros_like(path.facing))
   table = measure(blind, Design.build(blind, Grid(*AREA)), rates, n_shuffles=200)
   assert np.isnan(table.metrics['HD_info']).all()
-  assert set(table.p) == {'EVs', 'SI'}
+  assert set(table.p) == {'EVs', 'SI', 'speed', 'map_drift'}
   ids = cell_types.by_test(table.metrics, table.q, cell_types.Thresholds())
   assert cell_types.NAMES[ids[0]] == 'single_field'
 
@@ -250,3 +250,17 @@ def test_one_episode_is_held_out_by_runs_of_time(path, rates):
   table = measure(track, design, rates[one], n_shuffles=20)
   assert table.n_nulls == 0
   assert np.isfinite(table.metrics['EVs']).all()
+
+
+def test_one_outlier_hides_no_code(path, design, rates):
+  clean = measure(path, design, rates, n_shuffles=100)
+  wild = rates.copy()
+  wild[77, 0] = -1000
+  table = measure(path, design, wild, n_shuffles=100)
+  np.testing.assert_array_equal(table.metrics['outliers'], [1, 0, 0, 0, 0, 0])
+  assert table.metrics['mean'][0] == pytest.approx(wild[:, 0].mean(), rel=1e-4)
+  assert table.metrics['EVs'][0] == pytest.approx(clean.metrics['EVs'][0], abs=0.1)
+  for name in ('EVs', 'SI'):
+    np.testing.assert_array_equal(table.metrics[name][1:], clean.metrics[name][1:])
+  ids = cell_types.by_test(table.metrics, table.q, cell_types.Thresholds())
+  assert cell_types.NAMES[ids[0]] == 'single_field'

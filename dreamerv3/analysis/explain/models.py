@@ -1,0 +1,335 @@
+"""Which of several covariates predict a unit on episodes that were held out.
+
+  models = Models.build(design, covariates.build(track, steps))
+  found = models.compare(X, sums)             # X (N, D) centred
+  found.alone['view']                         # (D,) held-out variance
+
+Ridge regressions on one-hot columns, all units of a block by the same matrix
+products: sums of columns and of their products are kept per part of the
+episodes, so that fitting on some parts and testing on the others reads no
+sample twice. Covariates are added one by one as long as the held-out episodes
+gain (Hardcastle et al. 2017, doi:10.1016/j.neuron.2017.03.025).
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import scipy.special
+
+from dreamerv3.analysis.explain import covariates
+from dreamerv3.analysis.explain.covariates import Covariate, Steps
+from dreamerv3.analysis.tuning.binned_path import FOLDS, Design, indicator
+
+RIDGE = 4.0  # samples that pull a column's weight towards 0
+JOINT_RIDGE = 2.0  # the same for cells of tile and facing, which have few samples
+# Least share of the variance that another covariate has to add.
+GAIN = 0.01
+# Covariates that a model has at most.
+MOST = 3
+PLACE, JOINT = 'place', 'place_x_facing'
+TURNING = ('facing', 'view', 'ego_boundary')
+# In the order of the bits of `Comparison.chosen`.
+NAMES = (
+  PLACE,
+  'facing',
+  JOINT,
+  'speed',
+  'action',
+  'view',
+  'ego_boundary',
+  'boundary',
+  'time',
+  'daylight',
+  'vitals',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Held-out shares of variance of D units.
+
+  Attributes:
+    alone: {covariate: (D,)} explained by each alone.
+    given_place: {covariate: (D,)} what each adds to place.
+    chosen: (D,) sum of 2^i over the i in `NAMES` that were selected.
+    best: (D,) explained by those together; 0 where none was.
+  """
+
+  alone: Mapping[str, np.ndarray]
+  given_place: Mapping[str, np.ndarray]
+  chosen: np.ndarray
+  best: np.ndarray
+
+
+def names_of(chosen: float) -> str:
+  """The covariates of a model by its number, joined by '+'; '' for none."""
+  bits = int(chosen) if np.isfinite(chosen) else 0
+  return '+'.join(x for i, x in enumerate(NAMES) if bits >> i & 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums:
+  """What fits and tests need of a block of D units.
+
+  Attributes:
+    squares: (P, D) sum of squares of each part.
+    place: (P, V, D) sums over tiles; joint: (P, C, D) over tiles x facings.
+    other: (P, K, D) sums over the columns of the other covariates.
+  """
+
+  squares: np.ndarray
+  place: np.ndarray
+  joint: np.ndarray
+  other: np.ndarray
+
+  def units(self, index: np.ndarray) -> 'Sums':
+    """The sums of some units."""
+    return Sums(
+      self.squares[:, index],
+      self.place[..., index],
+      self.joint[..., index],
+      self.other[..., index],
+    )
+
+
+class Models:
+  """The covariates of a path, ready to be fitted to any units.
+
+  Args:
+    design: of the N samples.
+    rivals: the covariates besides place, whose columns are the design's tiles.
+  """
+
+  def __init__(self, design: Design, rivals: Sequence[Covariate]):
+    self.design = design
+    self.covariates = tuple(rivals)
+    sizes = [x.size for x in self.covariates]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    self._columns = {
+      x.name: np.arange(a, a + x.size)
+      for x, a in zip(self.covariates, starts, strict=False)
+    }
+    self._width = int(starts[-1])
+    self._parts = int(design.part.max()) + 1
+    self._other = self._by_part(_one_hot(self.covariates, starts), self._width)
+    self._visits = _counts(design.part, design.tile, self._parts, design.n_tiles)
+    self._cells = design.by_cell.shape[0]
+    self._joint = self._by_part(design.by_cell, self._cells)
+    self._cross, self._inner = self._products()
+    self._all_cross, self._all_inner = self._cross.sum(0), self._inner.sum(0)
+    self._solvers: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
+
+  @classmethod
+  def build(cls, design: Design, steps: Steps, hd: bool = True) -> 'Models':
+    """The models of a path; without `hd`, what turns with the player is left out."""
+    known = covariates.build(design.track, steps)
+    return cls(design, [x for x in known if hd or x.name not in TURNING])
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Covariates that are compared, place first."""
+    faced = (JOINT,) if 'facing' in self._columns else ()
+    return (PLACE, *faced, *self._columns)
+
+  @functools.cached_property
+  def joint_visits(self) -> np.ndarray:
+    """Samples of each tile and facing, (P, C)."""
+    visits = self._joint @ np.ones(len(self.design), np.float32)
+    apart: np.ndarray = visits.reshape(self._parts, -1)
+    return apart
+
+  def sums(self, X: np.ndarray, place: np.ndarray) -> Sums:
+    """Sums of centred activations X (N, D); place: (P, V, D) of the same."""
+    units = X.shape[1]
+    part = indicator(self.design.part, self._parts).astype(np.float32)
+    return Sums(
+      (part @ X**2).astype(np.float64),
+      place,
+      (self._joint @ X).reshape(self._parts, -1, units),
+      (self._other @ X).reshape(self._parts, -1, units),
+    )
+
+  def compare(self, sums: Sums) -> Comparison:
+    """Held-out variance of every covariate, and the model that is selected."""
+    total = np.maximum(sums.squares.sum(0), 1e-12)
+    left = {x: self._left((x,), sums) for x in self.names}
+    alone = {k: 1 - v.sum(0) / total for k, v in left.items()}
+    given = {}
+    for name in self.names:
+      if name not in (PLACE, JOINT):
+        both = self._left((PLACE, name), sums)
+        given[name] = (left[PLACE] - both).sum(0) / total
+    given[JOINT] = alone[JOINT] - alone[PLACE] if JOINT in alone else 0 * total
+    chosen, best = self._select(sums, left, total)
+    return Comparison(alone, given, chosen, best)
+
+  def _select(
+    self, sums: Sums, alone: Mapping[str, np.ndarray], total: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Forward selection; numbers of the models (D,) and what they explain."""
+    now = sums.squares.copy()
+    chosen = np.zeros(len(total), np.int64)
+    self._add(chosen, now, alone, np.arange(len(total)), total)
+    for _ in range(1, MOST):
+      for bits in np.unique(chosen):
+        picked = names_of(bits).split('+') if bits else []
+        if not picked or JOINT in picked:
+          continue
+        (units,) = np.nonzero(chosen == bits)
+        some = sums.units(units)
+        rest = [x for x in self.names if x != JOINT and x not in picked]
+        left = {x: self._left((*picked, x), some) for x in rest}
+        self._add(chosen, now, left, units, total)
+    if JOINT in alone:  # what tile and facing tell only together
+      (units,) = np.nonzero(chosen > 0)
+      self._add(chosen, now, {JOINT: alone[JOINT][:, units]}, units, total, True)
+    return chosen.astype(float), np.where(chosen > 0, 1 - now.sum(0) / total, 0)
+
+  def _add(
+    self,
+    chosen: np.ndarray,
+    now: np.ndarray,
+    left: Mapping[str, np.ndarray],
+    units: np.ndarray,
+    total: np.ndarray,
+    replace: bool = False,
+  ) -> None:
+    """Adds the covariate that leaves the least, where all parts gain enough."""
+    names = list(left)
+    if not names or not len(units):
+      return
+    rest = np.stack([left[x] for x in names])  # (M, P, units)
+    top = rest.sum(1).argmin(0)
+    best = rest[top, :, np.arange(len(units))].T
+    gains = now[:, units] - best
+    good = consistent(gains) & (gains.sum(0) > GAIN * total[units])
+    bits = np.array([1 << NAMES.index(x) for x in names])[top]
+    old = 0 if replace else chosen[units]
+    chosen[units] = np.where(good, old | bits, chosen[units])
+    now[:, units] = np.where(good, best, now[:, units])
+
+  def _left(self, names: tuple[str, ...], sums: Sums) -> np.ndarray:
+    """Squares (P, D) that a model leaves on each part, fitted on other folds."""
+    names = tuple(sorted(names, key=NAMES.index))
+    out = np.empty(sums.squares.shape)
+    for fold in range(min(FOLDS, self._parts)):
+      inside = np.arange(self._parts) % FOLDS == fold
+      if names == (JOINT,):
+        out[inside] = _shrunk(
+          sums.joint, self.joint_visits, inside, sums.squares, JOINT_RIDGE
+        )
+      elif names == (PLACE,):
+        out[inside] = _shrunk(sums.place, self._visits, inside, sums.squares)
+      else:
+        out[inside] = self._ridge(names, fold, inside, sums)
+    return out
+
+  def _ridge(
+    self, names: tuple[str, ...], fold: int, inside: np.ndarray, sums: Sums
+  ) -> np.ndarray:
+    """`_left` of one fold, by the normal equations; tiles are eliminated."""
+    columns = np.concatenate([self._columns[x] for x in names if x != PLACE])
+    right = sums.other[:, columns][~inside].sum(0)
+    tile, scale = None, None
+    if PLACE in names:
+      scale = 1 / (self._visits[~inside].sum(0) + RIDGE).astype(np.float32)
+      tile = sums.place[~inside].sum(0) * scale[:, None]
+      between = self._all_cross[:, columns] - self._cross[inside][..., columns].sum(0)
+      right = right - between.T @ tile
+    key = (names, fold)
+    if key not in self._solvers:
+      held_out = self._inner[inside].sum(0)
+      matrix = (self._all_inner - held_out)[np.ix_(columns, columns)].astype(float)
+      matrix[np.diag_indices(len(columns))] += RIDGE
+      if scale is not None:
+        matrix -= between.T @ (between * scale[:, None])
+      self._solvers[key] = scipy.linalg.inv(matrix).astype(np.float32)
+    weight = self._solvers[key] @ right.astype(np.float32)
+    if tile is not None and scale is not None:
+      tile = tile - scale[:, None] * (between @ weight)
+    found = []
+    for part in np.flatnonzero(inside):
+      own = self._inner[part][np.ix_(columns, columns)] @ weight
+      gain = 2 * sums.other[part][columns] - own
+      if tile is not None:
+        gain = gain - 2 * (self._cross[part][:, columns].T @ tile)
+        tiles = 2 * sums.place[part] - self._visits[part][:, None] * tile
+        extra = np.einsum('vd,vd->d', tile, tiles)
+      else:
+        extra = 0.0
+      found.append(sums.squares[part] - np.einsum('kd,kd->d', weight, gain) - extra)
+    return np.stack(found)
+
+  def _products(self) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of tile and column (P, V, K), and of two columns (P, K, K)."""
+    shape = (self._parts, self._width, len(self.design))
+    cross = np.zeros((self._parts, self.design.n_tiles, self._width), np.float32)
+    inner = np.zeros((self._parts, self._width, self._width), np.float32)
+    tiles = self.design.by_tile.astype(np.float32)
+    for part in range(self._parts):
+      rows = slice(part * shape[1], (part + 1) * shape[1])
+      own = self._other[rows]
+      cross[part] = (tiles @ own.T).toarray()
+      inner[part] = (own @ own.T).toarray()
+    return cross, inner
+
+  def _by_part(
+    self, columns: scipy.sparse.sparray, size: int
+  ) -> scipy.sparse.csr_array:
+    """(P * size, N): the rows of `columns` (size, N) apart for each part."""
+    coo = columns.tocoo()
+    row = self.design.part[coo.col] * size + coo.row
+    shape = (self._parts * size, len(self.design))
+    ones = coo.data.astype(np.float32)
+    return scipy.sparse.csr_array((ones, (row, coo.col)), shape=shape)
+
+
+def consistent(gains: np.ndarray) -> np.ndarray:
+  """Whether gains (P, D) of P parts are above 0 by a t test at 5 %, (D,)."""
+  n = len(gains)
+  if n < 3:
+    return np.zeros(gains.shape[1], bool)
+  spread = gains.std(0, ddof=1) / np.sqrt(n)
+  limit = scipy.special.stdtrit(n - 1, 0.95)
+  above: np.ndarray = gains.mean(0) > limit * spread
+  return above
+
+
+def _shrunk(
+  sums: np.ndarray,
+  visits: np.ndarray,
+  inside: np.ndarray,
+  squares: np.ndarray,
+  ridge: float = RIDGE,
+) -> np.ndarray:
+  """Squares that shrunken means of disjoint groups leave on the held-out parts."""
+  scale = 1 / (visits[~inside].sum(0) + ridge)
+  mean = sums[~inside].sum(0) * scale[:, None].astype(np.float32)
+  found = []
+  for part in np.flatnonzero(inside):
+    gain = 2 * sums[part] - visits[part][:, None].astype(np.float32) * mean
+    found.append(squares[part] - np.einsum('vd,vd->d', mean, gain))
+  return np.stack(found)
+
+
+def _one_hot(rivals: Sequence[Covariate], starts: np.ndarray) -> scipy.sparse.csc_array:
+  """(K, N) of all columns of all covariates."""
+  row, col = [], []
+  for x, start in zip(rivals, starts, strict=False):
+    sample, which = np.nonzero(x.columns >= 0)
+    row.append(x.columns[sample, which] + start)
+    col.append(sample)
+  rows, cols = np.concatenate(row), np.concatenate(col)
+  shape = (int(starts[-1]), len(rivals[0].columns) if rivals else 0)
+  return scipy.sparse.csc_array((np.ones(len(rows)), (rows, cols)), shape=shape)
+
+
+def _counts(part: np.ndarray, label: np.ndarray, parts: int, labels: int) -> np.ndarray:
+  """Samples of each label in each part, (P, L)."""
+  return np.bincount(part * labels + label, minlength=parts * labels).reshape(
+    parts, labels
+  )
