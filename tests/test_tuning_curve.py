@@ -306,7 +306,7 @@ def test_a_trained_control_is_refused(recording, tmp_path):
 def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
   many = synthetic.copy(recording, tmp_path / 'd', fixed_seed=False, world_map=None)
   flags = ('--no_plots', '--layers', 'pol.*')
-  with pytest.raises(UserError, match='give --spawn_relative'):
+  with pytest.raises(UserError, match='spawn_relative'):
     run(many, tmp_path / 'r', *flags)
   content = run(many, tmp_path / 'r', '--spawn_relative', *flags)
   assert content['metadata']['area'] == (23, 19)
