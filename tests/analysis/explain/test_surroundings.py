@@ -29,8 +29,10 @@ def test_what_was_seen_replaces_the_map():
 def test_rays_turn_with_the_player(facing, side):
   around = surroundings.window(HERE, WORLD)
   # By compass the rock is to the east: ahead if one faces there.
-  np.testing.assert_array_equal(surroundings.rays(around, [1])[0], [3, 2, 3, 3])
+  np.testing.assert_array_equal(
+    surroundings.rays(around, np.array([1]))[0], [3, 2, 3, 3]
+  )
   turned = surroundings.turned(around, np.array([facing]))
   want = np.full(4, 3)
   want[side] = 2
-  np.testing.assert_array_equal(surroundings.rays(turned, [1])[0], want)
+  np.testing.assert_array_equal(surroundings.rays(turned, np.array([1]))[0], want)

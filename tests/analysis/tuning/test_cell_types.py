@@ -118,7 +118,7 @@ CLEAR: dict[str, dict[str, float]] = {
 TESTED = ('place_given_HD', 'HD_given_place', 'view', 'speed', 'action')
 
 
-def clear(**changes: float) -> tuple[dict, dict, dict]:
+def clear(**changes: float) -> list[dict[str, np.ndarray]]:
   """Metrics, q and p of one unit, of which the named ones are given."""
   metrics = {
     'fieldsize': 1,
@@ -152,7 +152,7 @@ def clear(**changes: float) -> tuple[dict, dict, dict]:
       p[key[2:]] = value
     else:
       (q if key in q else metrics)[key] = value
-  return tuple({k: np.array([v]) for k, v in x.items()} for x in (metrics, q, p))
+  return [{k: np.array([v]) for k, v in x.items()} for x in (metrics, q, p)]
 
 
 def name_of(**changes: float) -> str:
