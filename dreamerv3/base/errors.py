@@ -17,6 +17,28 @@ class UserError(ValueError):
   """
 
 
+class Unreadable(UserError):
+  """A file that cannot be read, or is not what its reader opens.
+
+  Attributes:
+    path: of the file.
+    why: what is wrong, without the path.
+    advice: what to do.
+  """
+
+  def __init__(
+    self, path: str | os.PathLike[str], why: str, advice: str, text: str = ''
+  ) -> None:
+    self.path, self.why, self.advice = os.fspath(path), why, advice
+    super().__init__(text or f'Cannot read {path} ({why}); {advice}.')
+
+
+def short(value: object, most: int = 80) -> str:
+  """Text from a file as it may stand in a message: one line, no control codes."""
+  text = str(value).encode('unicode_escape').decode('ascii')
+  return text if len(text) <= most else text[: most - 3] + '...'
+
+
 # What code that trusts a file's content raises when it is another.
 _BROKEN = (
   AttributeError,
@@ -31,7 +53,7 @@ _BROKEN = (
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike, expected: str) -> Iterator[None]:
+def reading(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
   """Names the file whose content is not what the code inside expects.
 
   Args:
@@ -45,5 +67,5 @@ def reading(path: str | os.PathLike, expected: str) -> Iterator[None]:
       raise
     raise UserError(f'{path}: {e}') from e
   except _BROKEN as e:
-    about = f'{type(e).__name__}: {e}'.splitlines()[0]
+    about = short(f'{type(e).__name__}: {e}', 160)
     raise UserError(f'{path} is damaged or no {expected} ({about}).') from e

@@ -5,11 +5,14 @@ with atomic('results.pkl') as file: pickle.dump(results, file)
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
 import pathlib
 import pickle
-import uuid
+import platform
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
@@ -21,14 +24,15 @@ PROTOCOL = 4  # numpy arrays as plain bytes; any Python >= 3.4 reads it
 
 
 @contextlib.contextmanager
-def atomic(path: str | os.PathLike, mode: str = 'wb') -> Iterator[IO[Any]]:
+def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
   """Opens a file that appears under `path` only once it is complete.
 
   Writes beside the target, flushes to disk and renames; an exception or a
-  kill in between leaves the old file, if any, untouched.
+  kill in between leaves the old file, if any, untouched. What a kill leaves
+  beside it goes with `clear_unfinished`.
   """
   path = pathlib.Path(path)
-  temp = path.with_name(f'.{path.name}.{uuid.uuid4().hex[:8]}.tmp')
+  temp = path.with_name(f'.{path.name}.{_writer()}.tmp')
   try:
     with open(temp, mode, newline='' if 'b' not in mode else None) as file:
       yield file
@@ -36,17 +40,59 @@ def atomic(path: str | os.PathLike, mode: str = 'wb') -> Iterator[IO[Any]]:
       os.fsync(file.fileno())
     os.replace(temp, path)
   finally:
-    temp.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      temp.unlink(missing_ok=True)
 
 
-def make_folder(path: str | os.PathLike) -> pathlib.Path:
-  """Creates a folder to write to, parents included, or raises UserError."""
+UNFINISHED = re.compile(r'\..+\.([0-9a-f]{2})([0-9a-f]{6})\.tmp')  # see `_writer`
+DAY = 86400  # seconds
+
+
+def clear_unfinished(folder: str | os.PathLike[str]) -> None:
+  """Removes what killed processes began to write with `atomic` in a folder.
+
+  Files of processes that live stay; those of other machines go after a day.
+  """
+  for path in pathlib.Path(folder).glob('.*.tmp'):
+    match = UNFINISHED.fullmatch(path.name)
+    with contextlib.suppress(OSError):
+      if match and not _lives(match[1], int(match[2], 16), path):
+        path.unlink()
+
+
+def _writer() -> str:
+  """This process on this machine, in 8 hexadecimal digits."""
+  return f'{_machine()}{os.getpid() & 0xFFFFFF:06x}'
+
+
+def _machine() -> str:
+  return hashlib.sha256(platform.node().encode()).hexdigest()[:2]
+
+
+def _lives(machine: str, pid: int, path: pathlib.Path) -> bool:
+  if machine != _machine():
+    return time.time() - path.stat().st_mtime < DAY
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return False
+  except OSError:
+    return True
+  return True
+
+
+def make_folder(path: str | os.PathLike[str]) -> pathlib.Path:
+  """Creates a folder to write to, parents included, or raises UserError.
+
+  What killed processes left unfinished in it goes, see `clear_unfinished`.
+  """
   path = pathlib.Path(path).expanduser()
   try:
     path.mkdir(parents=True, exist_ok=True)
-    probe = path / f'.{uuid.uuid4().hex[:8]}.tmp'
+    probe = path / f'.probe.{_writer()}.tmp'
     probe.touch()
     probe.unlink()
+    clear_unfinished(path)
   except OSError as e:
     raise UserError(
       f'Cannot write to {path} ({e.strerror}); choose another folder.'
@@ -54,13 +100,15 @@ def make_folder(path: str | os.PathLike) -> pathlib.Path:
   return path
 
 
-def save_pickle(path: str | os.PathLike, value: Any) -> pathlib.Path:
+def save_pickle(path: str | os.PathLike[str], value: Any) -> pathlib.Path:
+  """Writes plain containers and arrays, for `unpickle.load`."""
   with atomic(path) as file:
     pickle.dump(value, file, protocol=PROTOCOL)
   return pathlib.Path(path)
 
 
-def save_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
+def save_json(path: str | os.PathLike[str], value: Any) -> pathlib.Path:
+  """Writes JSON types, indented."""
   with atomic(path, 'w') as file:
     json.dump(value, file, indent=2)
     file.write('\n')
@@ -68,7 +116,7 @@ def save_json(path: str | os.PathLike, value: Any) -> pathlib.Path:
 
 
 def save_csv(
-  path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]
+  path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]
 ) -> pathlib.Path:
   """Writes rows with the columns of the first; floats with 6 digits."""
   columns = list(rows[0]) if rows else []
@@ -80,7 +128,9 @@ def save_csv(
   return pathlib.Path(path)
 
 
-def save_figure(path: str | os.PathLike, figure: Any, dpi: int = 150) -> pathlib.Path:
+def save_figure(
+  path: str | os.PathLike[str], figure: Any, dpi: int = 150
+) -> pathlib.Path:
   """Saves a matplotlib figure; the form is the suffix of `path`."""
   form = pathlib.Path(path).suffix.lstrip('.')
   with atomic(path) as file:

@@ -9,6 +9,8 @@ import numpy as np
 
 from dreamerv3.base.errors import UserError
 
+MOST_TILES = 1 << 22  # 2048 x 2048; maps of more would not fit into memory
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -27,6 +29,10 @@ class Grid:
       if not isinstance(value, int | np.integer) or value < 1:
         raise UserError(f'Grid {name} is {value!r}; expected an integer >= 1.')
       object.__setattr__(self, name, int(value))
+    if self.size > MOST_TILES:
+      raise UserError(
+        f'A grid of {self.width} x {self.height} tiles; at most {MOST_TILES} fit.'
+      )
 
   @property
   def shape(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from dreamerv3.base import regular
 from dreamerv3.base.errors import UserError
 
 # Later files take precedence where both hold a key.
@@ -129,11 +130,8 @@ def drop_undone(records: Iterable[Record]) -> tuple[list[Record], int]:
 
 
 def _read(path: pathlib.Path, notes: list[str]) -> list[Record]:
-  try:
-    # A kill or a full disk can leave any bytes; they cost one line each.
-    lines = path.read_bytes().split(b'\n')
-  except OSError as e:
-    raise UserError(f'Cannot read {path} ({e.strerror}).') from e
+  # A kill or a full disk can leave any bytes; they cost one line each.
+  lines = regular.read_bytes(path).split(b'\n')
   found = [_parse(x) for x in lines if x.strip()]
   if lines[-1].strip() and found[-1] is None:
     found.pop()

@@ -233,10 +233,10 @@ def _size(sizes: dict[str, int], name: str) -> int:
 
 
 def _open_episodes(path: pathlib.Path, limit: int) -> list[Episode]:
-  if path.is_file():
-    return _open_file(path)
-  if not path.is_dir():
+  if not os.path.lexists(path):
     raise UserError(f'{path} does not exist; expected a folder of episodes.')
+  if not path.is_dir():  # a file, or what its reader refuses by name
+    return _open_file(path)
   files = sorted(
     (x for x in path.glob('episode_*.pkl') if _file_number(x) is not None),
     key=lambda x: _file_number(x) or 0,
@@ -289,7 +289,7 @@ def _open_metadata(
 def _find_metadata(path: pathlib.Path) -> dict[str, Any] | None:
   folder = path.parent if path.is_file() else path
   sidecar = folder / 'metadata.pkl'
-  if sidecar.exists():
+  if os.path.lexists(sidecar):
     found: dict[str, Any] | None = unpickle.load(sidecar)
     return found
   whole = path if path.is_file() else folder / 'all_episodes.pkl'
@@ -319,7 +319,8 @@ def _unfinished(metadata: Metadata, path: pathlib.Path) -> list[str]:
   if metadata.wanted is None or path.is_file():
     return []
   there = {_file_number(x) for x in path.glob('episode_*.pkl')}
-  have, want = len(there & {*metadata.wanted}), len(metadata.wanted)
+  have = sum(x in metadata.wanted for x in there if x is not None)
+  want = metadata.wanted.stop - metadata.wanted.start
   if not there or have == want:
     return []
   return [

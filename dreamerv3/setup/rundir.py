@@ -18,12 +18,12 @@ from typing import Any
 
 import elements
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from dreamerv3.base import files, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.locks import Lock
 from dreamerv3.setup import config as settings
+from dreamerv3.setup import yaml_file
 
 # What inference takes over from the run it looks at.
 INHERITED = re.compile(r'agent\..*|env\..*|seed|task')
@@ -44,12 +44,7 @@ PLACES = ('logdir', 'script', 'replica')
 
 def read_saved(path: str | os.PathLike) -> dict[str, Any]:
   """Flat settings of a run's config.yaml, ours or the published agent's."""
-  path = pathlib.Path(path)
-  try:
-    found = YAML(typ='safe').load(path.read_text())
-  except (OSError, UnicodeDecodeError, YAMLError) as e:
-    line = ' '.join(str(e).split())[:200]
-    raise UserError(f'Cannot read {path}: {line}') from e
+  found = yaml_file.load(path)
   if not isinstance(found, dict):
     raise UserError(
       f'{path} holds {type(found).__name__}, expected the settings of a run.'
@@ -170,11 +165,11 @@ def fits(value: Any, old: Any) -> bool:
   if isinstance(old, bool) or isinstance(value, bool):
     return isinstance(old, bool) and isinstance(value, bool)
   if isinstance(old, int):
-    return isinstance(value, int | float) and value == int(value)
+    return isinstance(value, int | float) and value % 1 == 0  # no infinity, no NaN
   if isinstance(old, float):
     return isinstance(value, int | float)
   if isinstance(old, tuple):
-    return isinstance(value, tuple) and all(fits(x, old[0]) for x in value)
+    return isinstance(value, tuple) and all(fits(x, (*old, '')[0]) for x in value)
   return isinstance(value, str)
 
 

@@ -19,20 +19,20 @@ import os
 import pathlib
 import re
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import elements
 import numpy as np
 
-from dreamerv3.base import job
+from dreamerv3.base import files, job, npz
+from dreamerv3.base.errors import Unreadable, short
 
 from .chunk import Chunk
 
 NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+PATCH = re.compile(r'updates/\w{22}-(\d+)\.npz')
+LEFT = re.compile(r'\..*\.npz\.(\w+\.)?tmp')  # of a save that was killed
 THREADS = min(8, job.cpus())
 
 Record = dict[str, Any]  # how a chunk is named in a saved state
@@ -97,6 +97,8 @@ class ChunkFiles:
     """
     try:
       self.directory.mkdir(parents=True, exist_ok=True)
+      if not self._known:  # the first save of this process
+        self._clear_unfinished()
       with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         records = list(pool.map(self._write_one, snapshots))
       names = names_of(records)
@@ -140,17 +142,9 @@ class ChunkFiles:
   def _write_npz(self, name: str, data: Mapping, save) -> None:
     self._known.add(name)
     path = self.directory / name
-    beside = path.with_name(f'.{path.name}.tmp')
     path.parent.mkdir(exist_ok=True)
-    try:
-      with beside.open('wb') as file:
-        save(file, **data)
-        file.flush()
-        os.fsync(file.fileno())
-      beside.replace(path)
-    finally:
-      with contextlib.suppress(OSError):
-        beside.unlink(missing_ok=True)
+    with files.atomic(path) as file:
+      save(file, **data)
 
   def _remove(self, names: Iterable[str]) -> None:
     for name in names:
@@ -162,6 +156,9 @@ class ChunkFiles:
     Leftovers of its future (chunks begun after the time `since`, other
     lengths of its chunks, unnamed patches) go at the next save.
     """
+    for record in records:
+      _check_record(record)
+    self._clear_unfinished()
     self._previous = names_of(records)
     uuids = {x['uuid'] for x in records}
     left = {
@@ -172,6 +169,14 @@ class ChunkFiles:
     patches = self.directory.glob('updates/*.npz')
     left |= {f'updates/{x.name}' for x in patches}
     self._known = self._previous | left
+
+  def _clear_unfinished(self) -> None:
+    """Removes what a killed save began; the folder belongs to one replay."""
+    for folder in (self.directory, self.directory / 'updates'):
+      for path in folder.glob('.*.tmp'):
+        if LEFT.fullmatch(path.name):
+          with contextlib.suppress(OSError):
+            path.unlink()
 
   def find(self, steps: int) -> list[Record]:
     """Records of the newest chunks in the folder, up to about `steps`.
@@ -209,6 +214,7 @@ class ChunkFiles:
 
   def _newest_patch(self, uuid: str) -> str:
     found = self.directory.glob(f'updates/{uuid}-*.npz')
+    found = (x for x in found if PATCH.fullmatch(f'updates/{x.name}'))
     newest = max(found, key=lambda x: x.stat().st_mtime_ns, default=None)
     return f'updates/{newest.name}' if newest else ''
 
@@ -230,10 +236,13 @@ class ChunkFiles:
       return list(pool.map(self._read_one, records))
 
   def _read_one(self, record: Record) -> dict[str, np.ndarray] | None:
-    data = self._read_npz(record['file'], record['length'])
+    data = self._read_npz(record['file'], max(1, record['length']))
     if data is None or not record['patch']:
       return data
     patch = self._read_npz(record['patch'], 0) or {}
+    if any(k not in data or _row(v) != _row(data[k]) for k, v in patch.items()):
+      _tell(f'Skipped {record["patch"]}: not of {record["file"]}.')
+      patch = {}
     record['updated'] = sorted(patch)
     for key, value in patch.items():
       # A patch can be of an earlier moment, when the chunk was shorter.
@@ -243,14 +252,32 @@ class ChunkFiles:
   def _read_npz(self, name: str, length: int) -> dict | None:
     path = self.directory / name
     try:
-      with path.open('rb') as raw, np.load(raw) as file:
-        data = {key: file[key] for key in file.files}
-      if not data or min(len(x) for x in data.values()) < length:
-        raise ValueError(f'fewer than {length} steps')
-    except UNREADABLE as error:
-      _tell(f'Skipped {path}: cannot be read ({error}).')
+      data = npz.load(path)
+    except Unreadable as error:
+      _tell(f'Skipped {path}: cannot be read ({error.why or error}).')
+      return None
+    if not data or min(len(x) if x.ndim else -1 for x in data.values()) < length:
+      _tell(f'Skipped {path}: cannot be read (fewer than {length} steps).')
+      return None
+    if any(x.dtype.kind not in 'biuf' for x in data.values()):
+      _tell(f'Skipped {path}: cannot be read (not only numbers).')
       return None
     return data
+
+
+def _check_record(record: Record) -> None:
+  """That a record names files of a replay, which may be read and removed."""
+  match = NAME.fullmatch(str(record['file']))
+  ours = match and int(match[4]) == record['length']
+  if not ours or (record['patch'] and not PATCH.fullmatch(str(record['patch']))):
+    raise ValueError(
+      f'the replay names {short(record["file"])!r} with {short(record["length"])} '
+      f'steps and {short(record["patch"])!r}, expected files of a replay.'
+    )
+
+
+def _row(values: np.ndarray) -> tuple[tuple[int, ...], np.dtype]:
+  return values.shape[1:], values.dtype
 
 
 def names_of(records: Iterable[Record]) -> set[str]:

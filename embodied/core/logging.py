@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.base import files
+
 Record = tuple[int, str, Any]  # step, name, str or array
 Output = Callable[[list[Record]], None]
 
@@ -119,9 +121,8 @@ def truncate_jsonl(path: pathlib.Path, step: int, key: str = 'step') -> int:
   lines = path.read_text().splitlines(keepends=True)
   kept = [x for x in lines if x.endswith('\n') and _number_of(x, key) <= step]
   if len(kept) < len(lines):
-    beside = path.with_name(f'.{path.name}.tmp')
-    beside.write_text(''.join(kept))
-    beside.replace(path)
+    with files.atomic(path, 'w') as file:
+      file.write(''.join(kept))
   return len(lines) - len(kept)
 
 
@@ -217,6 +218,7 @@ class Videos:
     self.pattern = re.compile(pattern)
     self.fps = fps
     self.most = most
+    files.clear_unfinished(self.folder)
 
   def __call__(self, records: list[Record]) -> None:
     for step, name, value in records:
@@ -228,9 +230,8 @@ class Videos:
   def _save(self, name: str, step: int, value: np.ndarray) -> None:
     self.folder.mkdir(parents=True, exist_ok=True)
     path = self.folder / f'{name}-{step:09d}.gif'
-    beside = path.with_suffix('.tmp')
-    beside.write_bytes(encode_gif(value, self.fps))
-    beside.replace(path)
+    with files.atomic(path) as file:
+      file.write(encode_gif(value, self.fps))
     earlier = sorted(self.folder.glob(f'{name}-*.gif'))
     if len(earlier) > self.most:
       for old in earlier[1:-1:2]:

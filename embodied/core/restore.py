@@ -44,6 +44,8 @@ def state_for(
     )
   # Reading adds to the records; the caller's stay as they are.
   records = [dict(x) for x in data['chunks']]
+  if not 0 <= data['next_serial'] < 1 << (62 - SHIFT):
+    raise ValueError(f'The replay state counts {data["next_serial"]} chunks.')
   files.adopt(records, data['time'])
   if data['length'] != length:
     print(
@@ -104,9 +106,11 @@ def load_items(index: Index, state: dict[str, Any]) -> np.ndarray:
     items = np.concatenate([np.zeros(0, np.int64), *parts])
   else:
     items = np.asarray(state['items'], np.int64)
-    limit = np.zeros(state['next_serial'] + 1, np.int64)
-    limit[list(starts)] = list(starts.values())
-    items = items[(items & MASK) < limit[items >> SHIFT]]
+    serials = np.array(sorted([-1, *starts]), np.int64)
+    limit = np.array([starts.get(x, 0) for x in serials.tolist()], np.int64)
+    place = np.searchsorted(serials, items >> SHIFT).clip(max=len(serials) - 1)
+    here = serials[place] == items >> SHIFT
+    items = items[here & ((items & MASK) < limit[place])]
   index.items = Fifo(items)
   index.first = state['first']
   index.next_serial = max(index.next_serial, state['next_serial'])

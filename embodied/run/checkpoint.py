@@ -11,60 +11,27 @@ that acting never waits for the disk. A folder counts once `done` is in it.
 """
 
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import pathlib
 import pickle
 import re
 import shutil
-import struct
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
+
+import numpy as np
+
+from dreamerv3.base import files, regular, unpickle
+from dreamerv3.base.errors import Unreadable, UserError, reading, short
 
 PROTOCOL = 4
 NAME = re.compile(r'\d{8}T\d{6}F\d{6}')  # of our folders; others stay
 
 # Files of one content by two names: `train_eval` calls it as published.
 OTHER_NAMES = {'replay': 'replay_train', 'replay_train': 'replay'}
-
-# Names that a pickle of arrays and plain containers needs; nothing that acts.
-ALLOWED = {
-  *(
-    (f'numpy.{core}.{module}', name)
-    for core in ('core', '_core')
-    for module, name in (
-      ('multiarray', '_reconstruct'),
-      ('multiarray', 'scalar'),
-      ('numeric', '_frombuffer'),
-    )
-  ),
-  ('numpy', 'ndarray'),
-  ('numpy', 'dtype'),
-  ('_codecs', 'encode'),
-  ('builtins', 'set'),
-  ('builtins', 'frozenset'),
-  ('collections', 'OrderedDict'),
-  ('collections', 'deque'),
-}
-
-
-# What a pickle that is not whole can raise: any byte of it may be wrong.
-DAMAGED = (
-  pickle.UnpicklingError,
-  EOFError,
-  AttributeError,
-  IndexError,
-  KeyError,
-  ValueError,
-  TypeError,
-  ImportError,
-  OverflowError,
-  MemoryError,
-  RuntimeError,
-  SystemError,
-  struct.error,
-)
 
 
 class CheckpointError(ValueError):
@@ -144,16 +111,14 @@ class Checkpoint:
     data = {}
     for name in self.parts:
       names = name, OTHER_NAMES.get(name, name)
-      files = [x for x in names if (path / f'{x}.pkl').exists()]
-      if files:
-        data[name] = read(path / f'{files[0]}.pkl')
+      there = [x for x in names if (path / f'{x}.pkl').exists()]
+      if there:
+        data[name] = read(path / f'{there[0]}.pkl')
       else:
         print(f'{path} has no {name}.pkl; {name} starts afresh.')
     for name, value in data.items():
-      try:
+      with _state_of(path / f'{name}.pkl'):
         self.parts[name].load(value)
-      except ValueError as e:
-        raise CheckpointError(f'{path / name}.pkl: {e}') from e
     # Later ones, if any, belong to a future that is given up.
     earlier = [x for x in complete(self.folder) if x.name <= path.name]
     self.keep.load([step_of(x) for x in earlier])
@@ -176,10 +141,8 @@ class Checkpoint:
       _sync(path)
       (path / 'done').touch()
       _sync(path)
-      beside = self.folder / '.latest.tmp'
-      beside.write_text(path.name)
-      _sync(beside)
-      beside.replace(self.folder / 'latest')
+      with files.atomic(self.folder / 'latest', 'w') as file:
+        file.write(path.name)
     except OSError as e:
       shutil.rmtree(path, ignore_errors=True)
       raise OSError(
@@ -194,6 +157,7 @@ class Checkpoint:
 
   def _clean(self, needed: set[pathlib.Path | None]) -> None:
     """Removes what neither the schedule nor a resume needs."""
+    files.clear_unfinished(self.folder)
     for old in sorted(self.folder.iterdir()):
       ours = NAME.fullmatch(old.name) and old.is_dir()
       if ours and old not in needed and not self._wanted(old):
@@ -254,7 +218,14 @@ def latest(folder: pathlib.Path) -> pathlib.Path | None:
 
 
 def step_of(path: pathlib.Path) -> int:
-  return int(read(path / 'step.pkl'))
+  """The step at which a checkpoint was written."""
+  step = read(path / 'step.pkl')
+  if not isinstance(step, int | np.integer) or step < 0:
+    raise CheckpointError(
+      f'{path / "step.pkl"} holds {short(step)}, expected a number of steps; '
+      'take another checkpoint.'
+    )
+  return int(step)
 
 
 def find(path: str | os.PathLike) -> pathlib.Path:
@@ -273,7 +244,7 @@ def find(path: str | os.PathLike) -> pathlib.Path:
   if place.is_file() and place.name == 'latest':
     place = place.parent
   if (place / 'latest').is_file():
-    place = place / (place / 'latest').read_text().strip()
+    place = place / _named(place / 'latest')
   if (place / 'done').is_file():
     return place
   if not given.exists():
@@ -289,6 +260,32 @@ def find(path: str | os.PathLike) -> pathlib.Path:
   )
 
 
+def _named(latest: pathlib.Path) -> str:
+  """The name in a file `latest`: of a folder beside it and of nothing else."""
+  try:
+    name = regular.read_text(latest, 4096).strip()
+  except Unreadable as e:
+    raise CheckpointError(str(e)) from e
+  if name != pathlib.PurePath(name).name or name in ('', '..'):
+    raise CheckpointError(
+      f'{latest} holds {short(name)!r}, expected the name of a folder beside it.'
+    )
+  return name
+
+
+@contextlib.contextmanager
+def _state_of(path: pathlib.Path) -> Iterator[None]:
+  """Names the file whose state a part does not take."""
+  try:
+    with reading(path, 'state of this program; take another checkpoint'):
+      try:
+        yield
+      except ValueError as e:  # says what does not fit, in its own words
+        raise UserError(f'{path}: {e}') from e
+  except UserError as e:
+    raise CheckpointError(str(e)) from e
+
+
 def load_agent(agent: Any, path: str | os.PathLike, regex: str = '') -> Any:
   """Puts the agent.pkl of a checkpoint into an agent; returns its folder.
 
@@ -297,10 +294,8 @@ def load_agent(agent: Any, path: str | os.PathLike, regex: str = '') -> Any:
   """
   folder = find(path)
   data = read(folder / 'agent.pkl')
-  try:
+  with _state_of(folder / 'agent.pkl'):
     agent.load(data, regex=regex or None)
-  except ValueError as e:
-    raise CheckpointError(f'{folder / "agent.pkl"}: {e}') from e
   print(f'Loaded {folder}')
   return folder
 
@@ -308,23 +303,11 @@ def load_agent(agent: Any, path: str | os.PathLike, regex: str = '') -> Any:
 def read(path: pathlib.Path) -> Any:
   """A pickle of arrays and plain containers; anything else is refused."""
   try:
-    with path.open('rb') as file:
-      return _Unpickler(file).load()
-  except DAMAGED as e:
+    return unpickle.load(path)
+  except Unreadable as e:
     raise CheckpointError(
-      f'{path} cannot be read ({e}); take another checkpoint.'
+      f'{path} cannot be read ({e.why or e}); take another checkpoint.'
     ) from e
-  except OSError as e:
-    raise CheckpointError(f'Cannot read {path}: {e.strerror}.') from e
-
-
-class _Unpickler(pickle.Unpickler):
-  def find_class(self, module: str, name: str) -> Any:
-    if (module, name) not in ALLOWED:
-      raise pickle.UnpicklingError(f'it asks for {module}.{name}')
-    if module.startswith('numpy.core'):  # as numpy 1 wrote it
-      module = module.replace('numpy.core', 'numpy._core')
-    return super().find_class(module, name)
 
 
 def _dump(path: pathlib.Path, value: Any) -> None:

@@ -24,7 +24,17 @@ def content(rng):
     'empty': np.zeros((0, 2)),
     'scalar': np.float64(2.5),
     'zero_d': np.array(3),
-    'object': np.array([1, 'a', None], object),
+    'text': np.array(['a', 'bcd']),
+    'label': np.str_('x'),
+    'no label': np.str_(''),
+    'turned': np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2),
+    'big turned': np.ones((20, 30, 40)).transpose(1, 0, 2),
+    'big_endian': np.arange(9, dtype='>i4'),
+    'set': {1, 'a'},
+    'frozen': frozenset([2.5]),
+    'queue': collections.deque([1, 2], 5),
+    'long': 2**100,
+    'negative': -(2**40),
     'bool': np.zeros(9000, bool),
     'nested': [{'x': np.ones(2000)}, (1, 'two', 3.0, None, True, b'bytes')],
     'ordered': collections.OrderedDict(a=1),
@@ -43,7 +53,7 @@ def same(a, b):
   return a == b
 
 
-@pytest.mark.parametrize('protocol', [2, 3, 4, 5])
+@pytest.mark.parametrize('protocol', [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize('read', [unpickle.load, unpickle.scan])
 def test_round_trip(tmp_path, rng, protocol, read):
   value = content(rng)

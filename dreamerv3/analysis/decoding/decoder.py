@@ -18,6 +18,7 @@ from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.grid import Grid
 
 FORMAT = 1
+MOST_VISITS = 1 << 28  # timesteps that a decoder was fitted to
 CHUNK = 1024  # rows whose logits are in memory at a time
 
 
@@ -115,6 +116,8 @@ class LinearDecoder:
     if visits is None:
       return self.grid.to_pos(self.classes)
     times = np.asarray(visits).reshape(-1).astype(np.int64)
+    if times.sum() > MOST_VISITS:
+      raise UserError(f'{self.layer}: {times.sum()} visits; at most {MOST_VISITS}.')
     return self.grid.to_pos(np.repeat(np.arange(self.grid.size), times))
 
   def to_dict(self) -> dict[str, Any]:
@@ -155,7 +158,8 @@ class LinearDecoder:
     about = values['metadata']
     grid = Grid(about['width'], about['height'])
     name = about.get('layer_name', about.get('repr_name', 'unknown'))
-    classes = np.asarray(values.get('classes', np.arange(grid.size)), np.int64)
+    classes = values.get('classes')
+    classes = np.arange(grid.size) if classes is None else np.asarray(classes, np.int64)
     fitted = dict(about.get('trained_on', {}))
     if fitted:
       fitted['episodes'] = [int(x) for x in fitted['episodes']]

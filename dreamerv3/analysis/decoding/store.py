@@ -231,7 +231,7 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
   if (path / MANIFEST).exists():
     manifest = unpickle.load(path / MANIFEST)
     with reading(path / MANIFEST, 'list of decoders; save them again'):
-      named = [str(x) for x in manifest['layer_files'].values()]
+      named = [_beside(x) for x in manifest['layer_files'].values()]
   else:
     named = sorted(x.name for x in path.glob('classifier_*.pkl'))
   if not named:
@@ -241,6 +241,14 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
     )
   loaded = [LinearDecoder.open(path / x) for x in named]
   return {x.layer: x for x in loaded}
+
+
+def _beside(name: Any) -> str:
+  """The name of a file in the same folder; a manifest cannot lead out of it."""
+  plain = isinstance(name, str) and name not in ('', '.', '..')
+  if not plain or {'/', '\\', '\0'} & set(name):
+    raise ValueError(f'layer_files has {name!r}, expected the name of a file beside it')
+  return name
 
 
 def _digest(*arrays: np.ndarray) -> str:
