@@ -112,7 +112,7 @@ def half_written(folder: pathlib.Path) -> Iterator[str]:
 
 def training(flags: str, steps: int) -> Command:
   """Trains `steps` steps and saves whenever the save before is done."""
-  more = f'--run.steps {steps} --run.save_every 0 --run.usage.nvsmi False'
+  more = f'--run.steps {steps} --run.save_every -1 --run.usage.nvsmi False'
   words = ['dreamerv3/main.py', *flags.split(), *more.split(), '--logdir']
   return lambda folder: [*words, str(folder)]
 

@@ -7,6 +7,7 @@ import os, pathlib
 from dreamerv3.base import locks
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.recording.recorder import Recorder
+from dreamerv3.run_info import log_run_info, read_run_info
 from dreamerv3.setup import config, rundir
 from embodied.jax import cache
 
@@ -23,7 +24,10 @@ for name, number in {errnos!r}.items():
     assert (folder / 'run/config.yaml').exists()
   extra = {{'fingerprint': {{}}}}
   with Recorder(folder / 'recording', Metadata((9, 9), extra=extra), {{}}) as x:
-    assert x.missing(2) == [1, 2]
+    assert x.missing([1, 2]) == [1, 2]
+  for stage in ('first', 'second'):
+    log_run_info(folder / 'results', stage)
+  assert [x.stage for x in read_run_info(folder / 'results')] == ['first', 'second']
   assert cache.enable(str(folder / 'cache')) is None
 """
 
