@@ -16,6 +16,7 @@ if not __package__:
 
 from dreamerv3.base import flags
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.version import version_line
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 
@@ -40,7 +41,7 @@ def listing() -> str:
   lines = [f'  {name:{width}}  {line}' for name, line in known.items()]
   return '\n'.join(
     [
-      'usage: python -m dreamerv3 COMMAND [--help] ...',
+      'usage: python -m dreamerv3 COMMAND [--help] [--version] ...',
       '',
       *lines,
       '',
@@ -52,6 +53,9 @@ def listing() -> str:
 def choose(argv: Sequence[str] | None) -> None:
   """Prints the commands, or raises UserError for a name that is none."""
   words = sys.argv[1:] if argv is None else argv
+  if words[:1] == ['--version']:
+    print(version_line('dreamerv3'))
+    return
   if words and words[0] not in ('-h', '--help', 'help'):
     near = difflib.get_close_matches(words[0], commands(), 1, 0.4)
     raise UserError(

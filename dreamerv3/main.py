@@ -22,7 +22,7 @@ import elements
 
 from dreamerv3.base import flags as settings
 from dreamerv3.base.errors import UserError
-from dreamerv3.run_info import Note, noting
+from dreamerv3.run_info import Note, noting, version_line
 from dreamerv3.setup import config, rules, rundir
 from dreamerv3.setup import help as flags_help
 from embodied.run.checkpoint import CheckpointError
@@ -102,6 +102,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(flags_help.SHORT, file=sys.stderr)
     sys.exit(2)
   flags = config.parse_flags(words)
+  if 'version' in flags:
+    print(version_line('main.py'))
+    return
   blocks = config.read_blocks()
   if 'help' in flags:
     scripts = {k: v.help for k, v in SCRIPTS.items()}

@@ -1,12 +1,16 @@
 """From any file back to the training run, along the provenance."""
 
+import datetime
 import json
+import shutil
+import time
 
 import pytest
 
 from dreamerv3 import origin
+from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import log_run_info, noting
 from dreamerv3.run_info.chain import trace
 
 
@@ -124,7 +128,10 @@ def continued(tmp_path):
 CHECKPOINT = 'ckpt/20260102T093000F000001'
 
 
-def test_what_came_after_a_file_was_read_did_not_make_it(continued):
+@pytest.mark.parametrize('zone', ['UTC', 'Asia/Tokyo', 'America/New_York'])
+def test_what_came_after_a_file_was_read_did_not_make_it(continued, zone, monkeypatch):
+  monkeypatch.setenv('TZ', zone)
+  time.tzset()
   steps = trace(continued / 'decoder' / 'summary.csv')
   assert [x.entry and x.entry.command for x in steps] == [
     'decode_position at 12:00:00',
@@ -134,6 +141,8 @@ def test_what_came_after_a_file_was_read_did_not_make_it(continued):
     'train at 10:20:00',
   ]
   assert [x.depth for x in steps] == [0, 1, 1, 2, 2]
+  monkeypatch.undo()
+  time.tzset()
 
 
 def test_the_checkpoint_is_named_with_its_step(continued, capsys):
@@ -166,3 +175,104 @@ def test_files_without_an_entry(run):
     origin.main(['--file', str(run / 'decoder' / 'notes.txt')])
   with pytest.raises(UserError, match='does not exist'):
     origin.main(['--file', str(run / 'nothing.png')])
+
+
+def make(run, seed):
+  """A run with its recording, a decoder and dreams, as the commands note them."""
+
+  def write(name, text=''):
+    path = run / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{seed} {text}')
+    return path
+
+  with noting(run, 'train', outputs=[write('config.yaml'), run / 'ckpt']):
+    stamp = datetime.datetime.now(datetime.UTC).strftime('%Y%m%dT%H%M%SF%f')
+    checkpoint = write(f'ckpt/{stamp}/agent.pkl').parent
+  extra = {'checkpoint_step': 900, 'new_steps': 7}
+  inputs = {'checkpoint': checkpoint}
+  with noting(run / 'rec', 'eval_trajectory', inputs=inputs, extra=extra) as note:
+    files.save_pickle(run / 'rec' / 'metadata.pkl', {'fingerprint': {'seed': seed}})
+    note.outputs += [write(f'rec/episode_00{x}.pkl') for x in (1, 2)]
+  with noting(run / 'dec', 'decode_position', inputs={'data': run / 'rec'}) as note:
+    note.outputs += [write('dec/classifier_deter.pkl'), write('dec/map.png')]
+  inputs = {'decoder_model': run / 'dec' / 'classifier_deter.pkl'}
+  with noting(run / 'dreams', 'dream_decode', inputs=inputs) as note:
+    note.outputs.append(write('dreams/map.png'))
+  return run
+
+
+WHOLE = ['dream_decode', 'decode_position', 'eval_trajectory', 'train']
+
+
+@pytest.fixture
+def moved(tmp_path):
+  """A run that was moved, and another one that lies at its old place."""
+  make(tmp_path / 'old' / 'run', 1)
+  (tmp_path / 'new').mkdir()
+  (tmp_path / 'old' / 'run').rename(tmp_path / 'new' / 'kept')
+  make(tmp_path / 'old' / 'run', 2)
+  return tmp_path / 'new' / 'kept'
+
+
+def test_a_moved_run_is_followed_where_it_lies_now(moved):
+  steps = trace(moved / 'dreams' / 'map.png')
+  assert [stage_of(x) for x in steps] == WHOLE
+  assert all(moved in x.path.parents for x in steps)
+  assert [x.remark for x in steps] == [''] * 4
+  assert steps[-1].role == 'checkpoint of step 900'
+
+
+def test_folders_that_were_renamed_are_found_near_by(moved):
+  (moved / 'rec').rename(moved / 'thesis data')
+  (moved / 'dec').rename(moved.parent / 'decoders')
+  steps = trace(moved / 'dreams')
+  assert [stage_of(x) for x in steps] == WHOLE
+  assert [x.path.name for x in steps[1:3]] == ['classifier_deter.pkl', 'thesis data']
+
+
+def test_what_was_not_copied_is_told_and_not_taken_from_another_run(moved, capsys):
+  away = moved.parents[1] / 'laptop' / 'results' / 'dec'
+  shutil.copytree(moved / 'dec', away)
+  origin.main(['--file', str(away)])
+  lines = capsys.readouterr().out.splitlines()
+  old = moved.parents[1] / 'old' / 'run' / 'rec'
+  assert lines[3].startswith(f'  data: {old} (not here; another lies there now: made')
+  assert 'made by eval_trajectory, ' in lines[3]
+  assert len(lines) == 4
+
+
+def test_a_recording_is_known_by_its_content_alone(moved):
+  (moved / 'rec' / 'run_info.json').unlink()
+  (moved / 'rec' / 'episode_002.pkl').unlink()
+  step = trace(moved / 'dec' / 'map.png')[-1]
+  assert (step.path, step.entry) == (moved / 'rec', None)
+  assert step.remark.startswith('made by eval_trajectory, ')
+
+
+def test_what_was_made_again_since_is_told(moved):
+  made = moved / 'dec' / 'classifier_deter.pkl'
+  with noting(moved / 'dec', 'decode_position') as note:
+    made.write_text('another')
+    note.outputs.append(made)
+  step = trace(moved / 'dreams' / 'map.png')[1]
+  assert (stage_of(step), step.remark) == ('decode_position', 'changed since')
+  assert step.entry
+  assert step.entry.inputs
+  shutil.rmtree(moved / 'ckpt')
+  assert trace(moved / 'rec')[-1].remark == 'not here any more'
+
+
+def test_a_folder_of_results_without_an_entry_of_its_own(moved):
+  (moved / 'run_info.json').unlink()
+  stages = [stage_of(x) for x in trace(moved)]
+  assert {*WHOLE} - {'train'} <= {*stages}
+
+
+def test_a_file_of_a_command_that_was_killed(tmp_path):
+  log_run_info(tmp_path, 'before', outputs=[tmp_path / 'other.csv'])
+  with noting(tmp_path, 'killed'):
+    (tmp_path / 'a.csv').touch()
+    (step,) = trace(tmp_path / 'a.csv')
+  assert stage_of(step) == 'killed'
+  assert 'probably' in step.remark

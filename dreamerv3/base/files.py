@@ -5,6 +5,7 @@ with atomic('results.pkl') as file: pickle.dump(results, file)
 
 import contextlib
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import numpy as np
 from dreamerv3.base.errors import UserError
 
 PROTOCOL = 4  # numpy arrays as plain bytes; any Python >= 3.4 reads it
+PROBE = 1 << 16  # bytes of room that a folder to write to must have
 
 
 @contextlib.contextmanager
@@ -87,17 +89,41 @@ def make_folder(path: str | os.PathLike[str]) -> pathlib.Path:
   What killed processes left unfinished in it goes, see `clear_unfinished`.
   """
   path = pathlib.Path(path).expanduser()
+  check_writable(path)
   try:
     path.mkdir(parents=True, exist_ok=True)
-    probe = path / f'.probe.{_writer()}.tmp'
-    probe.touch()
-    probe.unlink()
     clear_unfinished(path)
   except OSError as e:
     raise UserError(
       f'Cannot write to {path} ({e.strerror}); choose another folder.'
     ) from e
   return path
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+  """UserError unless a file could be written to a folder, made or still to make.
+
+  Writes some bytes, since a full disk and a used-up quota still give names, and
+  takes them away again.
+  """
+  folder = place = pathlib.Path(folder).expanduser().absolute()
+  while not place.exists() and place != place.parent:
+    place = place.parent
+  probe = place / f'.probe.{_writer()}.tmp'
+  try:
+    try:
+      with open(probe, 'wb') as file:
+        file.write(bytes(PROBE))
+        file.flush()
+        os.fsync(file.fileno())
+    finally:
+      probe.unlink(missing_ok=True)
+  except OSError as e:
+    full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+    raise UserError(
+      f'Cannot write to {folder} ({e.strerror}); '
+      f'{"free space, or " if full else ""}choose another folder.'
+    ) from e
 
 
 def save_pickle(path: str | os.PathLike[str], value: Any) -> pathlib.Path:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.version import version_line
 
 T = TypeVar('T')
 
@@ -88,6 +89,13 @@ def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
   own = vars(settings).get('__annotations__', {})
   for field in sorted(dataclasses.fields(settings), key=lambda x: x.name not in own):
     _add(parser, field, hints[field.name])
+  parser.add_argument(
+    '--version',
+    action=_Version,
+    nargs=0,
+    default=argparse.SUPPRESS,
+    help='print version and commit, and exit',
+  )
   return parser
 
 
@@ -175,6 +183,20 @@ def _values(hint: Any) -> dict[str, Any]:
     nargs: Any = '*' if inner[-1] is Ellipsis else len(inner)
     return {'type': inner[0], 'nargs': nargs, 'sequence': True}
   return {'type': _integer if hint is int else hint}
+
+
+class _Version(argparse.Action):
+  """Asks git only when it is asked for."""
+
+  def __call__(
+    self,
+    parser: argparse.ArgumentParser,
+    namespace: argparse.Namespace,
+    values: object,
+    option: str | None = None,
+  ) -> None:
+    print(version_line(parser.prog))
+    parser.exit()
 
 
 class _Tuple(argparse.Action):

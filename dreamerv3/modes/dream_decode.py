@@ -48,7 +48,7 @@ from dreamerv3.probing.probe import WIDTH
 from dreamerv3.probing.rollouts import Rollouts
 from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
-from dreamerv3.run_info import leftovers, log_run_info
+from dreamerv3.run_info import Note, noting
 from dreamerv3.setup import make
 from embodied.run.signals import Signals
 
@@ -89,6 +89,25 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   folder = files.make_folder(
     settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
   )
+  with noting(
+    folder,
+    'dream_decode',
+    trained.config.flat,
+    {'decoder_model': settings.decoder_model, 'checkpoint': source},
+    extra={
+      'checkpoint': str(source.absolute()),
+      'checkpoint_step': describe.steps_behind(source),
+    },
+    replaces=lambda _: True,
+  ) as note:
+    return dream(trained, decoder, seed, folder, note)
+
+
+def dream(
+  trained: Trained, decoder: LinearDecoder, seed: int, folder: pathlib.Path, note: Note
+) -> int:
+  """The work of a run of which nothing is left to refuse; the exit code."""
+  config, settings = trained.config, trained.config.dream_decode
   starts = Starts(
     decoder,
     trained.probe.layers,
@@ -98,14 +117,13 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   )
   code = watch(trained, seed, starts)
   if code:
+    note.status = 'stopped'
     print('Stopped before the dreams; nothing is written.')
     return code
   drawn = draw(starts)
   dreamer = Dreamer(trained.agent.model, settings.horizon)
   metadata = describe.world(trained.guide, config.task, seed, FIRST)
-  results = DreamResults(
-    folder, trained.config, metadata, decoder, str(source.absolute())
-  )
+  results = DreamResults(folder, config, metadata, decoder, note)
   results.finish(
     *imagine(dreamer, trained.params, starts, drawn, settings, config.seed)
   )
@@ -268,7 +286,7 @@ class DreamResults:
   config: elements.Config
   metadata: Metadata
   decoder: LinearDecoder
-  source: str
+  note: Note
 
   def finish(self, dreams: DreamSet, kept: Mapping[str, np.ndarray]) -> None:
     """Statistics, files, figures and the printed table."""
@@ -276,22 +294,19 @@ class DreamResults:
     curves = stats.make_curves(dreams, self.decoder.training_path(), seed)
     found = stats.coherences(dreams, walkable, seed)
     results = self.results(dreams, kept, curves, found)
-    path = files.save_pickle(self.folder / 'dream_results.pkl', results)
-    table = files.save_csv(self.folder / 'dream_curves.csv', stats.rows_of(curves))
-    outputs = [path, table, *self.draw(dreams, kept, curves, found)]
-    print('\n'.join(stats.table(curves, found)))
-    extra = {
-      'checkpoint': self.source,
-      'checkpoint_step': describe.steps_behind(pathlib.Path(self.source)),
-      'inputs': [self.source, results['decoder_path']],
+    self.note.extra |= {
       'dreams': len(dreams),
       'verdict': judgement.verdict(curves.gains),
       'reach': curves.gains['chance'].reach,
       **{k: dataclasses.asdict(v) for k, v in found.items()},
     }
-    args = self.config.flat
-    leftovers.clear(self.folder, 'dream_decode', outputs)
-    log_run_info(self.folder, 'dream_decode', args, outputs, extra)
+    written = self.note.outputs
+    written.append(files.save_pickle(self.folder / 'dream_results.pkl', results))
+    rows = stats.rows_of(curves)
+    written.append(files.save_csv(self.folder / 'dream_curves.csv', rows))
+    for name, figure in self.figures(dreams, kept, curves, found).items():
+      written.append(files.save_figure(self.folder / f'{name}.png', figure))
+    print('\n'.join(stats.table(curves, found)))
     print(f'Saved {self.folder}')
 
   def results(
@@ -314,7 +329,7 @@ class DreamResults:
       'metadata': {k: about[k] for k in names},
       'num_batches': settings.num_batches,
       'num_episodes': settings.num_episodes,
-      'checkpoint': self.source,
+      'checkpoint': self.note.extra['checkpoint'],
       'world_map': self.metadata.world_map,
       'materials': list(self.metadata.materials),
       **stats.arrays(dreams),
@@ -325,14 +340,14 @@ class DreamResults:
       **kept,
     }
 
-  def draw(
+  def figures(
     self,
     dreams: DreamSet,
     kept: Mapping[str, np.ndarray],
     curves: stats.Curves,
     found: Mapping[str, stats.Coherence],
-  ) -> list[pathlib.Path]:
-    """The figures' files."""
+  ) -> dict[str, Any]:
+    """{name: matplotlib figure}."""
     from dreamerv3.plots import dreams as plots
 
     figures = {
@@ -343,7 +358,4 @@ class DreamResults:
     for i in range(len(kept['replay_proba'])):
       name = f'dream_probmap_{i + 1}'
       figures[name] = plots.probabilities(dreams, proba, i, self.metadata)
-    return [
-      files.save_figure(self.folder / f'{name}.png', figure)
-      for name, figure in figures.items()
-    ]
+    return figures

@@ -97,7 +97,7 @@ def plan_of(trained: Trained) -> RecordingPlan:
     envs=settings.envs,
     joined=settings.all_episodes,
     summary=logdir / f'eval_achievements{suffix}.out',
-    inputs=[x for x in (metadata.extra['checkpoint'],) if x],
+    inputs={'checkpoint': metadata.extra['checkpoint']},
   )
 
 

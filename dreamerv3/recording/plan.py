@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class RecordingPlan:
     envs: episodes in progress at a time.
     joined: whether all episodes are also written into one file.
     summary: file for a summary as text; None for no such file.
-    inputs: files and folders that it is made from.
+    inputs: {role: file or folder} that it is made from; empty ones are none.
     source: what is played again through the agent; empty if it acts itself.
     length: expected length of an episode [steps]; None if the run tells.
   """
@@ -55,7 +55,7 @@ class RecordingPlan:
   envs: int
   joined: bool
   summary: pathlib.Path | None = None
-  inputs: Sequence[str] = ()
+  inputs: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   source: str = ''
   length: float | None = None
 

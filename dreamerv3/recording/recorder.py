@@ -11,7 +11,9 @@ For the commands that record; the files are described in docs/data_format.md.
     recorder.join()
 
 A file is there when it is whole. So a recording that was killed goes on with
-the numbers that are missing, and two that differ never share a folder.
+the numbers that are missing, and two that differ never share a folder. The folder
+is ours from the first whole episode on: what was refused or killed before it does
+not stand in the way of another.
 """
 
 import sys
@@ -82,6 +84,7 @@ class Recorder:
     metadata: Metadata,
     columns: Sequence[Column],
   ):
+    self._new = not pathlib.Path(folder).expanduser().exists()
     self.folder = files.make_folder(folder)
     self.metadata, self.columns = metadata, tuple(columns)
     self._lock = Lock(
@@ -92,7 +95,7 @@ class Recorder:
     try:
       self._enter()
     except BaseException:
-      self._lock.release()
+      self._leave()
       raise
     self._writer = Writer()
     self._writings: set[Writing] = set()
@@ -104,10 +107,12 @@ class Recorder:
     """Waits for what is written; drops episodes that have not ended."""
     try:
       self._writer.close(check=kind is None)
+      if kind is None and self.episodes():
+        self._make_ours()
     finally:
       for writing in self._writings:
         writing.spool.close()
-      self._lock.release()
+      self._leave()
 
   @property
   def waited(self) -> float:
@@ -144,6 +149,8 @@ class Recorder:
   def flush(self) -> None:
     """Waits until every ended episode is on disk; no more can begin."""
     self._writer.close()
+    if self.episodes():
+      self._make_ours()
 
   def submit(self, task: Callable[[], None]) -> None:
     """Does something in the writing thread, after what was submitted before."""
@@ -155,6 +162,7 @@ class Recorder:
 
     def write() -> None:
       path = self.path(writing.number)
+      self._make_ours()
       with contextlib.closing(writing.spool), files.atomic(path) as file:
         pickle_stream.write_dict(file, self._items(writing.spool, values))
 
@@ -197,15 +205,19 @@ class Recorder:
     return path
 
   def _enter(self) -> None:
-    """Compares with what is in the folder, or leaves our mark in it."""
-    path = self.folder / 'metadata.pkl'
+    """Compares with what is in the folder; writes nothing."""
+    path, episodes = self.folder / 'metadata.pkl', self.episodes()
+    # What is to be written to it with the first episode, if anything is.
+    self._mark: dict[str, Any] | None = self.metadata.to_dict()
     if path.exists():
       there = unpickle.load(path)
-      _compare(self.folder, there, self.metadata)
-      if there['settings'] != self.metadata.settings:  # other episodes wanted
-        new = {**there, 'settings': dict(self.metadata.settings)}
-        files.save_pickle(path, new)
-    elif self.episodes():
+      held = episodes or (self.folder / 'all_episodes.pkl').exists()
+      _compare(self.folder, there, self.metadata, held)
+      if held:
+        same = there['settings'] == self.metadata.settings  # other episodes wanted
+        settings = dict(self.metadata.settings)
+        self._mark = None if same else {**there, 'settings': settings}
+    elif episodes:
       raise UserError(
         f'{self.folder} holds episodes without metadata.pkl, so what they '
         'are is unknown; choose another folder.'
@@ -213,8 +225,20 @@ class Recorder:
     # What a killed process was writing.
     for stale in self.folder.glob('.*.pkl.????????.tmp'):
       stale.unlink()
-    if not path.exists():
-      files.save_pickle(path, self.metadata.to_dict())
+
+  def _make_ours(self) -> None:
+    """Says in the folder what is in it, before an episode is."""
+    if self._mark is not None:
+      files.save_pickle(self.folder / 'metadata.pkl', self._mark)
+      self._mark = None
+
+  def _leave(self) -> None:
+    """Lets others in; a folder that we made for nothing goes again."""
+    if self._new and {x.name for x in self.folder.iterdir()} <= {self._lock.path.name}:
+      self._lock.path.unlink(missing_ok=True)
+      with contextlib.suppress(OSError):
+        self.folder.rmdir()
+    self._lock.release()
 
 
 class Writing:
@@ -286,8 +310,8 @@ def _array(
   )
 
 
-def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
-  """UserError unless the two are one recording."""
+def _compare(folder: pathlib.Path, there: Any, here: Metadata, held: object) -> None:
+  """UserError unless the two are one recording, or no episode is `held` yet."""
   old = there.get('fingerprint') if isinstance(there, dict) else None
   if not isinstance(old, dict):
     raise UserError(
@@ -297,7 +321,7 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata) -> None:
   differ = [
     f'{k} {_short(old.get(k))} there, {_short(new.get(k))} now'
     for k in sorted({*old, *new})
-    if old.get(k) != new.get(k)
+    if held and old.get(k) != new.get(k)
   ]
   if differ and {**old, 'weights': ''} == {**new, 'weights': ''}:
     steps = there.get('checkpoint_step'), here.extra.get('checkpoint_step')

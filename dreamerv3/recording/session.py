@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dreamerv3.base import files
+from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.recording.plan import RecordingPlan
 from dreamerv3.recording.recorder import Recorder
 from dreamerv3.recording.summary import Summary
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import Note, noting
 
 
 class Played(NamedTuple):
@@ -57,56 +58,78 @@ class RecordingSession:
       missing = recorder.missing(plan.numbers)
       print('\n'.join(plan.lines(len(missing))))
       plan.check(len(missing))
-      began = time.perf_counter()
-      played = self.play(recorder, missing)
-      recorder.flush()
-      duration = time.perf_counter() - began
-      outputs = [*recorder.episodes(), plan.folder / 'metadata.pkl']
-      if played.code:
-        self.note(outputs, played, duration, {'interrupted': True})
-        done = len(plan.numbers) - len(recorder.missing(plan.numbers))
-        print(
-          f'Stopped with {done} of {len(plan.numbers)} episodes in {plan.folder}; '
-          'run the same command again to go on.'
-        )
-        return played.code
-      if plan.joined:
-        outputs.append(recorder.join())
+      summary = self.place_summary()
+      with noting(
+        plan.folder,
+        plan.stage,
+        self.args,
+        plan.inputs,
+        # They come one by one, and stay if this is killed.
+        outputs=[plan.folder / 'metadata.pkl', *map(recorder.path, plan.numbers)],
+        extra=self.about(),
+      ) as note:
+        code = self.record(recorder, missing, note)
+        if not code:
+          self.conclude(note, summary)
+    return code
+
+  def record(self, recorder: Recorder, missing: Sequence[int], note: Note) -> int:
+    """Brings the steps; the code is what a signal asks for."""
+    plan, began = self.plan, time.perf_counter()
+    played = self.play(recorder, missing)
+    recorder.flush()
+    duration = time.perf_counter() - began
+    note.extra |= {'new_steps': played.steps, 'seconds': round(duration, 1)}
+    made = [plan.folder / 'metadata.pkl', *recorder.episodes()]
+    note.outputs = [x for x in made if x.exists()]
+    if played.code:
+      note.status = 'stopped'
+      note.extra['interrupted'] = True
+      done = len(plan.numbers) - len(recorder.missing(plan.numbers))
+      print(
+        f'Stopped with {done} of {len(plan.numbers)} episodes in {plan.folder}; '
+        'run the same command again to go on.'
+      )
+      return played.code
+    if plan.joined:
+      note.outputs.append(recorder.join())
     if missing:
       rate = played.steps / duration
       print(f'{played.steps} steps in {duration:.1f} s, {rate:.0f} steps/s')
-    self.conclude(outputs, played, duration)
     return 0
 
-  def conclude(
-    self, outputs: list[pathlib.Path], played: Played, duration: float
-  ) -> None:
-    """Summary on the terminal and in the logdir, and the run's record."""
+  def conclude(self, note: Note, place: pathlib.Path | None) -> None:
+    """Summary on the terminal and as a file."""
     summary = Summary.of(Trajectories.open(self.plan.folder))
     print('\n'.join(summary.lines()))
-    if self.plan.summary is not None:
-      with files.atomic(self.plan.summary, 'w') as file:
+    note.extra |= summary.to_dict()
+    if place is not None:
+      with files.atomic(place, 'w') as file:
         file.write(summary.report())
-      outputs = [*outputs, self.plan.summary]
-    self.note(outputs, played, duration, summary.to_dict())
+      note.outputs.append(place)
     print(f'Recorded {self.plan.folder}')
 
-  def note(
-    self,
-    outputs: list[pathlib.Path],
-    played: Played,
-    duration: float,
-    more: Mapping[str, Any],
-  ) -> None:
-    """The entry of this command in the folder's run_info.json."""
+  def place_summary(self) -> pathlib.Path | None:
+    """Where the summary goes: beside the recording if not where it should."""
+    wanted = self.plan.summary
+    if wanted is None:
+      return None
+    try:
+      files.check_writable(wanted.parent)
+    except UserError:
+      print(
+        f'{wanted.parent} is not ours to write to; {wanted.name} goes to '
+        f'{self.plan.folder}.'
+      )
+      return self.plan.folder / wanted.name
+    return wanted
+
+  def about(self) -> dict[str, Any]:
+    """What is known of the recording before it begins."""
     known = self.plan.metadata.extra
-    extra = {
+    return {
       'checkpoint': known['checkpoint'],
       'checkpoint_step': known['checkpoint_step'],
-      'inputs': self.plan.inputs,
+      'weights': known['fingerprint'].get('weights'),
       'logdir': str(self.plan.logdir.absolute()),
-      'new_steps': played.steps,
-      'seconds': round(duration, 1),
-      **more,
     }
-    log_run_info(self.plan.folder, self.plan.stage, self.args, outputs, extra)

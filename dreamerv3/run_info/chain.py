@@ -126,7 +126,7 @@ def _start(path: pathlib.Path) -> Iterator[_Found]:
 def read_by(entry: Entry) -> list[Input]:
   """What a command read; of entries without inputs, what its flags named."""
   if entry.inputs:
-    return list(entry.inputs)
+    return [dataclasses.replace(x, role=_role(x.role, entry)) for x in entry.inputs]
   cwd = pathlib.Path(entry.values['cwd'] or '/')
   found = []
   checkpoint = entry.extra.get('checkpoint')
@@ -142,12 +142,15 @@ def read_by(entry: Entry) -> list[Input]:
   return found
 
 
-def _earlier(role: str, path: pathlib.Path, entry: Entry) -> Input:
+def _role(name: str, entry: Entry) -> str:
   step = entry.extra.get('checkpoint_step')
-  if role == 'checkpoint' and step is not None:
-    role = f'checkpoint of step {step}'
+  known = name == 'checkpoint' and step is not None
+  return f'checkpoint of step {step}' if known else name
+
+
+def _earlier(role: str, path: pathlib.Path, entry: Entry) -> Input:
   path = pathlib.Path(os.path.normpath(path.absolute()))
-  return Input(role, os.path.relpath(path, entry.home), str(path))
+  return Input(_role(role, entry), os.path.relpath(path, entry.home), str(path))
 
 
 def find(entry: Entry, known: Input) -> _Found:

@@ -54,7 +54,7 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     else:
       raise UserError(f"Got '{arg}' before any flag; write flags as --name value.")
   for name, values in flags.items():
-    if not values and name != 'help':
+    if not values and name not in ('help', 'version'):
       raise UserError(f'--{name} needs a value.')
   return flags
 

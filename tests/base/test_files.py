@@ -1,7 +1,9 @@
 """Files are whole or absent."""
 
 import csv
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -32,3 +34,16 @@ def test_folders(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='choose another folder'):
     files.make_folder(tmp_path / 'file')
+
+
+def test_a_folder_is_known_to_be_writable_before_it_is_made(tmp_path, monkeypatch):
+  files.check_writable(tmp_path / 'a' / 'b')
+  assert not list(tmp_path.iterdir())
+
+  def full(handle):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  monkeypatch.setattr(os, 'fsync', full)
+  with pytest.raises(UserError, match=r'No space left.*free space, or choose'):
+    files.make_folder(tmp_path / 'a')
+  assert not list(tmp_path.iterdir())

@@ -190,7 +190,8 @@ def test_the_whole_chain(logdir):
     '.run_info.lock',
   }
   assert entry.stage == 'dream_decode'
-  assert entry.extra['inputs'][1] == str(decoder)
+  assert [x.role for x in entry.inputs] == ['decoder_model', 'checkpoint']
+  assert entry.inputs[0].absolute == str(decoder)
   again = logdir / 'again'
   other = ('--dream_decode.save_path', str(again))
   done = execute(*command(logdir, 'dream_decode'), *flags, *other)

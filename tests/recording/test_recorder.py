@@ -214,8 +214,21 @@ def test_unfinished_episodes_leave_nothing(tmp_path):
   with Recorder(tmp_path / 'r', metadata(), COLUMNS) as recorder:
     writing = recorder.begin(1)
     writing.add(*step(1, 0))
-  names = {x.name for x in (tmp_path / 'r').iterdir()}
-  assert names <= {'metadata.pkl', '.recording.lock'}
+  assert not (tmp_path / 'r').exists()
+
+
+def test_what_was_begun_without_an_episode_is_in_nobodys_way(tmp_path):
+  with Recorder(tmp_path, metadata(), COLUMNS) as recorder:
+    recorder.begin(1).add(*step(1, 0))  # killed before its end
+    assert not (tmp_path / 'metadata.pkl').exists()
+  # As programs before this one left it.
+  files.save_pickle(tmp_path / 'metadata.pkl', metadata().to_dict())
+  with Recorder(tmp_path, metadata(seed=3), COLUMNS) as recorder:
+    play(recorder, 1, 3)
+    recorder.flush()
+    assert load(tmp_path / 'metadata.pkl')['fingerprint']['seed'] == 3
+  with pytest.raises(UserError, match='seed 3 there'):
+    Recorder(tmp_path, metadata(), COLUMNS)
 
 
 def test_another_recording_is_refused_with_the_difference(folder):
@@ -233,8 +246,8 @@ def test_a_recording_of_an_earlier_checkpoint_says_so(tmp_path):
     extra = {**known.extra, 'checkpoint_step': step}
     return dataclasses.replace(known, extra=extra)
 
-  with Recorder(tmp_path, at(900), COLUMNS):
-    pass
+  with Recorder(tmp_path, at(900), COLUMNS) as recorder:
+    play(recorder, 1, 3)
   with pytest.raises(UserError, match='at step 900 .* run is at step 1308 now'):
     Recorder(tmp_path, at(1308, weights='new'), COLUMNS)
   for other in (at(900, weights='new'), at(1308, weights='new', seed=3)):
