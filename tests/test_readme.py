@@ -73,7 +73,7 @@ def test_tables_of_flags_are_those_of_the_parsers():
 
 def test_every_flag_in_the_readme_exists():
   known = main_flags().union(*(script_flags(x) for x in SCRIPTS))
-  known |= {'script', 'array', 'configs'}
+  known |= {'script', 'array', 'time', 'configs'}
   text = README.replace("'--agent\\..*\\.act'", '')
   used = set(re.findall(r'(?<![\w-])--([A-Za-z_][\w.]*)', text))
   assert used <= known, used - known

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the cluster scripts through a real SLURM of one node: the whole pipeline
-# with one requeue in the middle of training, the pipeline as a chain of jobs,
-# then an array of two seeds.
+# Runs the cluster scripts of a fresh clone through a real SLURM of one node: an
+# interactive session, the whole pipeline with one requeue in the middle of training,
+# the pipeline as a chain of jobs, an array of two seeds, and a requeue after the
+# node of a job was lost.
 #
 #   make test-slurm
 #
@@ -12,7 +13,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=${1:-$(mktemp -d)}
 cluster=$root/tests/slurm/cluster.sh
 export SLURM_CONF=$work/slurm/slurm.conf
-cd "$root"
 
 finish() {
   local code=$?
@@ -20,7 +20,7 @@ finish() {
   "$cluster" stop "$work/slurm"
   if [ "$code" != 0 ]; then
     echo "FAILED; logs are in $work" >&2
-    tail -n 40 "$work"/*.out >&2 || true
+    tail -n 40 "$work"/*/*.out >&2 || true
   fi
   exit "$code"
 }
@@ -65,11 +65,27 @@ small=(--mem=6G --cpus-per-task=2)
 export CONFIG=crafter_small SIZE=debug PLATFORM=cpu
 export STEPS=${STEPS:-1500} TRAIN_RATIO=16 NUM_EPISODES=4 ENVS=4
 export N_SHUFFLES=20 DREAM_BATCHES=1 DREAM_EPISODES=1 N_JOBS=1 DEVICE=cpu
-export ROOT=$root
 
-echo '== run_Loop.sh, requeued once =='
+git clone --quiet "$root" "$work/clone"
+ln -s "$root/.venv" "$work/clone/.venv"
+mkdir -p "$work/elsewhere"
+# Nothing of it may be run, though these name it.
+git clone --quiet "$root" "$work/other"
+rm -r "$work/other"/{dreamerv3,embodied}
+export ROOT=$work/other SLURM_SUBMIT_DIR=$work/other
+
+echo '== run_Crafter.sh in an interactive session, from another folder =='
+cd "$work/elsewhere"
+export LOGDIR=$work/interactive
+STEPS=200 srun --quiet "${small[@]}" bash "$work/clone/run_Crafter.sh"
+expect "$LOGDIR"/{hyperparams.txt,config.yaml,run_info.json,ckpt/latest}
+misspelt=$(STEPSS=200 srun --quiet "${small[@]}" bash "$work/clone/run_Crafter.sh" 2>&1) || true
+grep -q 'did you mean STEPS' <<<"$misspelt"
+
+echo '== sbatch run_Loop.sh in the clone, requeued once =='
+cd "$work/clone"
 export LOGDIR=$work/loop
-job=$(sbatch --parsable "${small[@]}" --output="$work/loop-%j.out" run_Loop.sh)
+job=$(sbatch --parsable "${small[@]}" run_Loop.sh)
 wait_for "$job" RUNNING 60
 for _ in $(seq 120); do
   [ -e "$LOGDIR/ckpt/latest" ] && break
@@ -81,7 +97,7 @@ scancel --signal=USR1 --batch "$job"
 wait_for "$job" PENDING 120
 echo "job $job was requeued"
 wait_for "$job" COMPLETED 1500
-grep -q 'Continuing at step' "$work/loop-$job.out"
+grep -q 'Continuing at step' "slurm-loop-$job.out"
 expect "$LOGDIR"/{hyperparams.txt,config.yaml,metrics.jsonl,run_info.json} \
   "$LOGDIR"/trajectories/{metadata.pkl,all_episodes.pkl,run_info.json} \
   "$LOGDIR"/trajectories_untrained/metadata.pkl \
@@ -96,8 +112,8 @@ count() {
   scontrol show job --oneliner | grep -c "JobState=$1" || true
 }
 before=$(count COMPLETED)
-CHAIN=1 SITE_OPTIONS="${small[*]} --output=$work/chain-%x-%j.out" \
-  bash run_Loop.sh
+cd "$work/elsewhere"
+CHAIN=1 SITE_OPTIONS="${small[*]}" bash "$work/clone/run_Loop.sh"
 for _ in $(seq 1500); do
   [ -n "$(squeue --noheader)" ] || break
   sleep 1
@@ -106,15 +122,30 @@ scontrol show job --oneliner | grep -o 'JobName=[^ ]*\|JobState=[^ ]*' | paste -
 [ "$(count COMPLETED)" = $((before + 7)) ]
 [ "$(grep -c '"stage": "dream_decode"' "$LOGDIR/dream_results/run_info.json")" = 2 ]
 
-echo '== run_Crafter.sh, an array of two seeds =='
-export LOGDIR=$work/array STEPS=300
-job=$(sbatch --parsable "${small[@]}" --array=0-1 \
-  --output="$work/array-%A_%a.out" run_Crafter.sh)
+echo '== SUBMIT=1 run_Crafter.sh --array, from another folder =='
+job=$(SUBMIT=1 bash "$work/clone/run_Crafter.sh" "${small[@]}" --array=0-1 \
+  LOGDIR="$work/array" STEPS=300)
 wait_for "${job}_0" COMPLETED 600
 wait_for "${job}_1" COMPLETED 600
 for seed in 0 1; do
   expect "$work/array_seed$seed/config.yaml"
   grep -q "^seed: $seed" "$work/array_seed$seed/config.yaml"
 done
+
+echo '== sbatch run_Crafter.sh from another folder; its node is lost =='
+export LOGDIR=$work/lost
+job=$(sbatch --parsable "${small[@]}" "$work/clone/run_Crafter.sh")
+for _ in $(seq 240); do
+  [ -e "$LOGDIR/ckpt/latest" ] && break
+  sleep 1
+done
+expect "$LOGDIR/ckpt/latest" "$LOGDIR/.lock"
+held=$(cat "$LOGDIR/.lock")
+scontrol requeue "$job"
+wait_for "$job" PENDING 120
+# What a node that went down would have left.
+sed -E 's/"host": "[^"]*"/"host": "node17"/' <<<"$held" >"$LOGDIR/.lock"
+wait_for "$job" COMPLETED 900
+grep -q 'Continuing at step' "slurm-crafter-$job.out"
 
 echo '1 passed, 0 failed'
