@@ -5,8 +5,6 @@ import json
 import os
 import pathlib
 import resource
-import subprocess
-import sys
 
 import pytest
 
@@ -14,6 +12,7 @@ from dreamerv3 import main
 from dreamerv3.setup import config, make
 from embodied.core.random_agent import RandomAgent
 from embodied.run import checkpoint
+from tests import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Collects steps without learning: everything but the agent, in seconds.
@@ -25,13 +24,7 @@ QUICK = (
 
 
 def call(*argv, **kwargs):
-  return subprocess.run(
-    [sys.executable, str(ROOT / 'dreamerv3/main.py'), *map(str, argv)],
-    capture_output=True,
-    text=True,
-    timeout=300,
-    **kwargs,
-  )
+  return cli.script('main', *argv, **kwargs)
 
 
 @pytest.mark.parametrize('name', main.SCRIPTS)
@@ -252,16 +245,7 @@ def test_replica_from_the_cluster(monkeypatch):
 
 
 def test_training_loads_no_analysis():
-  code = (
-    'import sys; sys.path.insert(0, sys.argv[1]); '
-    'import dreamerv3.main, dreamerv3.setup.make, embodied.run.train; '
-    'import dreamerv3.agent; print(*sys.modules)'
+  tops = cli.loaded(
+    'import dreamerv3.main, dreamerv3.setup.make, embodied.run.train, dreamerv3.agent'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code, str(ROOT)],
-    capture_output=True,
-    text=True,
-    check=True,
-  )
-  tops = {x.partition('.')[0] for x in done.stdout.split()}
   assert not tops & {'torch', 'sklearn', 'pynapple', 'matplotlib', 'pandas'}

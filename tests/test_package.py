@@ -2,11 +2,10 @@
 
 import pathlib
 import re
-import subprocess
 import sys
 import tomllib
 
-from tests import test_layers
+from tests import cli, test_layers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
@@ -14,12 +13,6 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml'}
 # Comes with another package, or is asked for when it is used.
 OTHERS = {'cycler', 'ml_dtypes', 'wandb'}
-
-
-def run(*argv, cwd):
-  return subprocess.run(
-    [sys.executable, *argv], cwd=cwd, capture_output=True, text=True, timeout=60
-  )
 
 
 def pins(name):
@@ -67,7 +60,7 @@ def test_all_modules_and_data_are_in_the_package():
 
 
 def test_commands_are_listed_with_a_line_each(tmp_path):
-  done = run(ROOT / 'dreamerv3' / '__main__.py', cwd=tmp_path)
+  done = cli.script('__main__', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   rows = dict(re.findall(r'^  (\w+) +(\S.*)$', done.stdout, re.M))
   assert {'main', 'decode_position', 'tuning_curve', 'origin'} <= rows.keys()
@@ -80,24 +73,20 @@ def test_commands_are_listed_with_a_line_each(tmp_path):
 
 
 def test_listing_imports_nothing_heavy():
-  code = 'import sys, dreamerv3.__main__ as m; m.listing(); print(*sys.modules)'
-  done = run('-c', code, cwd=ROOT)
-  assert not {'numpy', 'jax', 'torch', 'matplotlib'} & {*done.stdout.split()}
+  found = cli.loaded('import dreamerv3.__main__ as m; m.listing()')
+  assert not {'numpy', 'jax', 'torch', 'matplotlib'} & found
 
 
 def test_a_command_runs_by_its_name(tmp_path):
-  done = run('-m', 'dreamerv3', 'origin', '--help', cwd=ROOT)
+  done = cli.python('-m', 'dreamerv3', 'origin', '--help')
   assert done.returncode == 0, done.stderr
   assert done.stdout.startswith('usage: dreamerv3 origin')
-  done = run(ROOT / 'dreamerv3' / '__main__.py', 'origin', '--fil', 'x', cwd=tmp_path)
-  assert done.returncode == 2
-  assert done.stderr.startswith('dreamerv3 origin: error:')
-  assert done.stderr.count('\n') == 1
+  done = cli.script('__main__', 'origin', '--fil', 'x', cwd=tmp_path)
+  assert cli.refused(done).startswith('dreamerv3 origin: error:')
 
 
 def test_an_unknown_command_names_its_neighbour(tmp_path):
-  done = run(ROOT / 'dreamerv3' / '__main__.py', 'decode', cwd=tmp_path)
-  assert done.returncode == 2
-  assert done.stderr == (
+  done = cli.script('__main__', 'decode', cwd=tmp_path)
+  assert cli.refused(done) == (
     'dreamerv3: error: decode is no command; did you mean decode_position?\n'
   )

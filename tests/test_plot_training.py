@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -14,6 +11,7 @@ from dreamerv3 import plot_training
 from dreamerv3.analysis.learning import ACHIEVEMENTS
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import read_run_info
+from tests import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 LOGS = ROOT / 'tests' / 'fixtures' / 'logs'
@@ -34,13 +32,7 @@ def read_csv(folder):
 
 
 def test_as_a_script_from_another_folder(logdir, tmp_path):
-  done = subprocess.run(
-    [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', 'run'],
-    cwd=tmp_path,
-    capture_output=True,
-    text=True,
-    env={**os.environ, 'MPLBACKEND': 'Agg'},
-  )
+  done = cli.script('plot_training', '--logdir', 'run', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   assert 'no achievements of 22' in done.stderr
   assert 'episodes 231' in done.stdout
@@ -137,10 +129,6 @@ def test_nothing_left_to_plot(tmp_path):
 
 
 def test_an_error_is_one_line_and_code_2(tmp_path):
-  done = subprocess.run(
-    [sys.executable, ROOT / 'dreamerv3/plot_training.py', '--logdir', tmp_path],
-    capture_output=True,
-    text=True,
-  )
+  done = cli.script('plot_training', '--logdir', tmp_path)
   assert done.returncode == 2
   assert done.stderr.count('\n') == 1

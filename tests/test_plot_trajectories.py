@@ -1,10 +1,7 @@
 """plot_trajectories.py as a user runs it."""
 
 import csv
-import os
 import pathlib
-import subprocess
-import sys
 
 import av
 import numpy as np
@@ -15,7 +12,7 @@ from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import read_run_info
-from tests import synthetic
+from tests import cli, synthetic
 
 ROOT = pathlib.Path(__file__).parents[1]
 OLD = ROOT / 'tests' / 'fixtures' / 'recordings'
@@ -70,18 +67,7 @@ def two(tmp_path):
 
 @pytest.mark.slow
 def test_all_as_a_script_from_another_folder(one, tmp_path):
-  done = subprocess.run(
-    [
-      sys.executable,
-      ROOT / 'dreamerv3/plot_trajectories.py',
-      '--data',
-      'run/trajectories',
-    ],
-    cwd=tmp_path,
-    capture_output=True,
-    text=True,
-    env={**os.environ, 'MPLBACKEND': 'Agg'},
-  )
+  done = cli.script('plot_trajectories', '--data', 'run/trajectories', cwd=tmp_path)
   assert done.returncode == 0, done.stderr
   save = one.parent / 'plots'
   assert names(save) == EVERYTHING | {'run_info.json'}
@@ -284,16 +270,7 @@ def test_without_images_layers_or_facing(tmp_path, capsys):
 
 
 def test_an_error_is_one_line_and_code_2(tmp_path):
-  done = subprocess.run(
-    [
-      sys.executable,
-      ROOT / 'dreamerv3/plot_trajectories.py',
-      '--data',
-      tmp_path / 'none',
-    ],
-    capture_output=True,
-    text=True,
-  )
+  done = cli.script('plot_trajectories', '--data', tmp_path / 'none')
   assert done.returncode == 2
   assert done.stderr.count('\n') == 1
   assert 'does not exist' in done.stderr

@@ -5,13 +5,13 @@ import os
 import pathlib
 import re
 import shlex
-import subprocess
 import sys
 
 import pytest
 
 from dreamerv3.base import flags
 from dreamerv3.run_info.chain import trace
+from tests import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -48,13 +48,7 @@ def commands():
 
 
 def main_flags():
-  done = subprocess.run(
-    [sys.executable, 'dreamerv3/main.py', '--help'],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=True,
-  )
+  done = cli.script('main', '--help')
   return set(re.findall(r'^  --(\S+)', done.stdout, re.MULTILINE))
 
 
@@ -65,7 +59,7 @@ def script_flags(name):
 
 
 def test_tables_of_flags_are_those_of_the_parsers():
-  done = subprocess.run([sys.executable, 'docs/flags.py', '--check'], cwd=ROOT)
+  done = cli.python('docs/flags.py', '--check')
   assert done.returncode == 0, 'run python docs/flags.py'
   named = set(re.findall(r'<!-- flags (\w+) -->', README))
   assert named == {*SCRIPTS, 'eval_trajectory', 'dream_decode'}
@@ -114,7 +108,7 @@ def test_commands_run_in_order(tmp_path):
     for name in ('JAX_NUMPY_RANK_PROMOTION', 'JAX_NUMPY_DTYPE_PROMOTION'):
       env.pop(name, None)
     words[0] = sys.executable
-    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = cli.start(*words, cwd=tmp_path, env=env, timeout=1800)
     assert done.returncode == 0, f'{line}\n{done.stdout}\n{done.stderr}'
     seen.append(line)
   assert len(seen) >= 13

@@ -5,9 +5,10 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 
 import pytest
+
+from tests.cli import refused, start
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SCRIPTS = [*sorted(x.name for x in ROOT.glob('run_*.sh')), 'demo.sh']
@@ -18,22 +19,7 @@ def call(script, *argv, cwd=ROOT, **settings):
   env = {
     k: v for k, v in os.environ.items() if k in ('PATH', 'HOME') or k.startswith('COV')
   }
-  return subprocess.run(
-    ['bash', str(ROOT / script), *argv],
-    cwd=cwd,
-    env={**env, **settings},
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
-
-
-def refused(done):
-  """The one line of a mistake, for which nothing was printed or run."""
-  assert done.returncode == 2, done
-  assert done.stderr.count('\n') == 1, done.stderr
-  assert done.stdout == ''
-  return done.stderr
+  return start('bash', ROOT / script, *argv, cwd=cwd, env=env, **settings)
 
 
 @pytest.mark.parametrize('script', SCRIPTS)
@@ -204,14 +190,8 @@ def run_in(cluster, script, *argv, cwd='elsewhere', **settings):
     'BATCH': '1',
     'LOGDIR': 'my_run',
   }
-  return subprocess.run(
-    ['bash', str(cluster / script), *argv],
-    cwd=cluster / cwd,
-    env={k: v.replace('<tmp>', str(cluster)) for k, v in {**env, **settings}.items()},
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
+  given = {k: v.replace('<tmp>', str(cluster)) for k, v in {**env, **settings}.items()}
+  return start('bash', cluster / script, *argv, cwd=cluster / cwd, env=given)
 
 
 REDIRECTS = {

@@ -1,13 +1,12 @@
 """Settings: flags from a dataclass, errors in one line, exit code 2."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag, make_parser, parse
+from tests import cli
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +106,7 @@ def test_run_exits_with_2_and_no_traceback():
     'def main(argv): raise errors.UserError("no such thing")\n'
     'flags.run(main)'
   )
-  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  done = cli.python('-c', code)
   assert done.returncode == 2
   assert done.stderr.strip() == '-c: error: no such thing'
 
@@ -116,6 +115,6 @@ def test_bugs_keep_their_traceback():
   code = (
     'from dreamerv3.base import flags\ndef main(argv): return 1 / 0\nflags.run(main)'
   )
-  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  done = cli.python('-c', code)
   assert done.returncode == 1
   assert 'ZeroDivisionError' in done.stderr

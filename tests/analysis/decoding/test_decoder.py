@@ -1,8 +1,6 @@
 """Decoders: probabilities, saving, and the fit against planted truths."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
+from tests import cli
 
 GRID = Grid(5, 4)
 
@@ -78,14 +77,8 @@ def test_wrong_sizes_are_refused(rng):
 
 
 def test_applying_a_decoder_needs_numpy_alone():
-  code = (
-    'import sys, dreamerv3.analysis.decoding.decoder;'
-    'print(*{x.partition(".")[0] for x in sys.modules})'
-  )
-  done = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=True
-  )
-  assert not {'torch', 'sklearn', 'joblib', 'jax'} & set(done.stdout.split())
+  found = cli.loaded('import dreamerv3.analysis.decoding.decoder')
+  assert not {'torch', 'sklearn', 'joblib', 'jax'} & found
 
 
 def test_one_hot_places_decode_exactly(rng):
