@@ -19,8 +19,8 @@ from typing import Any
 
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.opening import Placed
+from dreamerv3.analysis.tuning import grids, overview
 from dreamerv3.analysis.tuning import layers as census
-from dreamerv3.analysis.tuning import overview
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
@@ -188,10 +188,17 @@ def lacks(data: Trajectories, args: Settings) -> list[str]:
   """What the recording lacks for this analysis, and what that costs."""
   lines = [x for x in data.lacks if not x.startswith(_UNUSED)]
   if data.metadata.world_map is None:
-    lines.append('without a world map: no border scores, no border cells')
+    lines.append(
+      'without a world map: no border scores, and no view or boundaries to compare '
+      'a code of place with'
+    )
   faced = any((x.facing != 0).any() for x in data.episodes)
   if not faced and not args.no_hd:
-    lines.append('without facing: no head direction, no HD cells')
+    lines.append('without facing: no head direction, no HD cells, no view')
+  if not all('action' in x.arrays for x in data.episodes):
+    lines.append('without actions: no cells of the last action')
+  if not grids.large_enough(data.grid.count(data.track().pos)):
+    lines.append('too little of the world was visited to look for grid cells')
   if len(data) < 2 and args.null == 'session' and args.n_shuffles:
     lines.append('one episode: no other to pair it with, so no tests; try --null shift')
   return lines

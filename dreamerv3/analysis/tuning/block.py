@@ -120,6 +120,8 @@ def measure_block(setup: Setup, work: Work) -> Block:
   out |= measures.walls(rates, setup)
   out |= measures.fits(place, setup, floor < 0, out['map_reliability'])
   out |= measures.explained(X, parts, setup)
+  if setup.grids:
+    out |= measures.lattices(maps, out, setup)
   drift = setup.drift.scores(X)
   if setup.drift:
     out['map_drift'] = measures.drifted(drift[0], parts)

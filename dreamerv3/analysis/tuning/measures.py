@@ -7,10 +7,19 @@ Each takes arrays with D units in the last axis and gives arrays (D,) by name;
 docs/science.md defines the names.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import scipy.sparse
 
-from dreamerv3.analysis.tuning import border, fields, head_direction, information
+from dreamerv3.analysis.tuning import (
+  border,
+  cell_types,
+  fields,
+  grids,
+  head_direction,
+  information,
+)
 from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT, PartSums
 from dreamerv3.analysis.tuning.setup import Setup, distances
 
@@ -158,6 +167,21 @@ def explained(X: np.ndarray, parts: PartSums, setup: Setup) -> dict[str, np.ndar
     visits = models.joint_visits.reshape(len(sums.joint), -1, head_direction.BINS)
     out['HD_reliability'] = spread_reliability(cells.sum(1), visits.sum(1))
   return out
+
+
+def lattices(
+  maps: np.ndarray, known: Mapping[str, np.ndarray], setup: Setup
+) -> dict[str, np.ndarray]:
+  """Grid scores of units whose map holds and is neither one field nor one wall."""
+  reliable = np.nan_to_num(known['map_reliability'])
+  shape = np.max([known['field_r2'], known['wall_r2'], known['band_r2']], 0)
+  several = (shape < cell_types.ONE_SHAPE * reliable) | (known['field_second'] > 0)
+  holds = reliable >= cell_types.MIN_RELIABILITY
+  holds &= np.nan_to_num(known['EV_place']) >= cell_types.MIN_HELD_OUT
+  score, p = grids.grid_scores(
+    maps, setup.design.occupancy, holds & several, setup.seed
+  )
+  return {'grid_score': score, 'grid_p': p}
 
 
 def drifted(scores: np.ndarray, parts: PartSums) -> np.ndarray:

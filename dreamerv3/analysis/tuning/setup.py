@@ -12,7 +12,7 @@ from dreamerv3.analysis import nulls
 from dreamerv3.analysis.explain import covariates
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.explain.models import Models
-from dreamerv3.analysis.tuning import significance
+from dreamerv3.analysis.tuning import grids, significance
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.border import Wall
 from dreamerv3.analysis.tuning.drift import Drift
@@ -33,6 +33,8 @@ class Setup:
     mi_pairings: (n', N) of all rows, for the bias of mutual information.
     models: of everything a unit may follow, see `explain.models`.
     drift: halves of the recording, see `drift`.
+    grids: whether the world is large enough to look for grid cells.
+    seed: of everything that is drawn.
     sigma: smoothing of the maps [tiles]; 0 for none.
     hd: whether to analyse head direction.
   """
@@ -45,6 +47,8 @@ class Setup:
   mi_pairings: np.ndarray
   models: Models
   drift: Drift
+  grids: bool
+  seed: int
   sigma: float = 0.0
   hd: bool = True
 
@@ -100,6 +104,8 @@ class Setup:
       mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
       models=Models.build(design, steps, hd),
       drift=Drift.build(design, seed),
+      grids=grids.large_enough(design.occupancy),
+      seed=seed,
       sigma=sigma,
       hd=hd,
     )
