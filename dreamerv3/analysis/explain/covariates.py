@@ -17,12 +17,14 @@ from dreamerv3.analysis.tuning import head_direction
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.metadata import WALKABLE
 from dreamerv3.data.samples import Track
+from dreamerv3.data.surroundings import Surroundings
 from dreamerv3.data.trajectories import Trajectories
 
 BINS = 8  # of time and of daylight, equally often
 VIEW = 2  # tiles of the view on each side
 # Materials seen less often than this share of the tiles count as one.
 RARE = 0.002
+OBJECT = 128  # ids of creatures and things begin here
 VITALS = ('vital_health', 'vital_food', 'vital_drink', 'vital_energy')
 
 
@@ -55,8 +57,8 @@ class Steps:
     daylight: (N,) 0 to 1; None unless recorded.
     vitals: (N, 4) health, food, drink, energy; None unless recorded.
     world_map: (W, H) material ids; None without one map for all episodes.
-    seen: (N, s, s) materials around the player as they were; None unless
-      recorded, then the map stands for them.
+    seen: (N, 9, 9) materials around the player as they were, creatures and
+      things from `OBJECT` on; None unless recorded, then the map stands for them.
     walkable: ids of materials that one can walk on.
   """
 
@@ -72,13 +74,15 @@ class Steps:
   def gather(cls, data: Trajectories) -> 'Steps':
     """Reads what the recording has, in the order of `data.track()`."""
     first, about = int(data.drop_first), data.metadata
-    world_map = about.world_map if about.fixed_seed else None
+    one_world = about.fixed_seed and about.world_map is not None
+    held = all('view_materials' in x.arrays for x in data.episodes)
     return cls(
       moved=np.concatenate([_moved(x)[first:] for x in data.episodes]),
       action=np.concatenate([_last_action(x)[first:] for x in data.episodes]),
       daylight=_recorded(data, 'daylight'),
       vitals=_stacked([_recorded(data, x) for x in VITALS]),
-      world_map=world_map,
+      world_map=about.world_map if one_world else None,
+      seen=_as_seen(data.surroundings()) if held else None,
       walkable=tuple(i for i, x in enumerate(about.materials) if x in WALKABLE),
     )
 
@@ -100,6 +104,12 @@ class Steps:
       world_map=world_map,
       walkable=walkable,
     )
+
+  def around(self, track: Track) -> np.ndarray | None:
+    """Materials around the player, (N, s, s), see `surroundings.window`."""
+    if self.world_map is None:
+      return self.seen
+    return surroundings.window(track.pos, self.world_map, self.seen)
 
   def rows(self, index: np.ndarray) -> 'Steps':
     """The steps at some samples: an index array or a mask."""
@@ -146,10 +156,10 @@ def labels(track: Track, steps: Steps) -> dict[str, np.ndarray]:
   -1 where unknown.
   """
   found = {'speed': steps.moved, 'action': steps.action}
-  if steps.world_map is not None:
-    around = surroundings.window(track.pos, steps.world_map, steps.seen)
+  around = steps.around(track)
+  if around is not None:
     around = surroundings.turned(around, track.facing)
-    r = surroundings.REACH
+    r = around.shape[1] // 2
     blocked = ~np.isin(around[:, r - 1 : r + 2, r - 1 : r + 2], steps.walkable)
     near = np.delete(blocked.reshape(len(track), 9), 4, 1) @ 2 ** np.arange(8)
     ahead = surroundings.rays(around, np.array(steps.walkable))[:, 0]
@@ -160,11 +170,11 @@ def labels(track: Track, steps: Steps) -> dict[str, np.ndarray]:
 
 
 def _seen(track: Track, steps: Steps, known: np.ndarray) -> Iterator[Covariate]:
-  if steps.world_map is None:
+  around = steps.around(track)
+  if around is None:
     return
-  around = surroundings.window(track.pos, steps.world_map, steps.seen)
   ids = np.array(steps.walkable)
-  r = surroundings.REACH
+  r = around.shape[1] // 2
   yield _several('boundary', surroundings.rays(around, ids))
   if not known.any():
     return
@@ -183,7 +193,18 @@ def _seen(track: Track, steps: Steps, known: np.ndarray) -> Iterator[Covariate]:
 def _common(values: np.ndarray) -> np.ndarray:
   """Rare values put together, as 255."""
   ids, counts = np.unique(values, return_counts=True)
-  return np.where(np.isin(values, ids[counts < RARE * values.size]), 255, values)
+  rare = np.isin(values, ids[counts < RARE * values.size])
+  return np.where(rare, 255, values)
+
+
+def _as_seen(found: Surroundings) -> np.ndarray:
+  """Materials, and what stands on them instead; the player's own tile as it is."""
+  if found.objects is None:
+    return found.materials
+  things = found.objects.copy()
+  middle = things.shape[1] // 2
+  things[:, middle, middle] = 0
+  return np.where(things > 0, OBJECT + things, found.materials).astype(np.uint8)
 
 
 def _labels(name: str, label: np.ndarray, size: int) -> Covariate:

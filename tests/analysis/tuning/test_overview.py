@@ -10,7 +10,7 @@ def test_the_table_shows_the_classes_that_occur_and_notes_warn():
   found = results()
   text = overview.shares_table(found)
   assert 'single_field' in text
-  assert 'grid_cells' not in text
+  assert 'action' not in text
   assert not overview.notes(found)
   table = found.tables['dyn/deter']
   wild = np.zeros(len(table))
