@@ -58,6 +58,7 @@ class Workers(Generic[S, R]):
       self._pool.shutdown(cancel_futures=True)
 
   def map(self, blocks: Iterable[Any]) -> Iterator[R]:
+    """Results of the blocks in their order; raises what the function raises."""
     if self._pool is None:
       with threadpoolctl.threadpool_limits(1, 'blas'):
         for block in blocks:

@@ -61,6 +61,7 @@ class Holder:
       return None
 
   def text(self) -> str:
+    """What a lock file says, on one line."""
     return json.dumps(dataclasses.asdict(self)) + '\n'
 
   def alive(self) -> bool | None:
@@ -116,7 +117,7 @@ def _runs(pid: int) -> bool:
 
 def _space() -> str:
   try:
-    return os.readlink(PROC / 'self/ns/pid')
+    return str((PROC / 'self/ns/pid').readlink())
   except OSError:
     return ''
 

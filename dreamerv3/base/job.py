@@ -15,7 +15,10 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from collections.abc import Iterator, Mapping
 
 ROOT = pathlib.Path('/')
 MIB = 2**20

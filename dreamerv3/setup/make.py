@@ -68,6 +68,7 @@ def _own_folder(config: elements.Config) -> pathlib.Path:
 
 
 def trains(config: elements.Config) -> bool:
+  """Whether the script owns the logdir."""
   return config.script.startswith('train')
 
 

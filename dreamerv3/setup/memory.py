@@ -48,11 +48,13 @@ class Need:
 
   @property
   def device(self) -> float:
+    """Bytes on one GPU, or of all devices of a CPU."""
     # Policy copy and the batch ahead are small; XLA needs room to move.
     return 1.15 * self.state * self.copies + self.activations
 
   @property
   def host(self) -> float:
+    """Bytes of host memory, with those of the CPU's devices."""
     # A checkpoint in the making is one more copy of the state.
     own = self.replay + self.saving + self.state + PROCESS
     return own if self.on_gpu else own + self.device

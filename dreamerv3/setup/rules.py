@@ -168,4 +168,5 @@ def _check_devices(config: elements.Config) -> None:
 
 
 def show(value: Any) -> str:
+  """A setting as it is typed."""
   return ' '.join(map(str, value)) if isinstance(value, tuple) else str(value)

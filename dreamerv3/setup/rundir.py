@@ -80,6 +80,15 @@ class Inheritance:
 
   @classmethod
   def of(cls, saved: Mapping[str, Any], defaults: Mapping[str, Any]) -> 'Inheritance':
+    """Takes from a record what inference goes by.
+
+    Args:
+      saved: flat settings of the record.
+      defaults: ours.
+
+    Raises:
+      UserError: a value of the record has another type than ours.
+    """
     keys = [k for k in defaults if INHERITED.fullmatch(k)]
     values = {k: saved[k] for k in keys if k in saved}
     for key, value in values.items():
