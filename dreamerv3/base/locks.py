@@ -54,7 +54,7 @@ class Lock:
   """Holds a file from `with` or `acquire` to `release`.
 
   Args:
-    path: of the lock file; its folder exists. The file stays, empty.
+    path: the lock file; its folder exists. The file stays, empty.
     doing: what the holder does, for 'Another process <doing>'.
     instead: what a user can do who finds it held, besides waiting.
     wait: how long to wait for a holder [s].

@@ -67,8 +67,8 @@ def stack(
   """Resolves the settings of a run.
 
   Args:
-    blocks: Of the settings file.
-    flags: Of the command line; `configs` names the presets.
+    blocks: the settings file, parsed.
+    flags: the command line, parsed; `configs` names the presets.
     inherited: Flat keys that the run under study brings along.
 
   Raises:

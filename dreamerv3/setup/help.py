@@ -41,7 +41,7 @@ def help_text(text: str, scripts: Mapping[str, str], blocks: Blocks) -> str:
   """Scripts, presets and flags with their defaults and meaning.
 
   Args:
-    text: Of configs.yaml, whose comments are the help.
+    text: configs.yaml, whose comments are the help.
     scripts: Names with one line each.
     blocks: The same file, parsed.
   """

@@ -18,9 +18,9 @@ class Gpus:
   """GPUs that this process may use (CUDA_VISIBLE_DEVICES counts).
 
   Attributes:
-    memory: Of each, in bytes.
+    memory: what each has [bytes].
     plugin: Whether JAX can use them.
-    free: Of that memory, what nobody uses now.
+    free: what nobody uses now of each [bytes].
   """
 
   memory: tuple[int, ...]

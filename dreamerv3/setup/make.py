@@ -143,7 +143,7 @@ def make_replay(
   """A replay that saves to a folder.
 
   Args:
-    share: Of `replay.size`.
+    share: part of `replay.size` that it may hold.
   """
   length = config.consec_train * config.batch_length + config.replay_context
   return Replay(

@@ -32,10 +32,10 @@ class Need:
     saving: Latents that training changes while a checkpoint is written, at
       most all: until a chunk is on disk its old ones are kept too.
     state: Parameters, slow critic and optimizer.
-    activations: Of one train step, on one GPU or on all devices of a CPU.
+    activations: what one train step keeps, on one GPU or on all devices of a CPU.
     on_gpu: Whether state and activations are on a GPU.
     steps: How many steps the replay holds at the end.
-    copies: Of the state: each device of a CPU has its own.
+    copies: how often the state is held: each device of a CPU has its own.
   """
 
   replay: float
@@ -71,7 +71,7 @@ def estimate(
 
   Args:
     config: All settings.
-    obs_space, act_space: Of the environment.
+    obs_space, act_space: what the environment gives and takes.
     state: Bytes of parameters, slow critic and optimizer.
     on_gpu: Whether training happens on a GPU.
   """

@@ -140,7 +140,7 @@ def inherit(
   """The settings with which to look at a run, and lines for the user.
 
   Args:
-    config: of presets and flags alone; says where the run is.
+    config: presets and flags alone; says where the run is.
     blocks, flags: it was made of.
 
   Raises:
