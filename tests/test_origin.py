@@ -276,3 +276,14 @@ def test_a_file_of_a_command_that_was_killed(tmp_path):
     (step,) = trace(tmp_path / 'a.csv')
   assert stage_of(step) == 'killed'
   assert 'probably' in step.remark
+
+
+def test_what_an_entry_of_a_stranger_says_cannot_harm(tmp_path, capsys):
+  odd = entry('x\x1b[2J', '10:00:00', ['a.csv'], {'data': 3, 'control': ['a\0b', '']})
+  odd |= {'command': 'two\nlines', 'cwd': str(tmp_path), 'extra': {'checkpoint': 1}}
+  (tmp_path / 'run_info.json').write_text(json.dumps([odd]))
+  (tmp_path / 'a.csv').touch()
+  origin.main(['--file', str(tmp_path / 'a.csv')])
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[2] == r'  two\nlines'
+  assert r'x\x1b[2J' in lines[1]

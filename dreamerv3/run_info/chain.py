@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import inputs
-from dreamerv3.run_info.entries import NAME, Entry, Input, read_run_info
+from dreamerv3.run_info.entries import NAME, Entry, Input, is_path, read_run_info
 from dreamerv3.run_info.makers import LEVELS, makers, saved
 
 NEAR = 300  # folders that are searched for what was renamed
@@ -129,15 +129,15 @@ def read_by(entry: Entry) -> list[Input]:
     return [dataclasses.replace(x, role=_role(x.role, entry)) for x in entry.inputs]
   cwd = pathlib.Path(entry.values['cwd'] or '/')
   found = []
-  checkpoint = entry.extra.get('checkpoint')
-  if checkpoint:
+  checkpoint = entry.extra.get('checkpoint') or ''
+  if is_path(checkpoint):
     found.append(_earlier('checkpoint', cwd / checkpoint, entry))
   for name, value in entry.args.items():
     last = name.rpartition('.')[2]
     if last not in READS or (checkpoint and last in PLACES):
       continue
     for source in value if isinstance(value, list) else [value]:
-      if source and (cwd / source).absolute() != entry.home:
+      if is_path(source) and (cwd / source).absolute() != entry.home:
         found.append(_earlier(name, cwd / source, entry))
   return found
 

@@ -15,6 +15,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from dreamerv3.base import regular
 from dreamerv3.base.errors import reading
 
 NAME = 'run_info.json'
@@ -114,7 +115,8 @@ class Entry:
     if self.status == 'running':
       end = ', running or killed'
     end += f': {self.error}' if self.error else ''
-    return [f'{self.stage}, {self.values["timestamp"]}, code {code}{end}', self.command]
+    first = f'{self.stage}, {self.values["timestamp"]}, code {code}{end}'
+    return [_printable(first), _printable(self.command)]
 
 
 def read_run_info(save_dir: str | os.PathLike) -> list[Entry]:
@@ -127,11 +129,24 @@ def read_run_info(save_dir: str | os.PathLike) -> list[Entry]:
   found: dict[str, Entry] = {}
   for path in (folder / NAME, *sorted(folder.glob(BESIDE))):
     if path.exists():
-      with reading(path, 'provenance of this project; move it away'):
-        for values in json.loads(path.read_text()):
+      with (
+        reading(path, 'provenance of this project; move it away'),
+        regular.opened(path) as file,
+      ):
+        for values in json.loads(file.readall()):
           entry = _entry(folder, values)
           found[entry.id] = entry
   return sorted(found.values(), key=lambda x: x.timestamp)
+
+
+def _printable(text: str) -> str:
+  """Without line breaks and codes that act on a terminal."""
+  return ''.join(x if x.isprintable() else repr(x)[1:-1] for x in text)
+
+
+def is_path(value: Any) -> bool:
+  """Whether something from a file can be asked for on a disk."""
+  return isinstance(value, str) and bool(value) and '\0' not in value
 
 
 def identify(values: Mapping[str, Any]) -> str:
@@ -148,7 +163,12 @@ def _entry(folder: pathlib.Path, given: Any) -> Entry:
     if not isinstance(values.setdefault(key, kind()), kind):
       raise TypeError(f'{key} is {values[key]!r}')
   ended = values.get('ended')
-  home = pathlib.Path(values.get('folder') or _home(folder, values))
+  inputs = tuple(Input.from_dict(x) for x in values['inputs'])
+  paths = [*values['outputs'], *(y for x in inputs for y in (x.path, x.absolute))]
+  if not all(is_path(x) for x in paths) or '\0' in f'{values["cwd"]}':
+    raise ValueError('a path is none')
+  now = is_path(values.get('folder'))
+  home = pathlib.Path(values['folder']) if now else _home(folder, values)
   return Entry(
     folder=folder,
     id=name,
@@ -159,7 +179,7 @@ def _entry(folder: pathlib.Path, given: Any) -> Entry:
     error=str(values.get('error') or ''),
     command=values['command'],
     args=values['args'],
-    inputs=tuple(Input.from_dict(x) for x in values['inputs']),
+    inputs=inputs,
     outputs=tuple(_output(folder, home, values, x) for x in values['outputs']),
     extra=values['extra'],
     home=home,

@@ -67,7 +67,19 @@ def test_an_entry_of_another_form_is_refused(tmp_path):
   path = tmp_path / 'run_info.json'
   path.write_text('[{"timestamp": "2026-01-01T00:00:00+00:00"}]')
   assert read_run_info(tmp_path)[0].outputs == ()
-  for bad in ('x', '3', '[3]', '[{"timestamp": "now"}]', '[{"args": []}]'):
+  good = '"timestamp": "2026-01-01T00:00:00+00:00"'
+  for bad in (
+    'x',
+    '3',
+    '[3]',
+    '[' * 100_000,
+    '[{"timestamp": "now"}]',
+    '[{"args": []}]',
+    f'[{{{good}, "outputs": [3]}}]',
+    f'[{{{good}, "outputs": ["a\\u0000b"]}}]',
+    f'[{{{good}, "inputs": [{{"role": "x"}}]}}]',
+    f'[{{{good}, "inputs": [{{"role": 1, "path": "a", "absolute": "/a"}}]}}]',
+  ):
     path.write_text(bad)
     with pytest.raises(UserError, match=r'run_info\.json is damaged or no'):
       read_run_info(tmp_path)
