@@ -104,6 +104,7 @@ def in_a_save(process: subprocess.Popen, folder: pathlib.Path, _seconds: float) 
 
 
 def half_written(folder: pathlib.Path) -> Iterator[str]:
+  """Checkpoints in the folder without the mark that ends their writing."""
   if folder.is_dir():
     for entry in os.scandir(folder):
       if entry.is_dir() and not (pathlib.Path(entry.path) / 'done').exists():
@@ -207,10 +208,12 @@ def content(path: pathlib.Path) -> bytes:
 
 
 def hidden(path: pathlib.Path) -> bool:
+  """Whether two runs that did the same may differ in this file."""
   return path.name == RARE or path.suffix == '.lock'
 
 
 def lines(path: pathlib.Path) -> list[dict]:
+  """The records of a .jsonl file."""
   return [json.loads(x) for x in path.read_text().splitlines()]
 
 
@@ -296,6 +299,7 @@ def cases(work: pathlib.Path, kinds: list[str]) -> dict[str, Case]:
 
 
 def main() -> None:
+  """Kills, reruns and compares; prints tried and survived."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -217,6 +217,7 @@ def layers(args, folder) -> None:
 
 
 def main() -> None:
+  """Measures what was asked for and prints a row for each."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

@@ -54,6 +54,7 @@ class Bench:
     self.rng = rng
 
   def given(self, horizon: int) -> tuple:
+    """Starting latents, action sequences and keys of `horizon` steps."""
     actions = self.rng.integers(0, 17, (WIDTH, horizon)).astype(np.int32)
     seeds = self.rng.integers(0, 2**32, (WIDTH, 2), np.uint32)
     return self.params, self.start, {'action': actions}, seeds
@@ -83,6 +84,7 @@ class Bench:
 
 
 def main() -> None:
+  """Times dreams of each preset and prints a row for each."""
   parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
   parser.add_argument('--presets', nargs='+', default=['size1m', 'size12m'])
   parser.add_argument('--horizons', nargs='+', type=int, default=[15, 50])

@@ -136,6 +136,7 @@ def compare(settings, seconds, rounds):
 
 
 def in_a_process(player, setting, seconds):
+  """Steps per second of one player in a process of its own."""
   command = [sys.executable, __file__, '--play', player, setting]
   done = subprocess.run(
     [*command, '--seconds', str(seconds)],
@@ -183,6 +184,7 @@ def profile(setting, seconds):
 
 
 def main():
+  """Times all players in turn and prints steps per second."""
   parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
   parser.add_argument('--seconds', type=float, default=10, help='per process')
   parser.add_argument('--rounds', type=int, default=3)

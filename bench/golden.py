@@ -124,24 +124,30 @@ class Golden:
     self.errors: Errors = collections.defaultdict(dict)
 
   def compare(self, name: str, key: str, got: object, scale: float = 0.0) -> None:
+    """Notes the error of one array against the published agent's."""
     self.errors[name][key] = error(np.asarray(got), self.data[key], scale)
 
   def start(self) -> Latent:
+    """Initial latents of the golden batch."""
     batch = self.inputs['reward'].shape[0]
     return self.model.dyn.initial(batch, jnp.float32)
 
   def obs(self) -> Arrays:
+    """Observations of the golden batch, (B, T, ...) each."""
     keys = ('image', 'reward', 'is_first', 'is_last', 'is_terminal')
     return {k: self.inputs[k] for k in keys}
 
   def prevact(self) -> Arrays:
+    """Actions before each observation, {'action': (B, T)}."""
     return {'action': self.inputs['prevaction']}
 
   def batch(self) -> Context:
+    """The golden batch on the device."""
     obs, prevact = jax.tree.map(jnp.asarray, (self.obs(), self.prevact()))
     return Context(self.start(), obs, prevact)
 
   def run(self, fun: Callable, *args: object) -> Any:
+    """Result of a function of the model, with the golden parameters."""
     pure = nj.pure(fun)
     step = jax.jit(lambda state, *xs: pure(state, *xs, modify=False)[1])
     return step(self.state, *args)
@@ -295,6 +301,7 @@ class Golden:
     self.optimizer()
 
   def optimizer(self) -> None:
+    """Compares two updates of the optimizer."""
     opt = Optimizer(lr=1e-2, warmup=2)
     params: dict[str, Any] = group(self.data, 'unit/opt/param/')
     state: dict[str, Any] = opt.init(params)
@@ -345,6 +352,7 @@ def compare(path: str) -> Errors:
 
 
 def main(argv: list[str] | None = None) -> int:
+  """Prints all errors; exit code 1 if one is too large."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--npz', required=True, help='file of golden numbers')
   args = parser.parse_args(argv)

@@ -48,6 +48,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # steps at ends of episodes, returns
 
 
 def main() -> None:
+  """Trains all seeds and prints what they learned."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
   parser.add_argument('--steps', type=int, default=10000)

@@ -34,6 +34,7 @@ STEP_MS = 200
 
 
 def main() -> None:
+  """Times each kind of animation and prints a row for each."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--steps', type=int, default=300)
   parser.add_argument('--repeats', type=int, default=3)

@@ -70,6 +70,7 @@ class Bench:
     self.columns = describe.columns_of(trained.probe, image)
 
   def step_bytes(self) -> int:
+    """Bytes that a recording holds per step."""
     return sum(x.nbytes for x in self.columns)
 
   def measure(self, envs: int, width: int, seconds: float) -> dict[str, float]:
@@ -105,6 +106,7 @@ class Clock:
     self.began: dict[str, float] | None = None
 
   def now(self) -> dict[str, float]:
+    """Seconds, steps and waits so far."""
     return {
       'wall': time.perf_counter(),
       'cpu': time.process_time(),
@@ -115,6 +117,7 @@ class Clock:
     }
 
   def __call__(self) -> bool:
+    """Whether the recording should go on."""
     if self.began is None and self.rollouts.steps >= self.warmup:
       self.began = self.now()
     if self.began is None:
@@ -122,6 +125,7 @@ class Clock:
     return time.perf_counter() < self.began['wall'] + self.seconds
 
   def result(self) -> dict[str, float]:
+    """Rates since the warm-up."""
     assert self.began is not None
     now = self.now()
     gone = {k: now[k] - v for k, v in self.began.items()}
@@ -132,6 +136,7 @@ class Clock:
 
 
 def main() -> None:
+  """Records with each preset and prints a table for each."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--presets', nargs='+', default=['size1m', 'size12m'])
   parser.add_argument('--layers', default='.*', help='regular expression')
@@ -149,6 +154,7 @@ def main() -> None:
 
 
 def report(preset: str, bench: Bench, found: dict[str, list[dict[str, float]]]) -> None:
+  """Prints the median of each rate of a preset."""
   print(
     f'\n{preset}: {len(bench.metadata.layers)} layers, '
     f'{bench.step_bytes() / 1e3:.1f} kB per step, '

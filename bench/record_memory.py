@@ -30,6 +30,7 @@ class Undying(crafter_game.Game):
   """Crafter in which whoever dies is healthy again."""
 
   def step(self, action: str) -> tuple[float, bool]:
+    """The usual step, without deaths."""
     reward, dead = super().step(action)
     if dead:
       self.player.inventory.update(dict.fromkeys(crafter.VITALS, 9))
@@ -79,6 +80,7 @@ def write_config(logdir: pathlib.Path, preset: str) -> None:
 
 
 def main() -> None:
+  """Prints the peak of memory for each number of episodes."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--episodes', type=int, nargs='+', default=[3, 16, 30])
   parser.add_argument('--length', type=int, default=500, help='steps of each')

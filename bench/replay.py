@@ -51,6 +51,7 @@ def make_steps(size: str, count: int = 64) -> list[dict]:
 def seconds(
   fn: Callable[[], object], clock: Callable[[], float] = time.perf_counter
 ) -> float:
+  """Seconds that a call takes by `clock`."""
   start = clock()
   fn()
   return clock() - start
@@ -63,6 +64,7 @@ def in_turn(fns: list[Callable[[], object]], repeats: int) -> list[float]:
 
 
 def bench_adding(replay: Replay, steps: list[dict], count: int) -> None:
+  """Prints the time to add a step."""
   size = sum(np.asarray(v).nbytes for v in steps[0].values())
 
   def add() -> None:
@@ -75,6 +77,7 @@ def bench_adding(replay: Replay, steps: list[dict], count: int) -> None:
 
 
 def bench_sampling(replay: Replay, repeats: int) -> None:
+  """Prints the time to draw a batch."""
   example = replay.sample(BATCH)
   size = sum(v.nbytes for v in example.values())
   total = int(replay.stats()['ram_gb'] * GB)
@@ -101,6 +104,7 @@ def bench_sampling(replay: Replay, repeats: int) -> None:
 
 
 def bench_saving(replay: Replay, folder: pathlib.Path) -> None:
+  """Prints the time to save, first and again."""
   length = replay.length
   snapshot = seconds(replay.save)
   first = seconds(lambda: replay.save()())
@@ -121,6 +125,7 @@ def bench_saving(replay: Replay, folder: pathlib.Path) -> None:
 
 
 def print_memory() -> None:
+  """Prints the memory of each size preset."""
   print('\nmemory per million steps [GB], 64x64 images')
   for size in SIZES:
     step = make_steps(size, 1)[0]
@@ -130,6 +135,7 @@ def print_memory() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+  """Fills a replay and measures it."""
   parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
   parser.add_argument('--steps', type=int, default=20_000)
   parser.add_argument('--size', choices=SIZES, default='size1m')

@@ -214,6 +214,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
+  """Measures each preset and prints a row for each."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--presets', nargs='+', default=['size1m'])
   parser.add_argument('--platform', default='auto')

@@ -127,10 +127,12 @@ def shapes(curve: np.ndarray, design: Design, walls: np.ndarray) -> None:
 
 
 def rows(design: Design, mask: np.ndarray) -> Design:
+  """The design of some of its timesteps."""
   return Design.build(design.track.rows(mask), design.grid)
 
 
 def curves_of(X: np.ndarray, design: Design, facing=False) -> np.ndarray:
+  """Tuning curves (D, W, H) or (D, 4) by pynapple."""
   import pynapple as nap
 
   t = np.arange(len(X), dtype=np.float64)
@@ -169,12 +171,14 @@ def mutual(x: np.ndarray, design: Design) -> None:
 
 
 def seconds(function, *args, clock=time.perf_counter) -> float:
+  """Seconds that a call takes by `clock`."""
   start = clock()
   function(*args)
   return clock() - start
 
 
 def compare(args: argparse.Namespace, track: Track) -> None:
+  """Prints both times of each metric, and their ratio."""
   design = Design.build(track, Grid(*AREA))
   walkable = np.ones(AREA, bool)
   walkable[15, 5:20] = False
@@ -253,6 +257,7 @@ def peak(pid: int) -> float:
 
 
 def main() -> None:
+  """Measures the tuning of a planted layer."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--units', type=int, default=3072)
   parser.add_argument('--steps', type=int, default=20000)

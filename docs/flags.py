@@ -24,6 +24,7 @@ BLOCK = re.compile(r'(<!-- flags (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
 def main() -> int:
+  """Rewrites the tables; with --check, exit code 1 if one is out of date."""
   old = README.read_text()
   new = BLOCK.sub(lambda m: m[1] + '\n' + table(m[2]) + '\n' + m[3], old)
   if '--check' in sys.argv:

@@ -115,10 +115,12 @@ class Chunk:
 
   @property
   def nbytes(self) -> int:
+    """Memory of its arrays [bytes]."""
     return sum(x.nbytes for x in self.data.values())
 
   @property
   def full(self) -> bool:
+    """Whether no further step fits."""
     return self.length >= self.size
 
   def allocate(self, layout: Layout) -> None:

@@ -21,6 +21,7 @@ class Clock:
     self._since: float | None = None
 
   def __call__(self) -> bool:
+    """Whether it is time again."""
     if self.every <= 0:
       return self.every < 0
     now = self._now()
@@ -33,11 +34,13 @@ class Clock:
     return True
 
   def save(self) -> dict[str, Any]:
+    """The time since it was due last [s]."""
     if self._since is None:
       return {'elapsed': None}
     return {'elapsed': self._now() - self._since}
 
   def load(self, data: dict[str, Any]) -> None:
+    """Continues a saved clock."""
     elapsed = data['elapsed']
     self._since = None if elapsed is None else self._now() - elapsed
 
@@ -55,6 +58,7 @@ class Ratio:
     self._done = 0  # updates since the origin
 
   def __call__(self, step: int) -> int:
+    """How many updates are due at a step."""
     step = int(step)
     if self.ratio <= 0:
       return int(self.ratio < 0)
@@ -67,6 +71,7 @@ class Ratio:
     return due
 
   def save(self) -> dict[str, Any]:
+    """The updates done so far, and since which step."""
     return {'ratio': self.ratio, 'origin': self._origin, 'done': self._done}
 
   def load(self, data: dict[str, Any], step: int | None = None) -> None:

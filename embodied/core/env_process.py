@@ -41,6 +41,7 @@ class EnvProcess(base.Env):
 
   @property
   def pid(self) -> int | None:
+    """Number of the process."""
     return self._process.pid
 
   def wait(self) -> None:
@@ -50,17 +51,20 @@ class EnvProcess(base.Env):
 
   @property
   def obs_space(self) -> base.Spaces:
+    """Observations of the environment; waits until it is made."""
     self.wait()
     assert self._spaces is not None
     return self._spaces[0]
 
   @property
   def act_space(self) -> base.Spaces:
+    """Actions of the environment; waits until it is made."""
     self.wait()
     assert self._spaces is not None
     return self._spaces[1]
 
   def step(self, action: base.Step) -> base.Step:
+    """Acts, and waits for the observation."""
     self.send(action)
     return self.receive()
 
@@ -86,6 +90,7 @@ class EnvProcess(base.Env):
     return value
 
   def close(self) -> None:
+    """Ends the process, by force after 5 s."""
     self._conn.close()  # The process sees the end of the pipe and leaves.
     self._process.join(timeout=5)
     if self._process.is_alive():

@@ -20,6 +20,7 @@ Segment = tuple[Chunk, int, int]  # rows [start, stop) of a chunk
 
 
 def address_of(chunk: Chunk, index: int) -> int:
+  """One integer for a step of a chunk."""
   return chunk.serial << SHIFT | index
 
 
@@ -40,6 +41,7 @@ class Fifo:
     return self._data[self._head + position]
 
   def append(self, value: int) -> None:
+    """Adds a value at the end."""
     if self._tail == len(self._data):
       live = self.array()
       # Half of the room is free after a move, so moves are rare.
@@ -51,11 +53,13 @@ class Fifo:
     self._tail += 1
 
   def popleft(self) -> int:
+    """Takes the oldest value out."""
     value = int(self._data[self._head])
     self._head += 1
     return value
 
   def array(self) -> np.ndarray:
+    """All values from old to new, i64 (N,), a copy."""
     return self._data[self._head : self._tail].copy()
 
 
@@ -75,6 +79,7 @@ class Index:
     self.first = 0  # number of the oldest item
 
   def new_chunk(self, size: int, prev: Chunk | None) -> Chunk:
+    """An empty chunk that follows `prev`."""
     chunk = Chunk(self.next_serial, size)
     if prev is not None:
       prev.succ, chunk.prev = chunk, prev
@@ -82,6 +87,7 @@ class Index:
     return chunk
 
   def put(self, chunk: Chunk) -> None:
+    """Takes a chunk in."""
     self.chunks[chunk.serial] = chunk
     self.serials[chunk.uuid.value] = chunk.serial
     self.next_serial = max(self.next_serial, chunk.serial + 1)
@@ -155,4 +161,5 @@ class Index:
 
   @property
   def nbytes(self) -> int:
+    """Memory of chunks and items [bytes]."""
     return sum(x.nbytes for x in self.chunks.values()) + 8 * len(self.items)

@@ -47,6 +47,7 @@ class Logger:
     self.jobs: collections.deque = collections.deque()
 
   def add(self, values: Mapping[str, Any], prefix: str = '') -> None:
+    """Keeps values for the next `write`, at the step of now."""
     step = int(self.step)
     for name, value in values.items():
       name = f'{prefix}/{name}' if prefix else name
@@ -70,6 +71,7 @@ class Logger:
       job.result()
 
   def close(self) -> None:
+    """Writes what is left and closes all outputs."""
     try:
       self.write()
       self.flush()
@@ -96,6 +98,7 @@ class JsonLines:
     self.pattern = re.compile(pattern)
 
   def __call__(self, records: list[Record]) -> None:
+    """Appends a line per step with its scalars."""
     steps: dict[int, dict[str, float]] = {}
     for step, name, value in records:
       if is_scalar(value) and self.pattern.search(name):
@@ -168,6 +171,7 @@ class TensorBoard:
       self._write(purge_step, session_log=start)
 
   def __call__(self, records: list[Record]) -> None:
+    """Writes scalars, text, images and, at times, videos."""
     for step, name, value in records:
       if not isinstance(value, str) and value.ndim == 4:
         if step < 1.05 * self.filmed.get(name, -1):
@@ -203,6 +207,7 @@ class TensorBoard:
     return self.protos.Summary(value=[entry])
 
   def close(self) -> None:
+    """Closes the file."""
     self.writer.close()
 
 
@@ -221,6 +226,7 @@ class Videos:
     files.clear_unfinished(self.folder)
 
   def __call__(self, records: list[Record]) -> None:
+    """Writes each video to a file of its own."""
     for step, name, value in records:
       if isinstance(value, str) or value.ndim != 4:
         continue
@@ -250,6 +256,7 @@ class Terminal:
     self.print = print_fn
 
   def __call__(self, records: list[Record]) -> None:
+    """Prints the newest scalars on one line."""
     shown = {
       name: float(value)
       for _, name, value in records
@@ -262,10 +269,12 @@ class Terminal:
 
 
 def is_scalar(value: Any) -> bool:
+  """Whether a logged value is one number."""
   return not isinstance(value, str) and value.ndim == 0
 
 
 def to_uint8(value: np.ndarray) -> np.ndarray:
+  """Pixels 0 to 255 of floats 0 to 1."""
   if value.dtype == np.uint8:
     return value
   return (255 * np.clip(np.asarray(value, np.float32), 0, 1)).astype(np.uint8)

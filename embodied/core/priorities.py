@@ -28,12 +28,15 @@ class SumTree:
 
   @property
   def total(self) -> float:
+    """Sum of all weights."""
     return self._nodes[1]
 
   def get(self, slots: np.ndarray) -> np.ndarray:
+    """Weights of some slots."""
     return self._nodes[self.size + slots]
 
   def set(self, slots: np.ndarray, weights: np.ndarray) -> None:
+    """Changes the weights of some slots, and all sums above."""
     nodes = self.size + np.asarray(slots)
     self._nodes[nodes] = weights
     while len(nodes) and nodes[0] > 1:
@@ -93,6 +96,7 @@ class Prioritized(Selector):
   def choose(
     self, rng: np.random.Generator, amount: int, spend: bool = True
   ) -> np.ndarray:
+    """Items in proportion to their priorities."""
     found = [self._choose_one(rng, spend) for _ in range(amount)]
     return np.array(found, np.int64)
 
@@ -110,6 +114,7 @@ class Prioritized(Selector):
     return number
 
   def insert(self, number: int) -> None:
+    """Gives a new item the priority of its steps."""
     if len(self.index.items) > self._finite.size:
       self._grow()
     address = int(self.index.items[number - self.index.first])
@@ -117,6 +122,7 @@ class Prioritized(Selector):
     self._refresh(address, 1)
 
   def evict(self, number: int, address: int) -> None:
+    """Forgets an item."""
     slots = np.array([number % self._finite.size])
     self._finite.set(slots, np.zeros(1))
     self._infinite.set(slots, np.zeros(1))
@@ -128,6 +134,7 @@ class Prioritized(Selector):
           del table[gone]
 
   def prioritize(self, address: int, values: np.ndarray) -> None:
+    """Changes the priorities of steps from an address on."""
     if np.isnan(values).any() or np.any(values < 0):
       raise ValueError(f'Priorities have to be 0 or more, got {values}.')
     done = 0
@@ -192,6 +199,7 @@ class Prioritized(Selector):
     return {'size': self._finite.size, 'steps': steps}
 
   def load(self, data: Any) -> None:
+    """Continues saved priorities; of none, all are new."""
     self._steps, self._numbers = {}, {}
     if not isinstance(data, dict):  # saved by another selector
       data = {'size': 0, 'steps': {}}

@@ -31,17 +31,21 @@ class RandomAgent(base.Agent):
     self.evaluated = 0  # calls outside of it
 
   def init_policy(self, batch_size: int) -> base.Carry:
+    """Nothing is carried."""
     return ()
 
   def init_train(self, batch_size: int) -> base.Carry:
+    """Nothing is carried."""
     return ()
 
   def init_report(self, batch_size: int) -> base.Carry:
+    """Nothing is carried."""
     return ()
 
   def policy(
     self, carry: base.Carry, obs: base.Batch, mode: str = 'train'
   ) -> tuple[base.Carry, base.Batch, base.Batch]:
+    """Uniform actions; outside of training from a stream of their own."""
     if mode == 'train':
       rng = np.random.default_rng([self.seed, self.calls])
       self.calls += 1
@@ -55,20 +59,25 @@ class RandomAgent(base.Agent):
   def train(
     self, carry: base.Carry, data: base.Batch
   ) -> tuple[base.Carry, base.Batch, base.Batch]:
+    """Learns nothing."""
     return carry, {}, {}
 
   def report(
     self, carry: base.Carry, data: base.Batch
   ) -> tuple[base.Carry, base.Batch]:
+    """Reports nothing."""
     return carry, {}
 
   def stream(self, source: base.Stream) -> base.Stream:
+    """The batches as they come."""
     return source
 
   def save(self) -> dict[str, Any]:
+    """The number of calls so far."""
     return {'params': {}, 'counters': {'actions': self.calls}}
 
   def load(self, data: dict[str, Any], regex: str | None = None) -> None:
+    """Continues a saved number of calls."""
     if regex is None:
       self.calls = int(data['counters']['actions'])
 

@@ -23,6 +23,7 @@ class Uniform(Selector):
   def choose(
     self, rng: np.random.Generator, amount: int, spend: bool = True
   ) -> np.ndarray:
+    """Any item, as likely as every other."""
     count = len(self.index.items)
     return self.index.first + rng.integers(0, count, amount)
 
@@ -38,6 +39,7 @@ class Recency(Selector):
   def choose(
     self, rng: np.random.Generator, amount: int, spend: bool = True
   ) -> np.ndarray:
+    """New items more often, by a power of their age."""
     count = len(self.index.items)
     if count > len(self._sums):
       ages = np.arange(1, max(1024, 2 * count) + 1, dtype=np.float64)
@@ -64,6 +66,7 @@ class Mixture(Selector):
   def choose(
     self, rng: np.random.Generator, amount: int, spend: bool = True
   ) -> np.ndarray:
+    """Each item by a part that is drawn for it."""
     kinds = rng.choice(len(self._parts), amount, p=self._fracs)
     numbers = np.zeros(amount, np.int64)
     for kind, part in enumerate(self._parts):
@@ -72,21 +75,26 @@ class Mixture(Selector):
     return numbers
 
   def insert(self, number: int) -> None:
+    """Tells all parts."""
     for part in self._parts:
       part.insert(number)
 
   def evict(self, number: int, address: int) -> None:
+    """Tells all parts."""
     for part in self._parts:
       part.evict(number, address)
 
   def prioritize(self, address: int, values: np.ndarray) -> None:
+    """Tells all parts."""
     for part in self._parts:
       part.prioritize(address, values)
 
   def save(self) -> Any:
+    """What each part saves."""
     return [x.save() for x in self._parts]
 
   def load(self, data: Any) -> None:
+    """Continues all parts; from another mixture, anew."""
     # Of another choice of selectors there is nothing to go on from.
     known = isinstance(data, list) and len(data) == len(self._parts)
     for i, part in enumerate(self._parts):

@@ -31,9 +31,11 @@ class Replayed(base.Stream):
     return self.defer()()
 
   def defer(self) -> Callable[[], base.Batch]:
+    """Chooses a batch now, to be read later."""
     return self._replay.defer(self._batch, self._mode)
 
   def form(self) -> tuple[int, int]:
+    """Rows and steps of a batch."""
     return self._batch, self._replay.length
 
 
@@ -66,6 +68,7 @@ class Consec(base.Stream):
     return self.defer()()
 
   def defer(self) -> Callable[[], base.Batch]:
+    """The next part of a batch, to be read later."""
     if self._whole is None:
       self._whole = _Once(self._source.defer())
     whole, index = self._whole, self._index
@@ -88,10 +91,12 @@ class Consec(base.Stream):
     return batch
 
   def form(self) -> tuple[int, int] | None:
+    """Rows and steps of a part."""
     whole = self._source.form()
     return whole and (whole[0], self._prefix + self._length)
 
   def save(self) -> dict[str, Any]:
+    """The position, with the batch that is in use."""
     return {
       'source': self._source.save(),
       'index': self._index,
@@ -99,6 +104,7 @@ class Consec(base.Stream):
     }
 
   def load(self, data: dict[str, Any]) -> None:
+    """Continues inside the saved batch, if it still fits."""
     self._source.load(data['source'])
     self._index, whole = data['index'], data['whole']
     if whole and fits(self._source, whole) and self._index < self._consec:
@@ -173,6 +179,7 @@ class Prefetch(base.Stream):
     return {'source': self._source.save(), 'ahead': ahead}
 
   def load(self, data: dict[str, Any]) -> None:
+    """Drops what was read ahead, and continues the source."""
     concurrent.futures.wait(self._ahead)
     self._ahead.clear()
     self._source.load(data['source'])

@@ -32,6 +32,7 @@ class WandB:
       self.wandb = wandb
 
   def __call__(self, records: list[Record]) -> None:
+    """Sends records; a failure is one warning, then silence."""
     if self.wandb is None:
       return
     try:
@@ -57,6 +58,7 @@ class WandB:
     return self.wandb.Video(frames, format='gif')
 
   def close(self) -> None:
+    """Finishes the run of Weights & Biases."""
     if self.wandb is not None:
       try:
         self.wandb.finish()

@@ -29,16 +29,20 @@ class Wrapper(base.Env):
 
   @property
   def obs_space(self) -> base.Spaces:
+    """Observations of the wrapped environment."""
     return self.env.obs_space
 
   @property
   def act_space(self) -> base.Spaces:
+    """Actions of the wrapped environment."""
     return self.env.act_space
 
   def step(self, action: base.Step) -> base.Step:
+    """A step of the wrapped environment."""
     return self.env.step(action)
 
   def close(self) -> None:
+    """Closes the wrapped environment."""
     self.env.close()
 
 
@@ -60,6 +64,7 @@ class NormalizeAction(Wrapper):
 
   @property
   def act_space(self) -> base.Spaces:
+    """Bounded actions as -1 to 1."""
     spaces = dict(self.env.act_space)
     for key, (bounded, _, _) in self._ranges.items():
       low = np.where(bounded, -1, -np.inf)
@@ -69,6 +74,7 @@ class NormalizeAction(Wrapper):
     return spaces
 
   def step(self, action: base.Step) -> base.Step:
+    """Scales actions to the bounds of the environment."""
     scaled = {
       key: ((action[key] + 1) / 2 * (high - low) + low).astype(
         self.env.act_space[key].dtype
@@ -87,6 +93,7 @@ class ClipAction(Wrapper):
     self._continuous = {k: v for k, v in env.act_space.items() if not v.discrete}
 
   def step(self, action: base.Step) -> base.Step:
+    """Clips continuous actions to their bounds."""
     clipped = {
       key: np.clip(action[key], space.low, space.high).astype(space.dtype)
       for key, space in self._continuous.items()
@@ -126,13 +133,16 @@ class UnifyDtypes(Wrapper):
 
   @property
   def obs_space(self) -> base.Spaces:
+    """Observations in the dtypes that agents know."""
     return {k: self._unify(v) for k, v in self.env.obs_space.items()}
 
   @property
   def act_space(self) -> base.Spaces:
+    """Actions in the dtypes that agents know."""
     return {k: self._unify(v) for k, v in self.env.act_space.items()}
 
   def step(self, action: base.Step) -> base.Step:
+    """Casts actions on the way in, observations on the way out."""
     action = {
       k: np.asarray(v).astype(self._inner[k], copy=False) for k, v in action.items()
     }
@@ -149,6 +159,7 @@ class CheckSpaces(Wrapper):
     self._obs = {k: (v, *_limits(v)) for k, v in env.obs_space.items()}
 
   def step(self, action: base.Step) -> base.Step:
+    """Raises for a key, shape, dtype or value outside of its space."""
     self._check('action', action, self._act)
     obs = self.env.step(action)
     extra = sorted(set(obs) - set(self._obs))

@@ -92,6 +92,7 @@ class Crafter(base.Env):
 
   @property
   def obs_space(self) -> dict[str, elements.Space]:
+    """Image, reward, ends, and logs of position, inventory and achievements."""
     number = elements.Space(np.int32)
     spaces = {
       'image': elements.Space(np.uint8, (*self._size[::-1], 3)),
@@ -112,6 +113,7 @@ class Crafter(base.Env):
 
   @property
   def act_space(self) -> dict[str, elements.Space]:
+    """One of the game's 17 actions."""
     return {
       'action': elements.Space(np.int32, (), 0, len(ACTIONS)),
       'reset': elements.Space(bool),

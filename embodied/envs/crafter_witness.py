@@ -53,6 +53,7 @@ class Witness(Wrapper):
 
   @property
   def obs_space(self) -> base.Spaces:
+    """Those of the game, with what surrounds the player."""
     square = elements.Space(np.uint8, (SIZE, SIZE))
     return {
       **self.env.obs_space,
@@ -62,6 +63,7 @@ class Witness(Wrapper):
     }
 
   def step(self, action: base.Step) -> base.Step:
+    """A step of the game, with what it changed."""
     game: Any = self.env.game  # type: ignore[attr-defined]
     before = _body(game.player) if game.episode else None
     obs = self.env.step(action)

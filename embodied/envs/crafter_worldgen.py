@@ -67,6 +67,7 @@ class Layout:
 
   @property
   def area(self) -> tuple[int, int]:
+    """Width and height [tiles]."""
     width, height = self.terrain.shape
     return width, height
 

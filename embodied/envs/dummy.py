@@ -49,6 +49,7 @@ class Dummy(base.Env):
 
   @property
   def obs_space(self) -> dict[str, elements.Space]:
+    """An observation of each kind: image, vector, token, and a logged count."""
     return {
       'image': elements.Space(np.uint8, self._shape),
       'vector': elements.Space(np.float32, (7,)),
@@ -62,9 +63,11 @@ class Dummy(base.Env):
 
   @property
   def act_space(self) -> dict[str, elements.Space]:
+    """A discrete or a continuous action."""
     return {'action': self._action, 'reset': elements.Space(bool)}
 
   def step(self, action: base.Step) -> base.Step:
+    """Counts; an episode ends after its length."""
     if action['reset'] or self._over:
       self._count, self._over = 0, False
       return self._obs(0.0, is_first=True)

@@ -60,6 +60,7 @@ class Grid(base.Env):
 
   @property
   def obs_space(self) -> dict[str, elements.Space]:
+    """The image, reward and ends of an episode."""
     return {
       'image': elements.Space(np.uint8, self._shape),
       'reward': elements.Space(np.float32),
@@ -70,12 +71,14 @@ class Grid(base.Env):
 
   @property
   def act_space(self) -> dict[str, elements.Space]:
+    """One of the moves."""
     return {
       'action': elements.Space(np.int32, (), 0, len(MOVES)),
       'reset': elements.Space(bool),
     }
 
   def step(self, action: base.Step) -> base.Step:
+    """Moves, or starts anew on a drawn tile."""
     if action['reset'] or self._over:
       self._count, self._over = 0, False
       self._pos = self._draw_cell()

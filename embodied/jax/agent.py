@@ -104,6 +104,7 @@ class JaxAgent(base.Agent):
     return self.place.put_batch(self.model.init_carry(batch_size))
 
   def init_report(self, batch_size: int) -> Dict:
+    """As for training."""
     return self.init_train(batch_size)
 
   # Calls

@@ -34,6 +34,7 @@ class OutputLayer(nj.Module):
     self.edges = outs.symexp_bins(self.bins) if 'twohot' in impl else None
 
   def __call__(self, x: jax.Array) -> outs.Output:
+    """(..., units) -> the distribution that `impl` names."""
     return _OUTPUTS[self.impl](self, x)
 
   def linear(self, name: str, x: jax.Array, extra: tuple = ()) -> jax.Array:
@@ -44,35 +45,43 @@ class OutputLayer(nj.Module):
     return (x if shape else x[..., 0]).astype(jnp.float32)
 
   def aggregate(self, output: outs.Output) -> outs.Output:
+    """Takes the axes of the space as one event."""
     dims = len(self.space.shape)
     return outs.Agg(output, dims) if dims else output
 
   def categorical(self, x: jax.Array) -> outs.Output:
+    """An integer of as many classes as the space has."""
     classes = classes_of(self.path, self.space)
     logits = self.linear('logits', x, (classes,))
     return self.aggregate(outs.Categorical(logits))
 
   def onehot(self, x: jax.Array) -> outs.Output:
+    """A one-hot vector, its probabilities mixed with uniform ones."""
     classes = classes_of(self.path, self.space)
     logits = self.linear('logits', x, (classes,))
     return self.aggregate(outs.Categorical(logits, self.unimix))
 
   def binary(self, x: jax.Array) -> outs.Output:
+    """A yes or no."""
     return self.aggregate(outs.Binary(self.linear('logit', x)))
 
   def mse(self, x: jax.Array) -> outs.Output:
+    """A mean under squared error."""
     return self.aggregate(outs.MSE(self.linear('pred', x)))
 
   def symlog_mse(self, x: jax.Array) -> outs.Output:
+    """A mean under squared error of symlog values."""
     pred = self.linear('pred', x)
     return self.aggregate(outs.MSE(pred, symlog, symexp))
 
   def symexp_twohot(self, x: jax.Array) -> outs.Output:
+    """A number by weights of exponentially spaced bins."""
     assert self.edges is not None
     logits = self.linear('logits', x, (self.bins,))
     return self.aggregate(outs.TwoHot(logits, self.edges))
 
   def bounded_normal(self, x: jax.Array) -> outs.Output:
+    """A normal with mean and standard deviation in bounds."""
     mean, raw = self.linear('mean', x), self.linear('stddev', x)
     output = outs.BoundedNormal(mean, raw, self.minstd, self.maxstd)
     return self.aggregate(output)
@@ -101,6 +110,7 @@ class DictLayer(nj.Module):
     self.spaces, self.impls, self.options = dict(spaces), impls, options
 
   def __call__(self, x: jax.Array) -> dict[str, outs.Output]:
+    """(..., units) -> a distribution per key."""
     return {
       k: self.sub(k, OutputLayer, s, self.impls[k], **self.options)(x)
       for k, s in self.spaces.items()
@@ -124,6 +134,7 @@ class Head(nj.Module):
     return self.sub('mlp', MLP, self.layers, self.units, **kw)(x)
 
   def __call__(self, x: jax.Array) -> outs.Output:
+    """(..., units) -> the distribution of a scalar."""
     scalar = elements.Space(np.float32, ())
     make = self.sub('head', OutputLayer, scalar, self.impl, **self.options)
     return make(self.hidden(x))
@@ -146,5 +157,6 @@ class DictHead(Head):
   def __call__(  # type: ignore[override]
     self, x: jax.Array
   ) -> dict[str, outs.Output]:
+    """(..., units) -> a distribution per key."""
     make = self.sub('head', DictLayer, self.spaces, self.impls, **self.options)
     return make(self.hidden(x))

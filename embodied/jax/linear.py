@@ -38,6 +38,7 @@ class Linear(nj.Module):
     return kernel, bias
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    """(..., inputs) -> (..., units)."""
     kernel, bias = self.params(x.shape[-1])
     x = x @ kernel.astype(x.dtype)
     x = x + utils.along(bias, x)
@@ -71,6 +72,7 @@ class BlockLinear(nj.Module):
     return kernel, bias
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    """(..., inputs) -> (..., units), block by block."""
     return joined(self.blockwise(blocks(x, self.blocks)))
 
   def blockwise(self, x: jax.Array, shared: jax.Array | None = None) -> jax.Array:
@@ -126,6 +128,7 @@ class MLP(nj.Module):
     self.layers, self.units = layers, units
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    """(..., inputs) -> (..., units)."""
     for i in range(self.layers):
       x = self.sub(f'linear{i}', Linear, self.units, winit=self.winit)(x)
       x = self.sub(f'norm{i}', Norm, self.norm)(x)

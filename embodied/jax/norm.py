@@ -45,6 +45,7 @@ class Norm(nj.Module):
     self.impl = impl
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    """Normalises the last axis; same shape and dtype."""
     if self.impl == 'none':
       return x
     dtype, width = x.dtype, (x.shape[-1],)

@@ -25,6 +25,7 @@ class Output:
   """Base: `pred` is the point prediction, `loss` the cost of a target."""
 
   def pred(self) -> jax.Array:
+    """The most likely event, or the mean."""
     raise NotImplementedError
 
   def loss(self, target: jax.Array) -> jax.Array:
@@ -32,12 +33,15 @@ class Output:
     return -self.logp(sg(target))
 
   def sample(self, key: jax.Array | None) -> jax.Array:
+    """A drawn event; without a key `pred`."""
     raise NotImplementedError
 
   def logp(self, event: jax.Array) -> jax.Array:
+    """Log probability (density) of an event [nats]."""
     raise NotImplementedError
 
   def entropy(self) -> jax.Array:
+    """Entropy [nats]."""
     raise NotImplementedError
 
   def entropy_range(self) -> tuple[float, float]:
@@ -55,21 +59,27 @@ class Agg(Output):
     return x.sum(tuple(range(-self.dims, 0))) if self.dims else x
 
   def pred(self) -> jax.Array:
+    """That of the parts."""
     return self.output.pred()
 
   def sample(self, key: jax.Array | None) -> jax.Array:
+    """That of the parts."""
     return self.output.sample(key)
 
   def loss(self, target: jax.Array) -> jax.Array:
+    """Sum over the event's axes."""
     return self._sum(self.output.loss(target))
 
   def logp(self, event: jax.Array) -> jax.Array:
+    """Sum over the event's axes."""
     return self._sum(self.output.logp(event))
 
   def entropy(self) -> jax.Array:
+    """Sum over the event's axes."""
     return self._sum(self.output.entropy())
 
   def entropy_range(self) -> tuple[float, float]:
+    """Least and largest entropy of the whole event [nats]."""
     lo, hi = self.output.entropy_range()
     size = math.prod(self.output.pred().shape[-self.dims :] or (1,))
     size = size if self.dims else 1
@@ -99,6 +109,7 @@ class Categorical(Output):
     self.classes = logits.shape[-1]
 
   def pred(self) -> jax.Array:
+    """The most likely class, i32."""
     return jnp.argmax(self.logits, -1).astype(jnp.int32)
 
   def sample(self, key: jax.Array | None) -> jax.Array:
@@ -114,14 +125,17 @@ class Categorical(Output):
     return jnp.minimum(index, self.classes - 1).astype(jnp.int32)
 
   def logp(self, event: jax.Array) -> jax.Array:
+    """Log probability of a class [nats]."""
     hit = one_hot(event, self.classes, f32)
     return (hit * jax.nn.log_softmax(self.logits, -1)).sum(-1)
 
   def entropy(self) -> jax.Array:
+    """-sum p log p [nats]."""
     logprob = jax.nn.log_softmax(self.logits, -1)
     return -(jnp.exp(logprob) * logprob).sum(-1)
 
   def entropy_range(self) -> tuple[float, float]:
+    """From certain to uniform [nats]."""
     return 0.0, math.log(self.classes)
 
   def kl(self, other: 'Categorical') -> jax.Array:
@@ -139,14 +153,17 @@ class OneHot(Categorical):
   """
 
   def pred(self) -> jax.Array:
+    """The most likely vector, with the gradient of the probabilities."""
     return self._through(jnp.argmax(self.logits, -1))
 
   def sample(self, key: jax.Array | None) -> jax.Array:
+    """A drawn vector, with the gradient of the probabilities."""
     if key is None:
       return self.pred()
     return self._through(super().sample(key))
 
   def logp(self, event: jax.Array) -> jax.Array:
+    """Log probability of a one-hot vector [nats]."""
     return (jax.nn.log_softmax(self.logits, -1) * event).sum(-1)
 
   def _through(self, index: jax.Array) -> jax.Array:
@@ -162,6 +179,7 @@ class Binary(Output):
     self.logit = logit.astype(f32)
 
   def pred(self) -> jax.Array:
+    """Whether yes is more likely."""
     return self.logit > 0
 
   def prob(self) -> jax.Array:
@@ -176,6 +194,7 @@ class Binary(Output):
     return event * yes + (1 - event) * no
 
   def sample(self, key: jax.Array | None) -> jax.Array:
+    """A drawn yes or no."""
     if key is None:
       return self.pred()
     return internal.uniform(key, self.logit.shape) < self.prob()
@@ -194,9 +213,11 @@ class MSE(Output):
     self.squash, self.unsquash = squash, unsquash
 
   def pred(self) -> jax.Array:
+    """The mean, unsquashed."""
     return self.unsquash(self.mean)
 
   def loss(self, target: jax.Array) -> jax.Array:
+    """Squared error of squashed values; the target has no gradient."""
     assert target.shape == self.mean.shape, (target.shape, self.mean.shape)
     return jnp.square(self.mean - self.squash(sg(target.astype(f32))))
 
@@ -213,22 +234,27 @@ class BoundedNormal(Output):
     self.lo, self.hi = lo, hi
 
   def pred(self) -> jax.Array:
+    """The mean."""
     return self.mean
 
   def sample(self, key: jax.Array | None) -> jax.Array:
+    """mean + stddev * normal noise."""
     if key is None:
       return self.mean
     return self.mean + self.stddev * internal.normal(key, self.mean.shape)
 
   def logp(self, event: jax.Array) -> jax.Array:
+    """Log density [nats]."""
     score = (event.astype(f32) - self.mean) / self.stddev
     norm = jnp.log(self.stddev) + 0.5 * math.log(2 * math.pi)
     return -0.5 * jnp.square(score) - norm
 
   def entropy(self) -> jax.Array:
+    """Differential entropy [nats]."""
     return 0.5 * math.log(2 * math.pi * math.e) + jnp.log(self.stddev)
 
   def entropy_range(self) -> tuple[float, float]:
+    """Entropies at the bounds of stddev [nats]."""
     base = 0.5 * math.log(2 * math.pi * math.e)
     return base + math.log(self.lo), base + math.log(self.hi)
 
@@ -266,6 +292,7 @@ class TwoHot(Output):
     return (odd * along(jnp.asarray(self.bins[half + 1 :]), odd)).sum(-1)
 
   def loss(self, target: jax.Array) -> jax.Array:
+    """Cross-entropy with the weights of the two bins around the target."""
     target = sg(target.astype(f32))
     assert target.shape == self.logits.shape[:-1], (
       target.shape,

@@ -41,9 +41,11 @@ class CheckpointError(ValueError):
 class Saveable(Protocol):
   """State with a snapshot. `save` may return a function for the slow part."""
 
-  def save(self) -> Any: ...
+  def save(self) -> Any:
+    """Its state, as plain containers and arrays."""
 
-  def load(self, data: Any) -> None: ...
+  def load(self, data: Any) -> None:
+    """Continues from a saved state."""
 
 
 class Checkpoint:
@@ -125,6 +127,7 @@ class Checkpoint:
     self.last = path
 
   def close(self) -> None:
+    """Waits for what is being written."""
     try:
       self.wait()
     finally:
@@ -196,6 +199,7 @@ class Keep:
     return self.milestones(step) > self.reached
 
   def add(self, step: int) -> None:
+    """Notes a checkpoint, if it is one to keep."""
     if self.spec == (-1,) or self.due(step):
       self.steps.add(step)
     self.reached = max(self.reached, self.milestones(step))

@@ -26,6 +26,7 @@ class Mean:
     self.last: dict[str, Any] = {}
 
   def add(self, values: Mapping[str, Any], prefix: str = '') -> None:
+    """Adds scalars to their means."""
     for name, value in values.items():
       name = f'{prefix}/{name}' if prefix else name
       if isinstance(value, str) or np.ndim(value):
@@ -47,10 +48,12 @@ class Mean:
     return result
 
   def save(self) -> dict[str, Any]:
+    """Sums and counts so far."""
     # Videos come again; numbers do not.
     return {'sums': dict(self.sums), 'counts': dict(self.counts)}
 
   def load(self, data: Mapping[str, Any]) -> None:
+    """Continues saved sums."""
     self.sums, self.counts = dict(data['sums']), dict(data['counts'])
 
 
@@ -63,18 +66,22 @@ class Rate:
     self.count = 0
 
   def step(self, amount: int = 1) -> None:
+    """Counts."""
     self.count += amount
 
   def result(self) -> float:
+    """Counts per second since the last result."""
     now = self.now()
     rate = self.count / max(1e-9, now - self.began)
     self.began, self.count = now, 0
     return rate
 
   def save(self) -> dict[str, Any]:
+    """The count, and the time it took [s]."""
     return {'elapsed': self.now() - self.began, 'count': self.count}
 
   def load(self, data: Mapping[str, Any]) -> None:
+    """Continues a saved count."""
     self.began, self.count = self.now() - data['elapsed'], data['count']
 
 
@@ -110,6 +117,7 @@ class Episodes:
     self.scores: list[float] = []
 
   def __call__(self, step: Mapping[str, Any], worker: int) -> None:
+    """Follows a step of one environment; logs an episode at its end."""
     if step['is_first'] or worker not in self.running:
       self.running[worker] = _Episode()
     if 'log/episode' in step:
@@ -120,10 +128,12 @@ class Episodes:
       self._end(self.running.pop(worker))
 
   def save(self) -> dict[int, int]:
+    """The number of each environment's episode."""
     # Running episodes end with the process: a resumed run resets.
     return dict(self.numbers)
 
   def load(self, data: Mapping[int, int]) -> None:
+    """Continues saved numbers."""
     self.numbers = dict(data)
 
   def _end(self, episode: '_Episode') -> None:

@@ -25,21 +25,25 @@ class Late:
     self.mets: dict[str, Any] = {}
 
   def put(self, agent: Any) -> None:
+    """Takes what the agent has not handed out yet."""
     if hasattr(agent, 'flush'):
       outs, mets = agent.flush()
       if outs or mets:
         self.outs, self.mets = outs, mets
 
   def take(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hands it out, once."""
     outs, mets = self.outs, self.mets
     self.outs, self.mets = {}, {}
     return outs, mets
 
   def save(self) -> dict[str, Any]:
+    """What was not handed out, without images."""
     mets = {k: float(v) for k, v in self.mets.items() if np.ndim(v) == 0}
     return {'outs': self.outs, 'mets': mets}
 
   def load(self, data: dict[str, Any]) -> None:
+    """Continues saved results."""
     self.outs, self.mets = data['outs'], data['mets']
 
 
@@ -51,9 +55,11 @@ class Parts:
     self.step = step
 
   def save(self) -> dict[str, Any]:
+    """The state of each part."""
     return {k: v.save() for k, v in self.parts.items()}
 
   def load(self, data: dict[str, Any]) -> None:
+    """Continues each part that was saved."""
     for name, part in self.parts.items():
       if name not in data:
         continue

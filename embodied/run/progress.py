@@ -64,6 +64,7 @@ class Progress:
       print(text, file=self.file, flush=True)
 
   def close(self) -> None:
+    """Ends the bar."""
     if self.bar is not None:
       self.bar.close()
 

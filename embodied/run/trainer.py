@@ -276,6 +276,7 @@ class Trainer:
     self.logger.add(mean.result(), prefix=name)
 
   def log(self) -> None:
+    """Writes means, rates and usage since the last time."""
     add = self.logger.add
     add(self.means['train'].result(), prefix='train')
     add(self.means['episodes'].result())

@@ -17,6 +17,7 @@ class Usage:
     self.nvsmi = nvsmi and shutil.which('nvidia-smi') is not None
 
   def stats(self) -> dict[str, float]:
+    """Numbers of this moment, by name."""
     return {
       **(_psutil(self.process) if self.process else {}),
       **(_nvsmi() if self.nvsmi else {}),
