@@ -92,22 +92,22 @@ def exchanged(
     [ranks[k](x.pairs(i, j)) for k, x in distances.items() if k != 'space']
   )
   fixed -= fixed.mean(1, keepdims=True)
+  fixed /= np.maximum(np.linalg.norm(fixed, axis=1, keepdims=True), 1e-12)
   rank_table = ranks['space'](table)
+  matrix = np.eye(len(fixed) + 1)
+  matrix[1:, 1:] = fixed @ fixed.T  # space comes first
 
   def values(label: np.ndarray) -> np.ndarray:
     space = rank_table[label[i], label[j]]
-    everything = np.concatenate([fixed[:1], (space - space.mean())[None], fixed[1:]])
-    with np.errstate(invalid='ignore', divide='ignore'):
-      matrix = np.corrcoef(everything)
-    if not np.isfinite(matrix).all():
-      return np.full(2, np.nan)
+    space -= space.mean()
+    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / np.linalg.norm(space)
     inverse = np.linalg.pinv(matrix)
     partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
     return np.array([matrix[0, 1], partial])
 
-  observed = values(tile[here])
-  if not np.isfinite(observed).all():
+  if not fixed[0].any():
     return none
+  observed = values(tile[here])
   rng = np.random.default_rng([seed, 35])
   null = []
   for paired in nulls.permutations(track.episode, 'session', count, rng):
