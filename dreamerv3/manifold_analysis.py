@@ -15,12 +15,11 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tqdm
 
-from dreamerv3 import leftovers
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.geometry import study, table
 from dreamerv3.analysis.opening import Placed
@@ -29,7 +28,7 @@ from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.run_info import log_run_info
+from dreamerv3.run_info import noting
 
 RESULTS = 'manifold_results.pkl'
 Dreams = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -64,25 +63,36 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
   args = flags.parse(Settings, argv)
   _check(args)
-  if args.from_pkl:
-    source = pathlib.Path(args.from_pkl).expanduser()
-    found = reopen(source)
-    save = files.make_folder(args.save or source.parent)
-    outputs = []
-  else:
-    data, control, dreams = _open(args)
-    above = pathlib.Path(args.data).expanduser().resolve().parent
-    save = files.make_folder(args.save or above / 'manifold_results')
-    found = _measure(args, data, control, dreams)
-    outputs = [files.save_pickle(save / RESULTS, study.to_dict(found))]
-    outputs.append(files.save_csv(save / 'manifold_summary.csv', table.rows(found)))
-  outputs += _draw(found, save)
-  lines = [*table.lines(found), *(table.verdict(x) for x in found)]
-  print('\n'.join(lines))
-  leftovers.clear(save, 'manifold_analysis', outputs, keep=(RESULTS, '*.csv'))
-  extra = {'verdicts': [table.verdict(x) for x in found]}
-  log_run_info(save, 'manifold_analysis', args, outputs, extra)
+  found = reopen(pathlib.Path(args.from_pkl).expanduser()) if args.from_pkl else []
+  opened = None if args.from_pkl else _open(args)
+  save = files.make_folder(args.save or _folder(args))
+  names = ('data', 'control', 'dream_data', 'from_pkl')
+  inputs = {x: getattr(args, x) for x in names}
+  with noting(
+    save,
+    'manifold_analysis',
+    args,
+    inputs,
+    replaces=lambda _: True,
+    keep=(RESULTS, '*.csv') if args.from_pkl else (),
+  ) as note:
+    if opened:
+      found = _measure(args, *opened)
+      note.outputs.append(files.save_pickle(save / RESULTS, study.to_dict(found)))
+      path = save / 'manifold_summary.csv'
+      note.outputs.append(files.save_csv(path, table.rows(found)))
+    note.extra['verdicts'] = [table.verdict(x) for x in found]
+    for path in _draw(found, save):
+      note.outputs.append(path)
+  print('\n'.join([*table.lines(found), *note.extra['verdicts']]))
   print(f'Saved {save}')
+
+
+def _folder(args: Settings) -> pathlib.Path:
+  """Where to write without --save."""
+  if args.from_pkl:
+    return pathlib.Path(args.from_pkl).expanduser().parent
+  return pathlib.Path(args.data).expanduser().resolve().parent / 'manifold_results'
 
 
 def _check(args: Settings) -> None:
@@ -146,11 +156,13 @@ def reopen(path: pathlib.Path) -> list[study.Comparison]:
     return study.from_dict(unpickle.load(path))
 
 
-def _draw(found: Sequence[study.Comparison], save: pathlib.Path) -> list[pathlib.Path]:
+def _draw(
+  found: Sequence[study.Comparison], save: pathlib.Path
+) -> Iterator[pathlib.Path]:
   from dreamerv3.plots import manifold  # slow to import
 
-  figures = manifold.all_figures(found)
-  return [files.save_figure(save / f'{k}.png', v) for k, v in figures.items()]
+  for name, figure in manifold.all_figures(found).items():
+    yield files.save_figure(save / f'{name}.png', figure)
 
 
 if __name__ == '__main__':

@@ -43,15 +43,14 @@ def views(data: Trajectories, track: Track, rows: np.ndarray) -> np.ndarray | No
 
 def _small(images: np.ndarray) -> np.ndarray:
   """(n, H, W, 3) uint8 -> (n, SIDE * SIDE * 3) means of blocks."""
-  n, height, width, channels = images.shape
-  y = (np.arange(height) * SIDE) // height
-  x = (np.arange(width) * SIDE) // width
-  sums = np.zeros((n, min(SIDE, height), width, channels), np.float32)
-  np.add.at(sums, (slice(None), y), images.astype(np.float32))
-  both = np.zeros((n, sums.shape[1], min(SIDE, width), channels), np.float32)
-  np.add.at(both, (slice(None), slice(None), x), sums)
-  count = np.bincount(y)[:, None] * np.bincount(x)[None]
-  flat = (both / (255 * count[None, :, :, None])).reshape(n, -1)
-  full = np.zeros((n, SIDE * SIDE * 3), np.float32)
-  full[:, : flat.shape[1]] = flat
-  return full
+  _, height, width, _ = images.shape
+  down, across = _blocks(height), _blocks(width)
+  small = np.einsum('yh,nhwc,xw->nyxc', down, images / 255, across, optimize=True)
+  return small.reshape(len(images), -1).astype(np.float32)
+
+
+def _blocks(pixels: int) -> np.ndarray:
+  """(SIDE, pixels) weights that average blocks of about equal size."""
+  weight = np.zeros((SIDE, pixels))
+  weight[(np.arange(pixels) * SIDE) // pixels, np.arange(pixels)] = 1
+  return weight / np.maximum(weight.sum(1, keepdims=True), 1)

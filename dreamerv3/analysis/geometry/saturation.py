@@ -39,7 +39,8 @@ def hill_fit(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> Hill:
   """
   keep = (pairs > 0) & np.isfinite(y)
   x, y, n = x[keep].astype(float), y[keep], pairs[keep].astype(float)
-  none = Hill(*[float('nan')] * 5)
+  nan = float('nan')
+  none = Hill(nan, nan, nan, nan, nan)
   if len(x) < 5 or np.ptp(y) <= 0:
     return none
   start = y[0], y[-1], max(float(np.median(x)), 0.5), 1.5
@@ -53,7 +54,8 @@ def hill_fit(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> Hill:
   mean = np.average(y, weights=n)
   left = np.average(np.square(y - _hill(x, *found)), weights=n)
   r2 = 1 - left / np.average(np.square(y - mean), weights=n)
-  return Hill(*map(float, found), float(r2))
+  d0, d_inf, half, steep = map(float, found)
+  return Hill(d0, d_inf, half, steep, float(r2))
 
 
 def _hill(x: np.ndarray, d0: float, d_inf: float, half: float, n: float) -> np.ndarray:

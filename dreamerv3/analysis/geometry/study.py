@@ -268,7 +268,8 @@ def _compared(
     low, high = evidence.interval(drawn, few)
     p = evidence.two_sided(drawn) if np.isfinite(low) else NAN
     made.append(Estimate(mine.value(given) - theirs.value(given), low, high, p))
-  return Comparison(found, other, *made, paired)
+  srsa, partial = made
+  return Comparison(found, other, srsa, partial, paired)
 
 
 def to_dict(found: Sequence[Comparison]) -> dict[str, Any]:
