@@ -53,6 +53,7 @@ Read = Callable[[pathlib.Path], Any]  # of the folder that holds all files
 
 
 def main() -> None:
+  """Fuzzes the kinds one after another; exit code 1 if anything failed."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--minutes', type=float, default=1.0, help='for all kinds')
   parser.add_argument('--seed', type=int, default=0)
