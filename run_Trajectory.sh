@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Records episodes of a trained agent, and of its untrained control.
+# Records episodes of a trained agent, and its untrained network led along them.
 #
 #   bash run_Trajectory.sh LOGDIR=logdir/my_run
 #   DRY_RUN=1 bash run_Trajectory.sh LOGDIR=logdir/my_run   only prints the commands
@@ -38,7 +38,7 @@ SEED=${SEED:-}                        # empty: the training run's
 CHECKPOINT=${CHECKPOINT:-}            # empty: LOGDIR/ckpt/latest
 LAYERS=${LAYERS:-.*}                  # regex of layers to record
 SAVE=${SAVE:-$LOGDIR/trajectories}    # folder of the recording
-RECORD_CONTROL=${RECORD_CONTROL:-1}   # 1: the untrained network too
+RECORD_CONTROL=${RECORD_CONTROL:-1}   # 1: the untrained network on the same path too
 PLATFORM=${PLATFORM:-auto}            # of jax: auto, cpu, cuda
 EXTRA=${EXTRA:-}                      # more flags of main.py
 
@@ -62,6 +62,13 @@ record() {
 
 record --eval_trajectory.save_path "$SAVE"
 if [ "$RECORD_CONTROL" = 1 ]; then
-  record --eval_trajectory.save_path "${SAVE}_untrained" \
-    --eval_trajectory.load_checkpoint False
+  run "$PYTHON" "${HERE}dreamerv3/main.py" \
+    --logdir "$LOGDIR" \
+    --script replay_activations \
+    --replay_activations.source_data "$SAVE" \
+    --replay_activations.save_path "${SAVE}_untrained" \
+    --replay_activations.load_checkpoint False \
+    --replay_activations.layers "$LAYERS" \
+    --jax.platform "$PLATFORM" \
+    "${flags[@]}" "${extra[@]}"
 fi

@@ -76,6 +76,12 @@ SCRIPTS = {
     'Records positions and activations of a trained agent.',
     gives='config',
   ),
+  'replay_activations': Script(
+    'dreamerv3.modes.replay_activations:run',
+    ('agent',),
+    'Leads an agent along a recording and records its layers there.',
+    gives='config',
+  ),
   'dream_decode': Script(
     'dreamerv3.modes.dream_decode:run',
     ('agent',),

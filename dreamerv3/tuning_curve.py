@@ -164,7 +164,7 @@ class Recordings:
       notes += other_episodes('--data', data.source(), '--test_data', test.source())
     names = layers.select(args.layers, data.layers())
     if control is not None:
-      notes += untrained(control)
+      notes += untrained(control, data)
       check_same(data, control, names)
     for note in notes:
       print(flags.spelled(note))

@@ -32,7 +32,6 @@ SMALLER = {
 }
 MORE = {
   'my_run --env.crafter.random_spawn': '--run.steps 400 --run.train_ratio 4',
-  'load_checkpoint False': '--eval_trajectory.num_episodes 4',
   'tuning_curve.py': '--n_shuffles 20',
   'dream_decode': '--dream_decode.num_batches 1',
 }
@@ -62,7 +61,7 @@ def test_tables_of_flags_are_those_of_the_parsers():
   done = cli.python('docs/flags.py', '--check')
   assert done.returncode == 0, 'run python docs/flags.py'
   named = set(re.findall(r'<!-- flags (\w+) -->', README))
-  assert named == {*SCRIPTS, 'eval_trajectory', 'dream_decode'}
+  assert named == {*SCRIPTS, 'eval_trajectory', 'replay_activations', 'dream_decode'}
 
 
 def test_every_flag_in_the_readme_exists():

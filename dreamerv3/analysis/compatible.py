@@ -11,6 +11,8 @@ alone. Settings are named in backticks, which a command spells as its flags.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
 
@@ -81,7 +83,8 @@ def other_episodes(
     first, second: what the two are called.
     known, here: see `Trajectories.source`; empty where unknown.
   """
-  sources = [(x.get('weights'), x.get('seed')) for x in (known, here)]
+  # What was replayed through another network is the episode of its path.
+  sources = [(x.get('path', x.get('weights')), x.get('seed')) for x in (known, here)]
   if None in (*sources[0], *sources[1]):
     return [UNKNOWN]
   shared = sorted({*known['episodes']} & {*here['episodes']})
@@ -96,20 +99,40 @@ def other_episodes(
   )
 
 
-def untrained(control: Trajectories) -> list[str]:
-  """UserError if a control is of a trained network; a note if unknown."""
+def untrained(control: Trajectories, data: Trajectories | None = None) -> list[str]:
+  """UserError if a control is of a trained network; notes of what is not alike.
+
+  Args:
+    control: what is compared with.
+    data: what is compared; a note says so if the control walked elsewhere.
+  """
   known = control.metadata.trained
   if known:
     raise UserError(
-      f'`control` is the recording of a trained network, {control.path}; '
-      'record the untrained one with `eval_trajectory.load_checkpoint` False.'
+      f'`control` is the recording of a trained network, {control.path}; take the '
+      'untrained one along the same path with `script` replay_activations and '
+      '`replay_activations.load_checkpoint` False.'
     )
-  if known is not None:
-    return []
-  return [
-    f'Warning: {control.path} does not say whether its network was trained; '
-    'it is called untrained here, as the `control`.'
-  ]
+  notes = []
+  if known is None:
+    notes.append(
+      f'Warning: {control.path} does not say whether its network was trained; '
+      'it is called untrained here, as the `control`.'
+    )
+  if data is not None and not same_path(data, control):
+    notes.append(
+      f'The untrained agent of {control.path} walked paths of its own; to compare '
+      'like with like, take it along the same one with `script` replay_activations '
+      'and `replay_activations.load_checkpoint` False.'
+    )
+  return notes
+
+
+def same_path(data: Trajectories, other: Trajectories) -> bool:
+  """Whether the episodes of equal numbers took the same way, and there are some."""
+  walked = {x.number: x.pos for x in data.episodes}
+  shared = [x for x in other.episodes if x.number in walked]
+  return bool(shared) and all(np.array_equal(x.pos, walked[x.number]) for x in shared)
 
 
 def check_same(data: Trajectories, other: Trajectories, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -155,6 +155,18 @@ class Episode:
     if entry.source is not None:
       return _array(entry.source)
     return _array(unpickle.scan(self.path)[key])
+
+  def view(self, key: str) -> np.ndarray:
+    """As `read`, but of a large array only the rows that are looked at."""
+    if key not in self.arrays:
+      return self.read(key)
+    source = self.arrays[key].source
+    if source is None:
+      source = unpickle.scan(self.path)[key]
+    if not isinstance(source, LazyArray):
+      return _array(source)
+    order: Literal['F', 'C'] = 'F' if source.fortran else 'C'
+    return np.memmap(source.path, source.dtype, 'r', source.offset, source.shape, order)
 
   def _key(self, name: str) -> str:
     if PREFIX + name in self.arrays:

@@ -4,7 +4,7 @@ On disk it is the plain dict `metadata.pkl`, see docs/data_format.md.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,18 +100,33 @@ class Metadata:
     """What decides an episode besides its number; None where unknown.
 
     The weights and the seed do; the checkpoint and its steps name the weights.
+    In a replay the path is that of other weights.
     """
     known = self.extra.get('fingerprint', {})
+    weights = known.get('weights')
+    replayed = self.replayed
     return {
-      'weights': known.get('weights'),
+      'weights': weights,
+      'path': weights if replayed is None else replayed.get('weights'),
       'seed': self.seed,
       'checkpoint': self.extra.get('checkpoint'),
       'step': self.extra.get('checkpoint_step'),
     }
 
   @property
-  def wanted(self) -> range | None:
+  def replayed(self) -> Mapping[str, Any] | None:
+    """What was replayed; None if the agent acted itself.
+
+    Keys `path` of the recording, and `weights`, `checkpoint`, `checkpoint_step`
+    and `trained` of the agent that acted in it.
+    """
+    return self.extra.get('replayed')
+
+  @property
+  def wanted(self) -> Sequence[int] | None:
     """Numbers of the episodes that were asked for; None where unknown."""
+    if self.replayed is not None:
+      return list(self.settings['replay_activations']['episodes'])
     asked = self.settings.get('eval_trajectory', {})
     if 'num_episodes' not in asked:
       return None

@@ -316,11 +316,13 @@ def _check_episodes(metadata: Metadata, episodes: Sequence[Episode]) -> None:
 def _unfinished(metadata: Metadata, path: pathlib.Path) -> list[str]:
   """A line for a recording that was interrupted: what it has is no fair
   sample, as short episodes end first."""
-  if metadata.wanted is None or path.is_file():
+  wanted = metadata.wanted
+  if wanted is None or path.is_file():
     return []
   there = {_file_number(x) for x in path.glob('episode_*.pkl')}
-  have = sum(x in metadata.wanted for x in there if x is not None)
-  want = metadata.wanted.stop - metadata.wanted.start
+  have = sum(x in wanted for x in there if x is not None)
+  # A range from a damaged file may be longer than len can tell.
+  want = wanted.stop - wanted.start if isinstance(wanted, range) else len(wanted)
   if not there or have == want:
     return []
   return [

@@ -7,6 +7,7 @@ For eval_trajectory, and for whoever writes files in the same form.
 
 import dataclasses
 import hashlib
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from dreamerv3.base.version import versions
 from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.metadata import Metadata
+from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.trained import Trained
 from embodied.envs.crafter_witness import INJURIES, NAMES
@@ -56,15 +58,10 @@ def describe(trained: Trained) -> Metadata:
   The fingerprint in it holds what decides the content of an episode: with
   another one, files must not share a folder.
   """
-  config, agent = trained.config, trained.agent
+  config = trained.config
   suite = config.task.partition('_')[0]
   env, own = (_plain(x) for x in (config.env[suite], config.eval_trajectory))
-  basics = {
-    'task': config.task,
-    'seed': int(config.seed),
-    'compute_dtype': str(agent.dtype),
-    'platform': agent.backend,
-  }
+  basics = _basics(trained)
   fingerprint = {
     'weights': digest(trained.params),
     **basics,
@@ -79,22 +76,90 @@ def describe(trained: Trained) -> Metadata:
   }
   fixed = bool(env['fixed_seed'])
   place = world(trained.guide, config.task, int(config.seed))
-  source = trained.source
   return dataclasses.replace(
     place,
     fixed_seed=fixed,
     world_map=place.world_map if fixed else None,
-    layers={x.name: x.units for x in trained.probe.layers},
-    trained=source is not None,
     settings=settings,
-    versions=versions(),
-    extra={
-      'layer_shapes': {x.name: list(x.shape) for x in trained.probe.layers},
-      'checkpoint': None if source is None else str(source.absolute()),
-      'checkpoint_step': steps_behind(source),
-      'fingerprint': fingerprint,
-    },
+    extra={**_origin(trained), 'fingerprint': fingerprint},
+    **_network(trained),
   )
+
+
+def describe_replay(trained: Trained, data: Trajectories) -> Metadata:
+  """What is known of a replay: the world is the recording's, the rest the agent's.
+
+  Args:
+    trained: the agent.
+    data: the episodes that it is led along.
+  """
+  own = _plain(trained.config.replay_activations)
+  basics = _basics(trained)
+  path = data.metadata.source
+  seen = {k: own[k] for k in ('observe', 'perturb', 'layers', 'dtype')}
+  fingerprint = {
+    'weights': digest(trained.params),
+    **basics,
+    'seed': data.metadata.seed,
+    **{f'replay_activations.{k}': v for k, v in seen.items()},
+    'replay_activations.source': _short(data.metadata),
+  }
+  settings = {
+    **data.metadata.settings,
+    **basics,
+    'seed': data.metadata.seed,
+    'agent': _plain(trained.config.agent),
+    'replay_activations': {**own, 'episodes': [x.number for x in data.episodes]},
+  }
+  replayed = {
+    'path': str(data.path.absolute()),
+    'weights': path['weights'],
+    'checkpoint': path['checkpoint'],
+    'checkpoint_step': path['step'],
+    'trained': data.metadata.trained,
+  }
+  return dataclasses.replace(
+    data.metadata,
+    settings=settings,
+    extra={**_origin(trained), 'fingerprint': fingerprint, 'replayed': replayed},
+    **_network(trained),
+  )
+
+
+def _basics(trained: Trained) -> dict[str, Any]:
+  """What decides the numbers besides weights and input."""
+  return {
+    'task': trained.config.task,
+    'seed': int(trained.config.seed),
+    'compute_dtype': str(trained.agent.dtype),
+    'platform': trained.agent.backend,
+  }
+
+
+def _network(trained: Trained) -> dict[str, Any]:
+  """Fields of the metadata that tell of the network."""
+  return {
+    'layers': {x.name: x.units for x in trained.probe.layers},
+    'trained': trained.source is not None,
+    'versions': versions(),
+  }
+
+
+def _origin(trained: Trained) -> dict[str, Any]:
+  """Further keys of the metadata: shapes of layers, and where weights are from."""
+  source = trained.source
+  return {
+    'layer_shapes': {x.name: list(x.shape) for x in trained.probe.layers},
+    'checkpoint': None if source is None else str(source.absolute()),
+    'checkpoint_step': steps_behind(source),
+  }
+
+
+def _short(metadata: Metadata) -> str:
+  """A short name for what decides the episodes of a recording."""
+  known = metadata.extra.get('fingerprint') or metadata.world
+  text = json.dumps(_plain(known), sort_keys=True, default=str)
+  return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def digest(params: Mapping[str, jax.Array]) -> str:

@@ -21,7 +21,7 @@ import ninjax as nj
 import numpy as np
 
 from dreamerv3.agent import Model
-from dreamerv3.agent.latents import Arrays, Carry, State, tensor
+from dreamerv3.agent.latents import Arrays, Carry, Latent, State, tensor
 from dreamerv3.data.columns import Column
 from embodied.jax import internal, outs
 
@@ -81,6 +81,7 @@ class Probe:
     obs: Mapping[str, np.ndarray],
     seeds: np.ndarray,
     time: np.ndarray,
+    blind: np.ndarray | None = None,
   ) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
     """Filter one observation per row, act, and look inside.
 
@@ -91,17 +92,43 @@ class Probe:
       seeds: uint32 (width, 2), of the episode in each row.
       time: int32 (width,), timestep in that episode. All chance at a step
         comes from its row's seed and time.
+      blind: bool (width,), rows that go on from their prior instead of what
+        `obs` shows; None for none.
 
     Returns:
       carry; act, (width, ...) per key; {dtype: (width, values)} of the layers.
     """
-    return self._call(params, carry, obs, seeds, time)
+    return self._call(params, carry, obs, seeds, time, blind)
+
+  def after(
+    self, carry: Carry, actions: Mapping[int, Mapping[str, np.ndarray]]
+  ) -> Carry:
+    """The carry as if these actions had been taken last.
+
+    Args:
+      carry: from the call before.
+      actions: {row: {key: value}}; rows that are not named begin an episode.
+    """
+    spaces: Mapping[str, Any] = self.model.act_space
+    taken: dict[str, Any] = {
+      k: np.zeros((self.width, *v.shape), v.dtype) for k, v in spaces.items()
+    }
+    for row, act in actions.items():
+      for key, values in taken.items():
+        values[row] = act[key]
+    return carry._replace(prevact=taken)
 
   def _step(
-    self, params: State, carry: Carry, obs: Arrays, seeds: jax.Array, time: jax.Array
+    self,
+    params: State,
+    carry: Carry,
+    obs: Arrays,
+    seeds: jax.Array,
+    time: jax.Array,
+    blind: jax.Array | None = None,
   ) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
     keys = jax.vmap(jax.random.fold_in)(internal.keys_from_seeds(seeds), time)
-    _, out = nj.pure(observe)(params, self.model, carry, obs, keys, modify=False)
+    _, out = nj.pure(observe)(params, self.model, carry, obs, keys, blind, modify=False)
     carry, act, found = out
     return carry, act, pack(found, self.layers)
 
@@ -123,12 +150,17 @@ class Probe:
 
 
 def observe(
-  model: Model, carry: Carry, obs: Arrays, key: jax.Array
+  model: Model,
+  carry: Carry,
+  obs: Arrays,
+  key: jax.Array,
+  blind: jax.Array | None = None,
 ) -> tuple[Carry, Arrays, dict[str, jax.Array]]:
   """One step of acting, and everything the networks compute from it.
 
-  Decoder and heads read the state after this observation, as in training.
-  Runs in a ninjax context.
+  Decoder and heads read the state after this observation, as in training; in
+  blind rows it is drawn from the prior, as if nothing had been observed. Runs
+  in a ninjax context.
 
   Returns:
     carry, act, {layer: (B, ...)}.
@@ -136,6 +168,9 @@ def observe(
   with internal.taps() as found:
     carry, act, _ = model.policy(carry, obs, key)
     state = carry.latent
+    if blind is not None:
+      state = _unseen(model, state, key, blind, found)
+      carry = carry._replace(latent=state)
     x = tensor(state)
     model.dec(jax.tree.map(lambda x: x[:, None], state))
     value, reward, live = model.val(x), model.rew(x), model.con(x)
@@ -155,6 +190,27 @@ def observe(
     act,
     {k: v.reshape((batch, *v.shape[1:])) for k, v in found.items()},
   )
+
+
+def _unseen(
+  model: Model,
+  state: Latent,
+  key: jax.Array,
+  blind: jax.Array,
+  found: dict[str, jax.Array],
+) -> Latent:
+  """The state with stoch from the prior in blind rows, also in `found`.
+
+  The recurrent state of a step comes before its image and stays as it is.
+  """
+  where = blind[:, None, None]
+  prior = model.dyn.prior(state.deter)
+  key, _ = internal.split(key, 2)  # the one that the posterior is drawn with
+  drawn = model.dyn.dist(prior).sample(key).astype(state.stoch.dtype)
+  stoch = jnp.where(where, drawn, state.stoch)
+  found['dyn/stoch'] = stoch
+  found['dyn/post_logit'] = jnp.where(where, prior, found['dyn/post_logit'])
+  return state._replace(stoch=stoch)
 
 
 def _mixed(model: Model, logits: jax.Array) -> jax.Array:

@@ -29,7 +29,8 @@ class Look:
     dtype: float16 or float32, of layers with more than one unit.
     observed: keys that the environment must give.
     load: read the run's checkpoint; False leaves the network untrained.
-    many_worlds: leave the run's worlds as they are, also if they change.
+    many_worlds: leave the run's worlds as they are, also if they change; None
+      also says nothing of it, where no world is played in.
     seed: of the world; None takes that of the settings.
     block: settings that a message names, e.g. 'eval_trajectory'; may be empty.
   """
@@ -38,7 +39,7 @@ class Look:
   dtype: str = 'float16'
   observed: tuple[str, ...] = ('image', 'player_pos')
   load: bool = True
-  many_worlds: bool = False
+  many_worlds: bool | None = False
   seed: int | None = None
   block: str = ''
 
@@ -103,6 +104,16 @@ class Trained:
       raise UserError(f'{prefix}{e}.') from e
     return cls(config, source, guide, agent, probe, parameters(agent))
 
+  def at(self, source: pathlib.Path) -> 'Trained':
+    """The agent with the networks of another checkpoint of its run."""
+    load(self.agent, source, self.config.run.from_checkpoint_regex)
+    return dataclasses.replace(self, source=source, params=parameters(self.agent))
+
+
+def kept(config: elements.Config) -> list[pathlib.Path]:
+  """Folders of all whole checkpoints of the run, oldest first."""
+  return sorted(x.parent for x in find_source(config).parent.glob('*/done'))
+
 
 def find_source(config: elements.Config) -> pathlib.Path:
   """Folder of the checkpoint, given or the newest of the run."""
@@ -115,7 +126,9 @@ def one_world(config: elements.Config, look: Look) -> elements.Config:
   block = config.env.get(suite, {})
   changes = {'use_seed': True, 'use_logdir': False}
   if 'fixed_seed' in block and not block['fixed_seed']:
-    if look.many_worlds:
+    if look.many_worlds is None:
+      pass
+    elif look.many_worlds:
       print('Each episode is in a world of its own, as in the run.')
     else:
       changes['fixed_seed'] = True

@@ -252,7 +252,7 @@ class Writing:
   def __init__(self, recorder: Recorder, number: int, spool: Spool):
     self.number, self.spool = number, spool
     self._recorder = recorder
-    self._values: dict[str, list[Any]] = {k: [] for k in VALUES}
+    self._values: dict[str, list[Any]] = {}
     self._achievements: list[dict[str, int]] = []
 
   def add(self, rows: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
@@ -260,17 +260,23 @@ class Writing:
 
     Args:
       rows: {group: values} of the large ones, as the columns say.
-      values: the keys of VALUES, and `achievements`, {name: count so far}.
+      values: keys of VALUES, and `achievements`, {name: count so far}; the same
+        ones in every step. What a replayed recording lacks may be missing.
     """
+    if not self._values:
+      self._values = {k: [] for k in VALUES if k in values}
     for key, kept in self._values.items():
       kept.append(values[key])
-    counts = dict(values['achievements'])
-    # Equal neighbours are one object: nothing changes in most steps.
-    same = bool(self._achievements) and self._achievements[-1] == counts
-    self._achievements.append(self._achievements[-1] if same else counts)
+    if 'achievements' in values:
+      self._unlock(dict(values['achievements']))
     block = self.spool.add(rows)
     if block is not None:
       self._recorder.submit(lambda: self.spool.write(block))
+
+  def _unlock(self, counts: dict[str, int]) -> None:
+    # Equal neighbours are one object: nothing changes in most steps.
+    same = bool(self._achievements) and self._achievements[-1] == counts
+    self._achievements.append(self._achievements[-1] if same else counts)
 
   def end(self, **more: Any) -> None:
     """Ends the episode; `more` are further keys of its file."""
@@ -284,6 +290,10 @@ class Writing:
     }
     names = (x.name for x in self._recorder.columns)
     arrays['action'][-1:] = 0  # chosen, but the episode was over
+    unlocked: dict[str, Any] = {}
+    if self._achievements:
+      unlocked['final_achievements'] = self._achievements[-1]
+      unlocked['achievements'] = self._achievements
     self._recorder.keep(
       self,
       {
@@ -294,8 +304,7 @@ class Writing:
         'layer_names': sorted(
           x.removeprefix(PREFIX) for x in names if x.startswith(PREFIX)
         ),
-        'final_achievements': self._achievements[-1],
-        'achievements': self._achievements,
+        **unlocked,
         **arrays,
       },
     )

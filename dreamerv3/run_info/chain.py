@@ -24,6 +24,7 @@ READS = (
   'data',
   'test_data',
   'control',
+  'source_data',
   'from_model',
   'from_pkl',
   'resume',

@@ -17,6 +17,7 @@ GROWING = {
   'train': 'training',
   'train_eval': 'training',
   'eval_trajectory': 'recording',
+  'replay_activations': 'recording',
 }
 
 

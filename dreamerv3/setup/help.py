@@ -32,6 +32,8 @@ usage: python dreamerv3/main.py --configs PRESET ... --logdir RUN [--FLAG VALUE]
   train    python dreamerv3/main.py --configs crafter_small size25m --logdir RUN
   try it   python dreamerv3/main.py --configs crafter_small debug --logdir RUN
   record   python dreamerv3/main.py --logdir RUN --script eval_trajectory
+  control  python dreamerv3/main.py --logdir RUN --script replay_activations \
+--replay_activations.load_checkpoint False
   dream    python dreamerv3/main.py --logdir RUN --script dream_decode \
 --dream_decode.decoder_model FILE
 

@@ -72,7 +72,15 @@ RULES: tuple[Rule, ...] = (
   (r'agent\.\w+\.(perclo|perchi)', lambda x: 0 <= x <= 100, 'in [0, 100]'),
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
-  (r'eval_trajectory\.dtype', *_among('float16', 'float32')),
+  (r'(eval_trajectory|replay_activations)\.dtype', *_among('float16', 'float32')),
+  (r'replay_activations\.max_episodes', *_NOT_NEGATIVE),
+  (
+    r'replay_activations\.observe',
+    lambda x: x in ('all', 'none') or (x.isdecimal() and x.isascii()),
+    'all, none, or how many timesteps are seen',
+  ),
+  (r'replay_activations\.perturb', *_among('none', 'pixels', 'vitals', 'view')),
+  (r'replay_activations\.checkpoints', lambda x: x in ('', 'all'), 'all, or nothing'),
   (r'agent\.policy_dist_disc', *_among('categorical', 'onehot')),
   (r'agent\.policy_dist_cont', *_among('bounded_normal')),
   (r'agent\.conhead\.output', *_among('binary')),
@@ -85,7 +93,8 @@ RULES: tuple[Rule, ...] = (
   (r'jax\.enable_policy', lambda x: x, 'True, since every script acts'),
   (r'logger\.outputs', lambda x: set(x) <= set(OUTPUTS), ', '.join(OUTPUTS)),
   (
-    r'logger\.filter|run\.from_checkpoint_regex|eval_trajectory\.layers',
+    r'logger\.filter|run\.from_checkpoint_regex'
+    r'|(eval_trajectory|replay_activations)\.layers',
     _regex,
     'a regular expression',
   ),

@@ -71,7 +71,7 @@ def open_control(plan: Plan, control: Trajectories) -> list[str]:
   Raises:
     UserError: it is of a trained network, of another one or another world.
   """
-  notes = untrained(control)
+  notes = untrained(control, plan.data)
   common = {REPRS.get(x, x) for x in plan.names} & control.layers().keys()
   check_same(plan.data, control, sorted(common))
   return notes
