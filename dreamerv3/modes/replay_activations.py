@@ -96,7 +96,6 @@ def replay(
   data = dataclasses.replace(data, episodes=data.episodes[:limit])
   metadata = describe.describe_replay(trained, data)
   image = data.episodes[0].arrays['image'].shape[1:]
-  checkpoint = metadata.extra['checkpoint']
   plan = RecordingPlan(
     stage='replay_activations',
     folder=folder,
@@ -106,7 +105,10 @@ def replay(
     numbers=[x.number for x in data.episodes],
     envs=WIDTH,
     joined=settings.all_episodes,
-    inputs=[*([checkpoint] if checkpoint else []), str(data.path.absolute())],
+    inputs={
+      'checkpoint': metadata.extra['checkpoint'],
+      'source_data': str(data.path.absolute()),
+    },
     source=str(data.path),
     length=float(np.mean([len(x) for x in data.episodes])),
   )
