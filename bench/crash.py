@@ -17,8 +17,7 @@ which a new folder is begun.
 
 What is checked at the end of each folder: training logged every step in order
 and no line twice, its scores are those of its metrics, its last checkpoint is
-of the last step, and the replay holds each step once and nothing else lies
-there. A recording has the bytes, and results have the values, of the run
+of the last step, and the replay holds each step once and no torn file. A recording has the bytes, and results have the values, of the run
 without a kill.
 
 A kill has survived if the next start went on and these checks held.
@@ -48,10 +47,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from dreamerv3.base import files, unpickle
+from embodied.core.chunkfiles import NAME
 from embodied.run import checkpoint
 from tests import synthetic
 
-STEPS = 2000
+STEPS = 5000
+ENVS = 2
 DUMMY = (
   '--task dummy_disc --random_agent True --run.envs 2 --env.dummy.length 50 '
   '--batch_size 2 --batch_length 5 --report_length 5 --replay.chunksize 64'
@@ -169,8 +170,10 @@ def replayed(folder: pathlib.Path, state: pathlib.Path, steps: int) -> list[str]
   wrong = []
   if named - there:
     wrong.append(f'{len(named - there)} files of the replay are missing')
-  if there - named:
-    wrong.append(f'strange in replay: {sorted(there - named)[:3]}')
+  # Of each environment, the chunk that grew at the save before stays for one more.
+  strange = sorted(there - named)
+  if len(strange) > ENVS or not all(NAME.fullmatch(x) for x in strange):
+    wrong.append(f'strange in replay: {strange[:3]}')
   ids: collections.Counter[bytes] = collections.Counter()
   for chunk in chunks:
     with np.load(folder / chunk['file']) as data:
