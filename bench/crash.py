@@ -17,8 +17,8 @@ which a new folder is begun.
 
 What is checked at the end of each folder: training logged every step in order
 and no line twice, its scores are those of its metrics, its last checkpoint is
-of the last step, and the replay holds each step once and no torn file. A recording has the bytes, and results have the values, of the run
-without a kill.
+of the last step, and the replay holds each step once and no torn file. A recording
+has the bytes, and results have the values, of the run without a kill.
 
 A kill has survived if the next start went on and these checks held.
 """
