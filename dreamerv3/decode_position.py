@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import tqdm
 
 from dreamerv3.analysis.decoding import run, store
+from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
 from dreamerv3.analysis.decoding.fit import FitOptions, devices
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
@@ -55,6 +56,16 @@ class Settings(Placed):
     help='Standard mode: what to decode; combined is both side by side.',
   )
   layers: tuple[str, ...] = flag((), help='Layers mode: names (regex); all by default.')
+  method: str = flag(
+    'classification',
+    choices=('classification', 'ridge'),
+    help='A softmax over tiles, or ridge regression to (x, y).',
+  )
+  perception: bool = flag(
+    True,
+    help='Decode what is seen now (pixels, tokens, view) too: what exceeds it is '
+    'memory.',
+  )
   save_model: bool = flag(False, help='Save the decoders.')
   n_jobs: int = flag(
     1,
@@ -110,33 +121,27 @@ class Settings(Placed):
 
 
 # Flags, when they would do nothing, and why.
-_FITS = ('device', 'n_jobs', 'n_iters', 'patience', 'holdout_frac', 'n_cv_folds')
-_MORE = ('repr', 'cv', 'max_samples', 'resume', 'test_data', 'control', 'save_model')
-IDLE: tuple[tuple[tuple[str, ...], Callable[[Any], object], str], ...] = (
-  (('repr',), lambda x: x.mode == 'layers', 'without --mode standard'),
-  (
-    ('layers', 'max_samples', 'resume'),
-    lambda x: x.mode == 'standard',
-    'without --mode layers',
-  ),
-  (_FITS + _MORE, lambda x: x.from_model, 'with --from_model, which only evaluates'),
-  (
-    ('holdout_frac', 'n_cv_folds', 'cv'),
-    lambda x: x.test_data,
-    'with --test_data, which is what is tested',
-  ),
-  (
-    ('n_cv_folds',),
-    lambda x: x.holdout_frac,
-    'without --holdout_frac 0, cross-validation',
-  ),
-  (('patience',), lambda x: not x.n_iters, 'with --n_iters 0'),
+_FITS = (
+  'method perception device n_jobs n_iters patience holdout_frac n_cv_folds '
+  'repr cv max_samples resume test_data control save_model'
+)
+IDLE: tuple[tuple[str, Callable[[Any], object], str], ...] = (
+  ('repr', lambda x: x.mode == 'layers', 'without --mode standard'),
+  ('layers max_samples resume', lambda x: x.mode != 'layers', 'without --mode layers'),
+  (_FITS, lambda x: x.from_model, 'with --from_model, which only evaluates'),
+  ('holdout_frac n_cv_folds cv', lambda x: x.test_data, 'with --test_data'),
+  ('n_cv_folds', lambda x: x.holdout_frac, 'without --holdout_frac 0'),
+  ('patience', lambda x: not x.n_iters, 'with --n_iters 0'),
+  ('n_iters patience', lambda x: x.method == 'ridge', 'with --method ridge'),
 )
 # What the results say of how they were made.
-PROTOCOL = ('cv', 'holdout_frac', 'seed', 'test_data', 'from_model', 'spawn_relative')
+PROTOCOL = (
+  *('cv', 'holdout_frac', 'seed', 'test_data', 'from_model', 'spawn_relative'),
+  'method',
+)
 # Settings that results depend on, besides data and split.
 _FITTED = ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience', 'seed')
-KEPT = (*_FITTED, 'min_bbox', 'max_episodes', 'test_data')
+KEPT = (*_FITTED, 'method', 'min_bbox', 'max_episodes', 'test_data')
 
 
 # Settings that name what is read.
@@ -144,11 +149,12 @@ READS = ('data', 'test_data', 'control', 'from_model', 'resume')
 
 
 class Found(NamedTuple):
-  """What a run found: a result and a row per layer, and the control's results."""
+  """What a run found: a result and a row per layer, the control's, perception's."""
 
   results: list[DecodeResult]
   control: dict[str, DecodeResult]
   rows: list[dict[str, Any]]
+  seen: run.Seen = run.NOTHING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +193,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in _save(found, study.data, args, save):
       note.outputs.append(path)
   print(table(found.rows))
+  told = [x for x in found.rows if x['layer'] in DETER]
+  for row in told or found.rows[:1]:
+    print(verdict(row))
   if args.cv == 'timesteps':
     print(LEAK)
 
@@ -207,7 +216,7 @@ def _check(args: Settings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
   usual = {x.name: x.default for x in dataclasses.fields(Settings)}
   for names, idle, why in IDLE:
-    given = [f'--{x}' for x in names if getattr(args, x) != usual[x]]
+    given = [f'--{x}' for x in names.split() if getattr(args, x) != usual[x]]
     if given and idle(args):
       raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
   if args.n_cv_folds == 1:
@@ -237,7 +246,7 @@ def _plan(data: Trajectories, args: Settings, test: str = '') -> Plan:
 
 def _job(args: Settings) -> run.Job:
   return run.Job(
-    FitOptions(args.n_iters, args.patience, args.seed, args.device),
+    FitOptions(args.n_iters, args.patience, args.seed, args.device, method=args.method),
     n_jobs=args.n_jobs,
     save=args.save_model,
     most=args.max_samples if args.mode == 'layers' else 0,
@@ -264,8 +273,11 @@ def _fitting(args: Settings) -> Study:
     others = {}
     if against is not None:
       others = run.control_results(against, [x.layer for x in results], job)
-    rows = [{**x, **plan.trained()} for x in run.table_rows(results, others, job)]
-    return Found(results, others, rows)
+    seen = run.perceive(plan, results, job) if args.perception else run.NOTHING
+    _tell(seen.notes)
+    rows = run.table_rows(results, others, seen, job)
+    rows = [{**x, **plan.trained()} for x in rows]
+    return Found(results, others, rows, seen)
 
   return Study(plan.data, work)
 
@@ -300,7 +312,7 @@ def _evaluation(args: Settings) -> Study:
   # Short, and the only check whether they fit each other.
   results, notes = run.evaluate(data, decoders, args.layers)
   _tell(notes)
-  rows = run.table_rows(results, {}, _job(args))
+  rows = run.table_rows(results, {}, run.NOTHING, _job(args))
   return Study(data, lambda save, note: Found(results, {}, rows))
 
 
@@ -313,14 +325,12 @@ def _save(
   extra = {
     'protocol': {x: getattr(args, x) for x in PROTOCOL},
     'control': {k: v.to_dict() for k, v in found.control.items()},
+    'perception': {k: v.to_dict() for k, v in found.seen.alone.items()},
+    'memory': {k: v.to_dict() for k, v in found.seen.both.items()},
   }
-  standard = args.mode == 'standard'
-  name = 'decode_results.pkl' if standard else 'layer_decode_results.pkl'
-  values = store.results_dict(found.results, data, found.rows, extra)
-  yield files.save_pickle(save / name, values)
-  # Both modes may save into one folder.
-  csv = 'summary.csv' if standard else 'layer_summary.csv'
-  yield files.save_csv(save / csv, found.rows)
+  pairs = layer_pairs(found.results, args.n_boot, args.seed)
+  tables = store.Tables(found.results, found.rows, pairs, extra)
+  yield from tables.save(save, args.mode, data)
   others = {k: summary(v, args.n_boot, args.seed) for k, v in found.control.items()}
   made = decoding.all_figures(
     found.results,

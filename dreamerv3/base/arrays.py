@@ -104,9 +104,7 @@ def from_bytes(
   if not dtype.itemsize:
     return np.zeros(shape, dtype)
   flat = np.frombuffer(bytearray(raw), dtype)
-  if dtype.kind in 'bU':
-    check_values(flat)
-  return flat.reshape(shape, order=order)
+  return check_values(flat).reshape(shape, order=order)
 
 
 def count_of(shape: Sequence[int]) -> int:

@@ -1,6 +1,6 @@
 """Figures of position decoding: results in, figures out.
 
-fig = layer_comparison(results, rows, control)
+figures = all_figures(results, rows, {}, metadata, numbers, 'layers')
 fig = occupancy_vs_error(result)
 """
 
@@ -17,12 +17,9 @@ from dreamerv3.analysis.decoding import occupancy
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
+from dreamerv3.plots.layer_comparison import layer_comparison
+from dreamerv3.plots.probmaps import probmaps
 
-# Chance levels: colour and line.
-CHANCE = {
-  'best_constant': ('best constant', style.BLACK, '-'),
-  'prior': ('occupancy prior', style.GREY, '--'),
-}
 # Layers of layers mode with figures of their own.
 DETAILED = ('dyn/deter', 'dyn/stoch')
 LEAK = 'Leaks: neighbours of the tested timesteps were trained on.'
@@ -97,202 +94,6 @@ def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
   fig.legend(loc='outside lower center', ncols=2)
   ax.set_title(_title(row))
   return fig
-
-
-def layer_comparison(
-  results: Sequence[DecodeResult],
-  rows: Rows,
-  control: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Figure:
-  """Held-out error of each layer along the network, with chance and control.
-
-  Args:
-    results: one per layer, in the order to draw.
-    rows: their summaries.
-    control: {layer: summary} of the untrained network.
-  """
-  height = 1.6 + 0.32 * len(results)
-  fig, axes = style.new_figure(1, 1, width=7.5, height=height)
-  ax = axes[0, 0]
-  y = np.arange(len(results))
-  boxes = ax.boxplot(
-    [x.errors for x in results],
-    positions=y,
-    orientation='horizontal',
-    widths=0.6,
-    showfliers=False,
-    patch_artist=True,
-    medianprops=dict(color='black'),
-  )
-  for box, result in zip(boxes['boxes'], results, strict=True):
-    box.set(facecolor=style.layer_color(result.layer), alpha=0.75)
-  means = [x['mean'] for x in rows]
-  known = any(x['low'] == x['low'] for x in rows)
-  below = [max(x['mean'] - x['low'], 0) if x['low'] == x['low'] else 0 for x in rows]
-  above = [max(x['high'] - x['mean'], 0) if x['high'] == x['high'] else 0 for x in rows]
-  ax.errorbar(
-    means,
-    y,
-    xerr=[below, above],
-    fmt='D',
-    ms=4,
-    color='white',
-    mec='black',
-    ecolor='black',
-    capsize=2,
-    lw=1,
-    label='mean, 95 % over episodes' if known else f'mean, {NONE}',
-  )
-  _chance_marks(ax, rows, y)
-  if control:
-    there = [
-      (control[x.layer]['mean'], i) for i, x in enumerate(results) if x.layer in control
-    ]
-    constant = next(iter(control.values()))['best_constant']
-    ax.plot(
-      *zip(*there, strict=True),
-      's',
-      ms=6,
-      mfc='white',
-      mec='black',
-      mew=1.2,
-      label=f'untrained network (its constant {constant:.2f})',
-    )
-  ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
-  ax.set_ylim(len(results) - 0.4, -0.6)
-  ax.set_xlim(left=0)
-  ax.set_xlabel(
-    'held-out error |dx| + |dy| [tiles] of timesteps; boxes: quartiles; '
-    'whiskers:\nthe furthest timesteps within 1.5 box lengths of the box'
-  )
-  for i, mean in enumerate(means):
-    ax.text(
-      1.01,
-      i,
-      f'{mean:.2f}',
-      transform=ax.get_yaxis_transform(),
-      va='center',
-      fontsize=8,
-    )
-  ax.text(1.01, -0.62, 'mean', transform=ax.get_yaxis_transform(), fontsize=8)
-  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=3)
-  return fig
-
-
-def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
-  for key, (label, color, line) in CHANCE.items():
-    ax.axvline(
-      rows[0][key],
-      color=color,
-      ls=line,
-      lw=1.2,
-      label=f'{label} {rows[0][key]:.2f}',
-    )
-  shuffled = np.array([x['shuffled'] for x in rows])
-  if np.isfinite(shuffled).any():
-    ax.plot(
-      shuffled,
-      y,
-      '|',
-      color=style.RED,
-      ms=12,
-      mew=2,
-      label="another episode's path",
-    )
-
-
-def probmaps(
-  result: DecodeResult,
-  episode: int,
-  title: str,
-  metadata: Metadata | None = None,
-) -> Figure:
-  """Decoded probability at evenly spaced steps of one held-out episode.
-
-  Args:
-    episode: one of those with maps, title: what it is called.
-    metadata: draws the maps over the world where it is given.
-  """
-  places = np.flatnonzero(result.episode[result.example_rows] == episode)
-  cols = min(4, len(places))
-  count = -(-len(places) // cols)
-  fig, axes = style.new_figure(count, cols, width=2.5, height=2.5)
-  window = _window(result, episode)
-  for ax in axes.flat[len(places) :]:
-    ax.set_visible(False)
-  for i, (ax, place) in enumerate(zip(axes.flat, places, strict=False)):
-    row = result.example_rows[place]
-    _probmap(ax, result, int(place), int(row), metadata)
-    world.zoom(ax, window)
-    ax.set_title(f't = {result.t[row]}, error {result.errors[row]:.0f}')
-    last_in_column = i + cols >= len(places)
-    ax.set_xlabel('x [tiles]' if last_in_column else '')
-    ax.set_ylabel('y [tiles], south down' if i % cols == 0 else '')
-  handles, labels = axes.flat[0].get_legend_handles_labels()
-  fig.legend(handles, labels, loc='outside upper center', ncols=2)
-  note = '' if metadata is not None else '; grey: never visited in training'
-  fig.supxlabel(
-    f"{title}; colour: probability relative to the panel's largest{note}",
-    fontsize=8,
-  )
-  return fig
-
-
-def _probmap(
-  ax: Axes,
-  result: DecodeResult,
-  place: int,
-  row: int,
-  metadata: Metadata | None,
-) -> None:
-  share = result.proba[place] / max(result.proba[place].max(), 1e-12)
-  if metadata is None:
-    trained = result.fold_visits[result.fold[row]] > 0
-    share = np.where(trained, share, np.nan)
-  else:
-    world.draw_world(ax, metadata, dim=0.75)
-  # Probable is bright on grey, and dark on the pale world.
-  cmap = style.HEAT if metadata is None else 'RdPu'
-  world.draw_map(
-    ax,
-    share,
-    cmap=cmap,
-    colorbar=False,
-    vmin=0,
-    vmax=1,
-    background=world.UNVISITED if metadata is None else None,
-    alpha=None if metadata is None else _fade(share),
-  )
-  ax.plot(
-    *result.pos[row],
-    'o',
-    ms=9,
-    mfc='none',
-    mec='cyan',
-    mew=2,
-    label='true position',
-  )
-  ax.plot(
-    *result.pred[row],
-    '*',
-    ms=8,
-    color='lime',
-    mec='black',
-    mew=0.5,
-    label='most probable tile',
-  )
-
-
-def _fade(share: np.ndarray) -> np.ndarray:
-  """Improbable tiles let the world through; (W, H) to an image's (H, W)."""
-  return np.where(share > 0.05, 0.15 + 0.85 * share, 0.0).T
-
-
-def _window(result: DecodeResult, episode: int) -> tuple[int, int, int, int]:
-  """The square part of the world where things happen, with a margin."""
-  rows = result.example_rows[result.episode[result.example_rows] == episode]
-  points = np.concatenate([result.pos[rows], result.pred[rows]])
-  return world.box(points, result.grid, 6)
 
 
 def occupancy_vs_error(

@@ -10,7 +10,7 @@ from dreamerv3.analysis.decoding import layers, splits
 from dreamerv3.analysis.decoding.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.plots import decoding
+from dreamerv3.plots import decoding, layer_comparison, probmaps
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +26,7 @@ def test_layers_are_drawn_along_the_network_with_units_and_control(results):
   data, found = results
   rows = [summary(x, 50) for x in found]
   control = {'dyn/deter': {'mean': 3.0, 'best_constant': 5.0}}
-  ax = decoding.layer_comparison(found, rows, control).axes[0]
+  ax = layer_comparison.layer_comparison(found, rows, control).axes[0]
   labels = [x.get_text() for x in ax.get_yticklabels()]
   assert labels[0] == 'enc/cnn0 (40)'
   assert labels[-1] == 'pol/mlp/linear0 (6)'
@@ -67,7 +67,7 @@ def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
     assert (proba[result.fold_visits[result.fold[row]] == 0] == 0).all()
   assert (result.fold_visits[0] != result.fold_visits[1]).any()
   row = result.example_rows[0]
-  figure = decoding.probmaps(result, int(result.episode[row]), 'title')
+  figure = probmaps.probmaps(result, int(result.episode[row]), 'title')
   image: Any = figure.axes[0].images[0]
   shown = np.ma.filled(image.get_array(), np.nan)
   trained = result.fold_visits[result.fold[row]] > 0
@@ -91,7 +91,7 @@ def test_probability_maps_put_north_up_and_mark_the_truth(results):
   _, found = results
   result = next(x for x in found if x.layer == 'dyn/deter')
   episode = int(result.episode[result.example_rows[0]])
-  ax = decoding.probmaps(result, episode, 'title').axes[0]
+  ax = probmaps.probmaps(result, episode, 'title').axes[0]
   assert ax.get_ylim()[0] > ax.get_ylim()[1]
   truth = next(x for x in ax.lines if x.get_label() == 'true position')
   row = result.example_rows[0]

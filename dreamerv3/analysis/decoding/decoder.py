@@ -7,17 +7,20 @@ For scripts that apply a fitted decoder, also in a process that runs JAX.
 """
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from dreamerv3.analysis.decoding.readout import Readout
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.grid import Grid
 
 FORMAT = 1
+TYPE = 'classifier'
 MOST_VISITS = 1 << 28  # timesteps that a decoder was fitted to
 CHUNK = 1024  # rows whose logits are in memory at a time
 
@@ -31,12 +34,15 @@ class Search(NamedTuple):
     curve: (K, 4) of the trial on held-out episodes: iteration, training
       cross-entropy [nats], validation cross-entropy [nats], validation error
       [tiles].
+    sharpness, weight: of the chosen `Readout`.
   """
 
   penalty: float
   temperature: float
   iterations: int
   curve: np.ndarray
+  sharpness: float = math.inf
+  weight: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +60,8 @@ class LinearDecoder:
       `Metadata.world`; empty where unknown.
     trained_on: episodes it was fitted to, see `Trajectories.source`; empty
       where unknown.
+    readout: how a tile is named; None for the most probable one, as decoders
+      of before do.
     search: how it was found; None of a saved one.
   """
 
@@ -64,6 +72,7 @@ class LinearDecoder:
   held_out: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   world: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   trained_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  readout: Readout | None = None
   search: Search | None = None
 
   def __post_init__(self) -> None:
@@ -74,6 +83,8 @@ class LinearDecoder:
       )
     if not np.isfinite(self.weights).all():
       raise ValueError(f'{self.layer}: the weights are not finite.')
+    if self.readout is not None and self.readout.visits.shape != self.classes.shape:
+      raise ValueError(f'{self.layer}: visits are not of the classes.')
     self.grid.to_pos(self.classes)
 
   @property
@@ -92,12 +103,23 @@ class LinearDecoder:
     return logits
 
   def predict(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Most probable tile, (N, D) to (N, 2); of some rows, or of all."""
+    """The tile that is named, (N, D) to (N, 2); of some rows, or of all."""
+    return self.named(X, rows)[0]
+
+  def named(
+    self, X: np.ndarray, rows: np.ndarray | None = None
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """The tile that `readout` names and the most probable one, (N, 2) each."""
     rows = np.arange(len(X)) if rows is None else rows
-    parts = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
-    best = [self.logits(X[x]).argmax(1) for x in parts]
-    place = np.concatenate(best) if best else np.zeros(0, np.int64)
-    return self.grid.to_pos(self.classes)[place]
+    pos = self.grid.to_pos(self.classes)
+    best = np.zeros((2, len(rows)), np.int64)
+    for i in range(0, len(rows), CHUNK):
+      logits = self.logits(X[rows[i : i + CHUNK]])
+      part = best[:, i : i + CHUNK]
+      part[:] = logits.argmax(1)
+      if self.readout is not None:
+        part[0] = self.readout.choose(logits, pos)
+    return pos[best[0]], pos[best[1]]
 
   def predict_proba(self, X: np.ndarray) -> np.ndarray:
     """Probability of each tile, (N, D) to (N, W, H); 0 where never trained."""
@@ -115,10 +137,7 @@ class LinearDecoder:
     visits = self.held_out.get('visits')
     if visits is None:
       return self.grid.to_pos(self.classes)
-    times = np.asarray(visits).reshape(-1).astype(np.int64)
-    if times.sum() > MOST_VISITS:
-      raise UserError(f'{self.layer}: {times.sum()} visits; at most {MOST_VISITS}.')
-    return self.grid.to_pos(np.repeat(np.arange(self.grid.size), times))
+    return repeated(self.grid, visits)
 
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers; keys of older files where they have one."""
@@ -126,19 +145,8 @@ class LinearDecoder:
       'format': FORMAT,
       'state_dict': {'0.weight': np.ascontiguousarray(self.weights.T)},
       'classes': self.classes,
-      'metadata': {
-        'type': 'classifier',
-        'layer_name': self.layer,
-        'repr_name': self.layer,
-        'grid': self.grid.shape,
-        'width': self.grid.width,
-        'height': self.grid.height,
-        'n_units': self.units,
-        'n_classes': len(self.classes),
-        'held_out': dict(self.held_out),
-        'world': dict(self.world),
-        'trained_on': dict(self.trained_on),
-      },
+      'readout': None if self.readout is None else vars(self.readout),
+      'metadata': {'type': TYPE, **about(self)},
     }
 
   @classmethod
@@ -154,14 +162,78 @@ class LinearDecoder:
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> Self:
     """Reads `to_dict`; in older files every tile of the grid is a class."""
+    kind = values['metadata'].get('type', TYPE)
+    if kind != TYPE:
+      raise UserError(
+        f'it is a {kind} decoder, which gives no probabilities; fit one with '
+        f'`method` classification.'
+      )
     weight = np.asarray(values['state_dict']['0.weight'], np.float32)
-    about = values['metadata']
-    grid = Grid(about['width'], about['height'])
-    name = about.get('layer_name', about.get('repr_name', 'unknown'))
+    known = read_about(values['metadata'])
     classes = values.get('classes')
-    classes = np.arange(grid.size) if classes is None else np.asarray(classes, np.int64)
-    fitted = dict(about.get('trained_on', {}))
-    if fitted:
-      fitted['episodes'] = [int(x) for x in fitted['episodes']]
-    held_out, world = dict(about.get('held_out', {})), about.get('world', {})
-    return cls(weight.T, classes, grid, str(name), held_out, dict(world), fitted)
+    if classes is None:
+      classes = np.arange(known['grid'].size)
+    classes = np.asarray(classes, np.int64)
+    how, readout = values.get('readout'), None
+    if how is not None:
+      visits = np.asarray(how['visits'], np.int64)
+      readout = Readout(float(how['sharpness']), visits, float(how['weight']))
+    return cls(weight.T, classes, readout=readout, **known)
+
+
+def repeated(grid: Grid, visits: Any) -> np.ndarray:
+  """Each tile (M, 2) as often as it was visited, of a saved map (W, H)."""
+  times = np.asarray(visits).reshape(-1).astype(np.int64)
+  if times.sum() > MOST_VISITS:
+    raise UserError(f'{times.sum()} visits; expected at most {MOST_VISITS}.')
+  return grid.to_pos(np.repeat(np.arange(grid.size), times))
+
+
+class _Described(Protocol):
+  """What the files of all kinds of decoders say of themselves."""
+
+  @property
+  def layer(self) -> str: ...
+  @property
+  def grid(self) -> Grid: ...
+  @property
+  def units(self) -> int: ...
+  @property
+  def classes(self) -> np.ndarray: ...
+  @property
+  def held_out(self) -> Mapping[str, Any]: ...
+  @property
+  def world(self) -> Mapping[str, Any]: ...
+  @property
+  def trained_on(self) -> Mapping[str, Any]: ...
+
+
+def about(decoder: _Described) -> dict[str, Any]:
+  """The `metadata` of a saved decoder, without its type."""
+  grid = decoder.grid
+  return {
+    'layer_name': decoder.layer,
+    'repr_name': decoder.layer,
+    'grid': grid.shape,
+    'width': grid.width,
+    'height': grid.height,
+    'n_units': decoder.units,
+    'n_classes': len(decoder.classes),
+    'held_out': dict(decoder.held_out),
+    'world': dict(decoder.world),
+    'trained_on': dict(decoder.trained_on),
+  }
+
+
+def read_about(values: Mapping[str, Any]) -> dict[str, Any]:
+  """Fields of a decoder from its `metadata`; older files have fewer."""
+  fitted = dict(values.get('trained_on', {}))
+  if fitted:
+    fitted['episodes'] = [int(x) for x in fitted['episodes']]
+  return {
+    'grid': Grid(values['width'], values['height']),
+    'layer': str(values.get('layer_name', values.get('repr_name', 'unknown'))),
+    'held_out': dict(values.get('held_out', {})),
+    'world': dict(values.get('world', {})),
+    'trained_on': fitted,
+  }

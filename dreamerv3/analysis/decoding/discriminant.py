@@ -186,6 +186,8 @@ def solve(moments: Moments, penalty: float) -> Solution:
   size = float(within.diagonal().mean().clamp(min=0))
   spread = moments.second.diagonal() / rows - centre**2
   tiny = 1e-6 * float(spread.mean().clamp(min=1e-12))
+  # Of units that are constant here the spread is what rounding has left.
+  tiny = max(tiny, 1e-12 * float(moments.second.diagonal().max()) / rows)
   within.diagonal().add_(penalty * size + tiny)
   factor = torch.linalg.cholesky(within)
   a = torch.cholesky_solve((mean - centre).T, factor)  # (k, C)

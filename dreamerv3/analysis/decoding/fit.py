@@ -1,4 +1,4 @@
-"""Fits a linear softmax decoder: activations to tiles.
+"""Fits a linear decoder of positions: activations to tiles.
 
   decoder = PositionDecoder(FitOptions()).fit(X, pos, groups, grid)
   decoder.predict(X)   # (N, 2) tiles
@@ -14,8 +14,7 @@ fits run beside it; `layers` runs several at a time.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -28,6 +27,8 @@ from dreamerv3.analysis.decoding.discriminant import (
   generator,
   solve,
 )
+from dreamerv3.analysis.decoding.readout import Readout, candidates
+from dreamerv3.analysis.decoding.ridge import RidgeDecoder, solve_ridge
 from dreamerv3.analysis.decoding.training import MOST_CHECKED, Training
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
@@ -40,6 +41,7 @@ CHECK_EVERY = 50  # iterations
 BATCH = 32  # rows per iteration
 TINY = 1e-12  # of a silent layer, whose gradient is 0
 STEP = 1.0  # of the descent, relative to the inverse mean square input
+MOST_READ = 300  # validation rows per group that choose the readout
 LEAST_GAIN = 0.02  # share of the validation error at the start
 
 
@@ -54,6 +56,7 @@ class FitOptions:
       error; 0 never stops early.
     seed: of every random choice.
     device: 'cpu' or 'cuda:k'.
+    method: 'classification', a softmax over tiles, or 'ridge', see `ridge`.
     choose: choose ridge and iterations on validation groups; else the usual
       ridge and no descent.
   """
@@ -63,6 +66,7 @@ class FitOptions:
   seed: int = 0
   device: str = 'cpu'
   choose: bool = True
+  method: str = 'classification'
 
 
 def devices(name: str) -> list[str]:
@@ -94,7 +98,7 @@ class PositionDecoder:
     groups: np.ndarray,
     grid: Grid,
     rows: np.ndarray | None = None,
-  ) -> LinearDecoder:
+  ) -> LinearDecoder | RidgeDecoder:
     """Fits the decoder of one layer.
 
     Args:
@@ -114,20 +118,21 @@ class PositionDecoder:
     features = Features.learn(
       X, rows, labels, len(classes), options.seed, options.device
     )
-    far = functools.partial(_distance, grid)
-    data = Training.make(features, X, rows, labels, groups, classes, far, self.stopped)
-    solution, search = _search(data, options)
-    weights = features.to_raw(solution.weights[:, solution.present])
-    # The first class is predicted where all logits are equal: a row without
+    tiles = grid.to_pos(classes)
+    data = Training.make(features, X, rows, labels, groups, tiles, self.stopped)
+    # The first class is named where all logits are equal: a row without
     # information must not do worse than a guess that needs none.
     best = int(grid.to_class(chance.best_constant(pos, grid)))
     order = np.argsort(classes != best, kind='stable')
-    return LinearDecoder(weights[:, order], classes[order], grid, '', search=search)
-
-
-def _distance(grid: Grid, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """Error [tiles] between two arrays of classes."""
-  return manhattan(grid.to_pos(a), grid.to_pos(b))
+    if options.method == 'ridge':
+      return solve_ridge(data, features, classes[order], grid)
+    solution, search = _search(data, options)
+    weights = features.to_raw(solution.weights[:, solution.present])
+    visits = np.bincount(labels, minlength=len(classes))
+    readout = Readout(search.sharpness, visits[order], search.weight)
+    return LinearDecoder(
+      weights[:, order], classes[order], grid, '', readout=readout, search=search
+    )
 
 
 def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
@@ -135,17 +140,59 @@ def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
   penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
   whole = data.moments(None)
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
+  readout = Readout(1.0, data.visits())
   if data.kept >= 2:
     trial = solve(data.moments(0), penalty)
     temperature = _choose_temperature(data, trial.weights)
     trial = trial.scaled(temperature)
-    steps, curve = _try_descent(data, trial, options)
+    steps, curve, trial = _try_descent(data, trial, options)
+    starts = _others(data, penalty, temperature, steps, options.seed)
+    readout = _choose_readout(data, [trial, *starts])
   final = solve(whole, penalty).scaled(temperature)
   if steps:
     rng = generator(options.seed + 1)
     for descent in _descend(data, final, None, rng, steps):
       final = descent
-  return final, Search(penalty, temperature, steps, curve)
+  how = readout.sharpness, readout.weight
+  return final, Search(penalty, temperature, steps, curve, *how)
+
+
+def _others(
+  data: Training, penalty: float, temperature: float, steps: int, seed: int
+) -> Iterator[Solution]:
+  """Weights without each group but the first, found as the final ones are."""
+  for group in range(1, data.kept):
+    solution = solve(data.moments(group), penalty).scaled(temperature)
+    for descent in _descend(data, solution, group, generator(seed + 1), steps):
+      solution = descent
+    yield solution
+
+
+def _choose_readout(data: Training, solutions: Iterable[Solution]) -> Readout:
+  """The readout of least error on validation rows of all groups.
+
+  The best constant and the most probable tile are among them, so that it is
+  worse than neither there.
+
+  Args:
+    solutions: one per group, found without it.
+  """
+  errors: list[np.ndarray] = []
+  tried = candidates(data.visits())
+  for group, solution in enumerate(solutions):
+    data.check()
+    rows = data.validation(group)
+    rows = rows[:: max(1, len(rows) // MOST_READ)]
+    known = solution.present.cpu().numpy()
+    logits = data.logits(solution.weights, rows).cpu().numpy()[:, known]
+    true = data.pos[data.labels[rows].cpu().numpy()]
+    count = data.moments(group).count.cpu().numpy()[known]
+    pos = data.pos[known]
+    parts = [dataclasses.replace(x, visits=count) for x in tried]
+    errors.append(
+      np.stack([manhattan(pos[x.choose(logits, pos)], true) for x in parts])
+    )
+  return tried[int(np.concatenate(errors, 1).mean(1).argmin())]
 
 
 def _choose_penalty(data: Training) -> float:
@@ -199,13 +246,13 @@ def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
 
 def _try_descent(
   data: Training, start: Solution, options: FitOptions
-) -> tuple[int, np.ndarray]:
-  """Iterations of the descent with the least error on group 0, and a curve."""
+) -> tuple[int, np.ndarray, Solution]:
+  """Iterations of the descent with the least error on group 0, a curve, weights."""
   if not options.n_iters or not options.choose:
-    return 0, np.zeros((0, 4))
+    return 0, np.zeros((0, 4)), start
   rows = data.validation(0)
   rng = generator(options.seed + 1)
-  train = torch.from_numpy(np.flatnonzero(data.others())).to(rows.device)
+  train = torch.from_numpy(np.flatnonzero(data.others(0))).to(rows.device)
   train = train[:: max(1, len(train) // MOST_CHECKED)]
 
   def row(iteration: int, solution: Solution) -> tuple[float, ...]:
@@ -217,16 +264,16 @@ def _try_descent(
     )
 
   curve = [row(0, start)]
-  best, least = 0, curve[0][3]
+  best, least, kept = 0, curve[0][3], start
   iteration = 0
   for solution in _descend(data, start, 0, rng, options.n_iters):
     iteration = min(iteration + CHECK_EVERY, options.n_iters)
     curve.append(row(iteration, solution))
     if curve[-1][3] < least - LEAST_GAIN * curve[0][3]:
-      best, least = iteration, curve[-1][3]
+      best, least, kept = iteration, curve[-1][3], solution
     if options.patience and iteration - best >= options.patience:
       break
-  return best, np.array(curve)
+  return best, np.array(curve), kept
 
 
 def _descend(
@@ -243,7 +290,7 @@ def _descend(
   """
   if not iterations:
     return
-  use = np.ones(len(data.Z), bool) if left_out is None else data.others()
+  use = data.others(left_out)
   rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
   precision = torch.cholesky_inverse(start.whitener)
   moments = data.moments(left_out)

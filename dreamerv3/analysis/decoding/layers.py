@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,9 @@ from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.decoding.devices import Devices
 from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder, devices
 from dreamerv3.analysis.decoding.folds import GROUPS, Fold, all_rows, example_rows
+from dreamerv3.analysis.decoding.perception import Source
 from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.ridge import RidgeDecoder
 from dreamerv3.analysis.parallel import in_threads, return_memory
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers as names
@@ -32,6 +34,7 @@ from dreamerv3.data.grid import Grid, manhattan
 from dreamerv3.data.samples import Samples, Track
 from dreamerv3.data.trajectories import Trajectories
 
+Decoder = LinearDecoder | RidgeDecoder
 EXAMPLE_FOLDS = 5
 # With fewer training episodes, choosing on some of them is mostly luck.
 ENOUGH_EPISODES = 5
@@ -45,7 +48,8 @@ def decode_layers(
   n_jobs: int = 1,
   refit: bool = False,
   most: int = 0,
-) -> Generator[tuple[DecodeResult, LinearDecoder]]:
+  read: Callable[[str], Source] | None = None,
+) -> Generator[tuple[DecodeResult, Decoder]]:
   """Decodes one layer after another; yields each as it is done.
 
   Close the generator (`contextlib.closing`) to stop the fits under way.
@@ -59,12 +63,18 @@ def decode_layers(
     refit: fit the decoder that is returned on the rows of all folds; else it
       is that of the first fold, with the error that it had there.
     most: rows of a refit; 0 for all.
+    read: from a name of `chosen` to its source; the recording's layers without.
   """
   return_memory()
   track = data.track()
   rows = all_rows(folds, most, options.seed) if refit else folds[0].split.train
   again = rows if refit else None
-  tasks = _tasks(data, chosen, track, folds, options, again)
+
+  def own(name: str) -> Source:
+    samples = data.layer(name, track)
+    return lambda train: samples
+
+  tasks = _tasks(data, chosen, track, folds, options, again, read or own)
   about = {
     'how': 'cross-validation, then fitted to all' if refit else 'holdout',
     'visits': data.grid.count(track.pos[rows]),
@@ -85,7 +95,7 @@ def decode_layers(
       yield result, _carried(result, fitted[-1 if refit else 0].decoder, about)
 
 
-def evaluate(data: Trajectories, decoder: LinearDecoder, name: str) -> DecodeResult:
+def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
   """Applies a saved decoder to a recording that it has not seen.
 
   Chance levels are those of the decoder's own training occupancy.
@@ -102,18 +112,19 @@ def evaluate(data: Trajectories, decoder: LinearDecoder, name: str) -> DecodeRes
   mine = f'The decoder of {decoder.layer}'
   same_world(mine, decoder.world, str(data.path), data.metadata.world)
   samples = data.layer(name)
-  pred = decoder.predict(samples.X)
+  said = _said(decoder, samples.X, np.arange(len(samples)))
   grid, pos = data.grid, samples.pos
   past = decoder.training_path()
   episode = samples.episode
   rows = example_rows(episode, samples.track.t)
+  rows = rows if isinstance(decoder, LinearDecoder) else rows[:0]
   return DecodeResult(
     layer=name,
     units=decoder.units,
     grid=grid,
     pos=pos,
-    pred=pred,
-    errors=manhattan(pred, pos).astype(np.float32),
+    pred=said.pred,
+    errors=manhattan(said.pred, pos).astype(np.float32),
     episode=episode,
     t=samples.track.t,
     fold=np.zeros(len(pos), np.int64),
@@ -124,7 +135,9 @@ def evaluate(data: Trajectories, decoder: LinearDecoder, name: str) -> DecodeRes
     fits=(),
     fold_visits=grid.count(past)[None],
     example_rows=rows,
-    proba=decoder.predict_proba(samples.X[rows]),
+    proba=_maps(decoder, samples.X[rows]),
+    argmax=manhattan(said.argmax, pos).astype(np.float32),
+    estimate=said.estimate,
   )
 
 
@@ -145,6 +158,7 @@ def unique_layers(
 class _Task:
   """One fit, and the rows to apply it to."""
 
+  layer: str
   samples: Samples
   grid: Grid
   train: np.ndarray  # (M,)
@@ -155,11 +169,33 @@ class _Task:
   options: FitOptions
 
 
-class _Done(NamedTuple):
-  """A fitted decoder, its tiles (T, 2) for the tested rows, maps (K, W, H)."""
+class Said(NamedTuple):
+  """What a decoder says of N rows; NaN where its kind does not say it."""
 
-  decoder: LinearDecoder
-  pred: np.ndarray
+  pred: np.ndarray  # (N, 2) the tile that is named
+  argmax: np.ndarray  # (N, 2) the most probable tile
+  estimate: np.ndarray  # (N, 2) real-valued position
+
+
+def _said(decoder: Decoder, X: np.ndarray, rows: np.ndarray) -> Said:
+  nan = np.full((len(rows), 2), np.nan, np.float32)
+  if isinstance(decoder, LinearDecoder):
+    return Said(*decoder.named(X, rows), nan)
+  return Said(decoder.predict(X, rows), nan, decoder.estimate(X, rows))
+
+
+def _maps(decoder: Decoder, X: np.ndarray) -> np.ndarray:
+  """Probabilities (K, W, H); ridge regression has none."""
+  if isinstance(decoder, LinearDecoder):
+    return decoder.predict_proba(X)
+  return np.zeros((0, *decoder.grid.shape), np.float32)
+
+
+class _Done(NamedTuple):
+  """A fitted decoder, what it says of the tested rows, maps (K, W, H)."""
+
+  decoder: Decoder
+  said: Said
   proba: np.ndarray
 
 
@@ -170,15 +206,17 @@ def _tasks(
   folds: Sequence[Fold],
   options: FitOptions,
   again: np.ndarray | None,
+  read: Callable[[str], Source],
 ) -> Iterator[_Task | None]:
   """Real and shuffled for each fold; layers are read when their turn comes."""
   # The decoder of chance chooses its own ridge; descending takes time only.
   brief = dataclasses.replace(options, n_iters=0)
   none = np.zeros(0, np.int64)
   for name in chosen:
-    task = functools.partial(_Task, data.layer(name, track), data.grid)
+    source = read(name)
     for i, fold in enumerate(folds):
       train, test = fold.split.train, fold.split.test
+      task = functools.partial(_Task, name, source(train), data.grid)
       shown = test[fold.examples] if i < EXAMPLE_FOLDS else none
       yield task(train, fold.pos, fold.groups, test, shown, options)
       yield (
@@ -188,8 +226,9 @@ def _tasks(
       )
     if again is not None:
       groups = splits.inner(track.episode[again], GROUPS, options.seed)
+      task = functools.partial(_Task, name, source(again), data.grid)
       yield task(again, track.pos[again], groups, none, none, options)
-    del task  # and the layer with it, before the next one is read
+    del task, source  # and the layer with them, before the next one is read
 
 
 def _run(pool: Devices, task: _Task | None, stop: threading.Event) -> _Done | None:
@@ -202,10 +241,9 @@ def _run(pool: Devices, task: _Task | None, stop: threading.Event) -> _Done | No
       task.options, device=device, choose=count >= ENOUGH_EPISODES
     )
     estimator = PositionDecoder(options, stop.is_set)
-    decoder = estimator.fit(X, task.pos, task.groups, task.grid, task.train)
-  decoder = dataclasses.replace(decoder, layer=task.samples.layer)
-  proba = decoder.predict_proba(X[task.shown])
-  return _Done(decoder, decoder.predict(X, task.test), proba)
+    decoder: Decoder = estimator.fit(X, task.pos, task.groups, task.grid, task.train)
+  decoder = dataclasses.replace(decoder, layer=task.layer)
+  return _Done(decoder, _said(decoder, X, task.test), _maps(decoder, X[task.shown]))
 
 
 def _assemble(
@@ -222,7 +260,7 @@ def _assemble(
   starts = np.cumsum([0, *sizes])
   rows = np.concatenate([x.split.test for x in folds])
   pos = track.pos[rows]
-  pred = np.concatenate([x.pred for x in real])
+  said = Said(*map(np.concatenate, zip(*(x.said for x in real), strict=True)))
   shuffled = np.full(len(rows), np.nan, np.float32)
   visited = np.zeros(len(rows), bool)
   examples = []
@@ -231,7 +269,7 @@ def _assemble(
     visited[part] = np.isin(grid.to_class(pos[part]), real[i].decoder.classes)
     other = null[i]
     if other is not None:
-      shuffled[part] = manhattan(other.pred, pos[part])
+      shuffled[part] = manhattan(other.said.pred, pos[part])
     if len(real[i].proba):
       examples.append(starts[i] + fold.examples)
   return DecodeResult(
@@ -239,8 +277,8 @@ def _assemble(
     units=real[0].decoder.units,
     grid=grid,
     pos=pos,
-    pred=pred,
-    errors=manhattan(pred, pos).astype(np.float32),
+    pred=said.pred,
+    errors=manhattan(said.pred, pos).astype(np.float32),
     episode=track.episode[rows],
     t=track.t[rows],
     fold=np.repeat(np.arange(len(folds)), sizes),
@@ -250,14 +288,16 @@ def _assemble(
     shuffled=shuffled,
     fold_visits=visits,
     fits=tuple(_about(f, x.decoder) for f, x in zip(folds, real, strict=True)),
-    example_rows=np.concatenate(examples),
+    example_rows=np.concatenate(examples) if examples else np.zeros(0, np.int64),
     proba=np.concatenate([x.proba for x in real]),
+    argmax=manhattan(said.argmax, pos).astype(np.float32),
+    estimate=said.estimate,
   )
 
 
 def _carried(
-  result: DecodeResult, decoder: LinearDecoder, about: Mapping[str, Any]
-) -> LinearDecoder:
+  result: DecodeResult, decoder: Decoder, about: Mapping[str, Any]
+) -> Decoder:
   """The decoder to save, with the held-out numbers that belong to it."""
   held_out = {
     'error': float(result.errors.mean()),
@@ -274,7 +314,7 @@ def _carried(
   )
 
 
-def _about(fold: Fold, decoder: LinearDecoder) -> dict[str, Any]:
+def _about(fold: Fold, decoder: Decoder) -> dict[str, Any]:
   assert decoder.search is not None
   return {
     **decoder.search._asdict(),

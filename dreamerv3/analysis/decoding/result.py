@@ -31,6 +31,9 @@ class DecodeResult:
     fold_visits: (F, W, H) training visits of each fold.
     fits: one dict per fold: penalty, temperature, iterations, curve, rows.
     example_rows: (K,) rows that `proba` (K, W, H) holds.
+    argmax: (N,) error of the most probable tile, which results of before have
+      as their `errors`; NaN of ridge regression.
+    estimate: (N, 2) real-valued position of ridge regression [tiles]; else NaN.
   """
 
   layer: str
@@ -50,6 +53,8 @@ class DecodeResult:
   fits: tuple[Mapping[str, Any], ...]
   example_rows: np.ndarray
   proba: np.ndarray
+  argmax: np.ndarray
+  estimate: np.ndarray
 
   def __post_init__(self) -> None:
     n = len(self.pos)
@@ -73,6 +78,18 @@ class DecodeResult:
     own: np.ndarray = self.fold_visits[self.fold, self.pos[:, 0], self.pos[:, 1]]
     return own
 
+  def r2(self) -> float:
+    """Held-out share of the variance of (x, y) that `estimate` explains.
+
+    1 - sum |pos - estimate|^2 / sum |pos - mean of the fold's training|^2
+    """
+    weight = self.fold_visits.reshape(len(self.fold_visits), -1)
+    tiles = self.grid.to_pos(np.arange(self.grid.size))
+    means = weight @ tiles / weight.sum(1, keepdims=True)
+    rest = np.square(self.pos - self.estimate).sum()
+    whole = np.square(self.pos - means[self.fold]).sum()
+    return float(1 - rest / whole) if whole else float('nan')
+
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers, as they are saved."""
     values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
@@ -82,7 +99,10 @@ class DecodeResult:
   def from_dict(cls, values: Mapping[str, Any]) -> Self:
     """Reads `to_dict`."""
     changed = {'grid': Grid(*values['grid']), 'fits': tuple(values['fits'])}
-    return cls(**{**values, **changed})
+    # Results of before named the most probable tile.
+    nan = np.full((len(values['pos']), 2), np.nan, np.float32)
+    older = {'argmax': values['errors'], 'estimate': nan}
+    return cls(**{**older, **values, **changed})
 
 
 _PER_ROW = (
@@ -95,6 +115,8 @@ _PER_ROW = (
   'constant',
   'prior',
   'shuffled',
+  'argmax',
+  'estimate',
 )
 
 
@@ -111,6 +133,8 @@ def summary(result: DecodeResult, n_boot: int = 1000, seed: int = 0) -> dict[str
     'mean': float(errors.mean()),
     'low': low,
     'high': high,
+    'argmax': float(result.argmax.mean()),
+    'r2': result.r2(),
     'median': float(np.median(errors)),
     'accuracy': float((errors == 0).mean()),
     'balanced': balanced_error(result.pos, errors, result.grid),
@@ -140,6 +164,8 @@ COLUMNS = {
   'mean': 'mean',
   'low': 'low',
   'high': 'high',
+  'argmax': 'arg max',
+  'r2': 'R2',
   'median': 'median',
   'balanced': 'by tile',
   'accuracy': 'exact',

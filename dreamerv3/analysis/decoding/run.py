@@ -2,7 +2,7 @@
 
   plan = make_plan(data, None, Protocol(mode='layers'))
   for result, decoder in work(plan, plan.chosen, Job()): ...
-  rows = table_rows(results, control, Job())
+  rows = table_rows(results, control, perceive(plan, results, Job()), Job())
 
 For decode_position.py and for notebooks. Nothing is printed or written here.
 """
@@ -10,12 +10,19 @@ For decode_position.py and for notebooks. Nothing is printed or written here.
 import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.decoding import layers as decode
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.comparisons import (
+  DETER,
+  NAN,
+  compare,
+  hardest,
+  memory,
+)
 from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.perception import TOKENS, Source, beside, sources
 from dreamerv3.analysis.decoding.protocol import REPRS, Plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary
 from dreamerv3.base.errors import UserError
@@ -45,7 +52,7 @@ class Job:
 
 def work(
   plan: Plan, todo: Sequence[str], job: Job
-) -> Generator[tuple[DecodeResult, LinearDecoder]]:
+) -> Generator[tuple[DecodeResult, decode.Decoder]]:
   """Decodes some of the plan's layers; yields each as it is done."""
   refit = job.save and len(plan.folds) > 1
   return decode.decode_layers(
@@ -88,7 +95,7 @@ def control_results(
 
 
 def evaluate(
-  data: Trajectories, decoders: Mapping[str, LinearDecoder], patterns: Sequence[str]
+  data: Trajectories, decoders: Mapping[str, decode.Decoder], patterns: Sequence[str]
 ) -> tuple[list[DecodeResult], list[str]]:
   """Saved decoders on a recording: results in network order, and notes.
 
@@ -118,21 +125,67 @@ def evaluate(
   return [decode.evaluate(data, decoders[x], x) for x in common], notes
 
 
+class Seen(NamedTuple):
+  """What can be read from what is seen now.
+
+  Attributes:
+    alone: {name: result} of pixels, tokens and view.
+    both: {layer: result} of the best of them beside a layer of the state.
+    notes: on what the recording does not hold.
+  """
+
+  alone: dict[str, DecodeResult]
+  both: dict[str, DecodeResult]
+  notes: list[str]
+
+
+NOTHING = Seen({}, {}, [])
+
+
+def perceive(plan: Plan, results: Sequence[DecodeResult], job: Job) -> Seen:
+  """Decodes what is seen now, and the best of it beside the recurrent state."""
+  track = plan.data.track()
+  found, notes = sources(plan.data, track, job.seed)
+  # Chance of these is nobody's question, and half of the time.
+  folds = [dataclasses.replace(x, paired=None) for x in plan.folds]
+
+  def decoded(read: Mapping[str, Source]) -> dict[str, DecodeResult]:
+    made = decode.decode_layers(
+      plan.data, list(read), folds, job.fit, job.n_jobs, read=read.__getitem__
+    )
+    with contextlib.closing(made) as done:
+      return {result.layer: result for result, _ in done}
+
+  done = {x.layer: x for x in results}
+  alone = {}
+  if TOKENS in found and 'enc/tokens' in done:
+    alone[TOKENS] = done['enc/tokens']
+  alone |= decoded({k: v for k, v in found.items() if k not in alone})
+  if not alone:
+    return Seen({}, {}, notes)
+  best = found[hardest(alone)]
+  deter = [x for x in DETER if x in done]
+  both = decoded({x: beside(best, plan.data, track, x) for x in deter})
+  return Seen({k: alone[k] for k in found}, both, notes)
+
+
 def table_rows(
   results: Sequence[DecodeResult],
   control: Mapping[str, DecodeResult],
+  seen: Seen,
   job: Job,
 ) -> list[dict[str, Any]]:
-  """A row of the table per result, see `result.summary`."""
-  return [_row(x, control.get(x.layer), job) for x in results]
-
-
-def _row(
-  result: DecodeResult, control: DecodeResult | None, job: Job
-) -> dict[str, Any]:
-  row, nan = summary(result, job.n_boot, job.seed), float('nan')
-  row['control'] = nan if control is None else float(control.errors.mean())
-  # It walks paths of its own, which can be easier or harder to guess.
-  constant = nan if control is None else float(control.constant.mean())
-  row['control_constant'] = constant
-  return row
+  """A row of the table per result: `result.summary` and `comparisons.compare`."""
+  more = compare(results, control, seen.alone, job.n_boot, job.seed)
+  rows = []
+  for result, columns in zip(results, more, strict=True):
+    row, other = summary(result, job.n_boot, job.seed), control.get(result.layer)
+    row['control'] = NAN if other is None else float(other.errors.mean())
+    # It may walk paths of its own, which can be easier or harder to guess.
+    row['control_constant'] = NAN if other is None else float(other.constant.mean())
+    gain = dict.fromkeys(('memory', 'memory_low', 'memory_high', 'p_memory'), NAN)
+    if result.layer in seen.both:
+      best = seen.alone[hardest(seen.alone)]
+      gain = memory(best, seen.both[result.layer], job.n_boot, job.seed)
+    rows.append({**row, **columns, **gain})
+  return rows

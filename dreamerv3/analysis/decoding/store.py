@@ -10,14 +10,16 @@ arrays, docs/data_format.md.
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.decoding.folds import Fold
+from dreamerv3.analysis.decoding.layers import Decoder
 from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.ridge import TYPE, RidgeDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.trajectories import Trajectories
@@ -120,7 +122,7 @@ class Shelf:
 
     return [x for x in chosen if not there(x)]
 
-  def keep(self, result: DecodeResult, decoder: LinearDecoder) -> None:
+  def keep(self, result: DecodeResult, decoder: Decoder) -> None:
     """Puts a layer that is done on disk."""
     if self._save:
       save_decoder(self._models, decoder, self._mode)
@@ -148,27 +150,49 @@ class Shelf:
     return [self._done.save(self.folder / CHECKPOINT)]
 
 
-def results_dict(
-  results: Sequence[DecodeResult],
-  data: Trajectories,
-  rows: Sequence[Mapping[str, Any]],
-  extra: Mapping[str, Any],
-) -> dict[str, Any]:
-  """The content of a results file; older readers find their keys in it."""
-  names = [x.layer for x in results]
-  return {
-    'format': FORMAT,
-    'representations': names,
-    'ordered': names,
-    'layer_fold_values': {x.layer: x.errors for x in results},
-    'grid': data.grid.shape,
-    'n_samples': len(data.track()),
-    'n_episodes': len(data),
-    'metric': 'manhattan',
-    'summary': [dict(x) for x in rows],
-    'results': {x.layer: x.to_dict() for x in results},
-    **extra,
-  }
+@dataclasses.dataclass(frozen=True)
+class Tables:
+  """What a run has found, as it is written.
+
+  Attributes:
+    results: one per layer, rows: their summaries.
+    pairs: a row per pair of layers.
+    extra: more keys of the results file.
+  """
+
+  results: Sequence[DecodeResult]
+  rows: Sequence[Mapping[str, Any]]
+  pairs: Sequence[Mapping[str, Any]]
+  extra: Mapping[str, Any]
+
+  def save(
+    self, folder: pathlib.Path, mode: str, data: Trajectories
+  ) -> Iterator[pathlib.Path]:
+    """Writes one file after another; both modes may share a folder."""
+    prefix = 'layer_' if mode == 'layers' else ''
+    yield files.save_pickle(folder / f'{prefix}decode_results.pkl', self.to_dict(data))
+    yield files.save_csv(folder / f'{prefix}summary.csv', self.rows)
+    if self.pairs:
+      name = 'layer_pairs.csv' if prefix else 'pairs.csv'
+      yield files.save_csv(folder / name, self.pairs)
+
+  def to_dict(self, data: Trajectories) -> dict[str, Any]:
+    """The results file; older readers find their keys in it."""
+    names = [x.layer for x in self.results]
+    return {
+      'format': FORMAT,
+      'representations': names,
+      'ordered': names,
+      'layer_fold_values': {x.layer: x.errors for x in self.results},
+      'grid': data.grid.shape,
+      'n_samples': len(data.track()),
+      'n_episodes': len(data),
+      'metric': 'manhattan',
+      'summary': [dict(x) for x in self.rows],
+      'pairs': [dict(x) for x in self.pairs],
+      'results': {x.layer: x.to_dict() for x in self.results},
+      **self.extra,
+    }
 
 
 def decoder_path(
@@ -179,9 +203,7 @@ def decoder_path(
   return folder / (f'{name}.pkl' if mode == 'layers' else f'classifier_{name}.pkl')
 
 
-def save_decoder(
-  folder: pathlib.Path, decoder: LinearDecoder, mode: str
-) -> pathlib.Path:
+def save_decoder(folder: pathlib.Path, decoder: Decoder, mode: str) -> pathlib.Path:
   """Writes a decoder under the name of its layer."""
   path = decoder_path(folder, decoder.layer, mode)
   return files.save_pickle(path, decoder.to_dict())
@@ -220,13 +242,21 @@ def finish_decoders(
   return [*paths, files.save_pickle(folder / MANIFEST, manifest)]
 
 
-def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
+def open_decoder(path: pathlib.Path) -> Decoder:
+  """A saved decoder of either kind; UserError for any other file."""
+  values = unpickle.load(path)
+  about = values.get('metadata') if isinstance(values, dict) else None
+  kind = about.get('type') if isinstance(about, dict) else None
+  return RidgeDecoder.open(path) if kind == TYPE else LinearDecoder.open(path)
+
+
+def load_decoders(path: str | pathlib.Path) -> dict[str, Decoder]:
   """Saved decoders by layer: a folder with a manifest, or one file."""
   path = pathlib.Path(path).expanduser()
   if path.is_dir() and (path / 'layer_decoders' / MANIFEST).exists():
     path = path / 'layer_decoders'
   if not path.is_dir():
-    decoder = LinearDecoder.open(path)
+    decoder = open_decoder(path)
     return {decoder.layer: decoder}
   if (path / MANIFEST).exists():
     manifest = unpickle.load(path / MANIFEST)
@@ -239,7 +269,7 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, LinearDecoder]:
       f'{path} has no {MANIFEST} and no classifier_*.pkl; save decoders with '
       '`save_model` first.'
     )
-  loaded = [LinearDecoder.open(path / x) for x in named]
+  loaded = [open_decoder(path / x) for x in named]
   return {x.layer: x for x in loaded}
 
 

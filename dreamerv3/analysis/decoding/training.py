@@ -1,6 +1,6 @@
 """The training rows of one decoder: features, tiles and validation groups.
 
-  data = Training.make(features, X, rows, labels, groups, classes, distance, never)
+  data = Training.make(features, X, rows, labels, groups, pos, stopped)
   data.error(solve(data.moments(0), penalty=0.1), data.validation(0))
 
 For `fit`, which chooses its ridge and its iterations by it.
@@ -22,10 +22,9 @@ from dreamerv3.analysis.decoding.discriminant import (
   gather,
   total,
 )
+from dreamerv3.data.grid import manhattan
 
 MOST_CHECKED = 1000  # validation rows per group
-
-Errors = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Stopped(Exception):
@@ -40,8 +39,7 @@ class Training:
   shift: torch.Tensor  # (k,) float64
   labels: torch.Tensor  # (M,)
   groups: np.ndarray  # (M,)
-  classes: np.ndarray  # (C,)
-  distance: Errors
+  pos: np.ndarray  # (C, 2) tile of each label
   parts: tuple[Moments, ...]  # one per group that has rows
   stopped: Callable[[], bool]
 
@@ -53,11 +51,10 @@ class Training:
     rows: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
-    classes: np.ndarray,
-    distance: Errors,
+    pos: np.ndarray,
     stopped: Callable[[], bool],
   ) -> Self:
-    """Features and moments of rows; `labels` (M,) are indices of `classes`."""
+    """Features and moments of rows; `labels` (M,) are rows of `pos` (C, 2)."""
     Z = torch.empty(len(rows), features.width, device=features.scale.device)
     for z, part in zip(torch.split(Z, CHUNK), chunks(rows), strict=True):
       z.copy_(features(X[part]))
@@ -67,17 +64,23 @@ class Training:
     parts = []
     for group in np.unique(groups):
       index = np.flatnonzero(groups == group)
-      parts.append(gather(Z, y, index, len(classes), shift))
-    return cls(Z, shift, y, groups, classes, distance, tuple(parts), stopped)
+      parts.append(gather(Z, y, index, len(pos), shift))
+    return cls(Z, shift, y, groups, pos, tuple(parts), stopped)
 
   def check(self) -> None:
     """Raises Stopped once nobody waits for the fit any more."""
     if self.stopped():
       raise Stopped
 
-  def others(self) -> np.ndarray:
-    """(M,) the rows outside validation group 0."""
-    other: np.ndarray = self.groups != np.unique(self.groups)[0]
+  def visits(self) -> np.ndarray:
+    """(C,) training rows on each tile."""
+    return np.bincount(self.labels.cpu().numpy(), minlength=len(self.pos))
+
+  def others(self, group: int | None) -> np.ndarray:
+    """(M,) the rows outside a validation group, or all."""
+    if group is None:
+      return np.ones(len(self.groups), bool)
+    other: np.ndarray = self.groups != np.unique(self.groups)[group]
     return other
 
   @property
@@ -105,9 +108,9 @@ class Training:
     """Mean distance [tiles] of the most probable tile from the true one."""
     logits = self.logits(solution.weights, rows)
     logits[:, ~solution.present] = -torch.inf
-    best = self.classes[logits.argmax(1).cpu().numpy()]
-    true = self.classes[self.labels[rows].cpu().numpy()]
-    return float(self.distance(best, true).mean())
+    best = self.pos[logits.argmax(1).cpu().numpy()]
+    true = self.pos[self.labels[rows].cpu().numpy()]
+    return float(manhattan(best, true).mean())
 
   def entropy(self, solution: Solution, rows: torch.Tensor) -> float:
     """Mean cross-entropy [nats] of rows on tiles that were trained on."""

@@ -171,6 +171,15 @@ def test_the_same_seed_gives_the_same_weights(rng):
   np.testing.assert_array_equal(one.weights, two.weights)
 
 
+def test_units_that_are_silent_in_some_episodes_alone_still_fit(rng):
+  """Such as a tree that one episode walked by."""
+  pos = rng.integers((0, 0), GRID.shape, (300, 2))
+  X = np.tile((rng.random(60) < 0.5).astype(float), (300, 1))
+  X[:10, :50] = 1 - X[:10, :50]  # in the first episode
+  found = fit(X, pos, GRID, np.arange(300) // 25)
+  assert np.isfinite(found.weights).all()
+
+
 def test_a_silent_layer_makes_every_tile_as_likely(rng):
   """Such as the value head of an untrained network, a control's last layer."""
   pos = rng.integers((0, 0), GRID.shape, (200, 2))

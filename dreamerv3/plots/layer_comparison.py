@@ -1,0 +1,187 @@
+"""Which layers hold the position? Errors along the network, and what they beat.
+
+fig = layer_comparison(results, rows, control)
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.decoding.comparisons import ALPHA
+from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.plots import style
+
+Rows = Sequence[Mapping[str, Any]]
+# Chance levels: colour and line.
+CHANCE = {
+  'best_constant': ('best constant', style.BLACK, '-'),
+  'prior': ('occupancy prior', style.GREY, '--'),
+}
+
+
+def layer_comparison(
+  results: Sequence[DecodeResult],
+  rows: Rows,
+  control: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Figure:
+  """Held-out error of each layer along the network, with chance and control.
+
+  Args:
+    results: one per layer, in the order to draw.
+    rows: their summaries.
+    control: {layer: summary} of the untrained network.
+  """
+  height = 1.6 + 0.32 * len(results)
+  fig, axes = style.new_figure(1, 1, width=7.5, height=height)
+  ax = axes[0, 0]
+  y = np.arange(len(results))
+  boxes = ax.boxplot(
+    [x.errors for x in results],
+    positions=y,
+    orientation='horizontal',
+    widths=0.6,
+    showfliers=False,
+    patch_artist=True,
+    medianprops=dict(color='black'),
+  )
+  for box, result in zip(boxes['boxes'], results, strict=True):
+    box.set(facecolor=style.layer_color(result.layer), alpha=0.75)
+  _mean_marks(ax, rows, y)
+  _chance_marks(ax, rows, y)
+  _control_marks(ax, results, rows, control or {})
+  ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
+  ax.set_ylim(len(results) - 0.4, -0.6)
+  ax.set_xlim(left=0)
+  ax.set_xlabel(
+    'held-out error |dx| + |dy| [tiles] of timesteps; boxes: quartiles; '
+    'whiskers:\nthe furthest timesteps within 1.5 box lengths of the box'
+  )
+  _verdicts(ax, rows)
+  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=3)
+  return fig
+
+
+def _mean_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
+  """Means with their intervals; filled where they differ from chance."""
+  known = any(x['low'] == x['low'] for x in rows)
+  what = 'mean, 95 % over episodes' if known else f'mean, {NONE}'
+  shown = [
+    (True, 'black', f'{what}; differs from the constant'),
+    (False, 'white', what if known else f'mean, {NONE}'),
+  ]
+  for differs, fill, label in shown:
+    some = [i for i, x in enumerate(rows) if _below(x, 'chance') == differs]
+    if not some:
+      continue
+    means = np.array([rows[i]['mean'] for i in some])
+    low, high = (np.array([rows[i][k] for i in some]) for k in ('low', 'high'))
+    spread = np.nan_to_num(np.maximum([means - low, high - means], 0))
+    ax.errorbar(
+      means,
+      y[some],
+      xerr=spread,
+      fmt='D',
+      ms=4,
+      color=fill,
+      mec='black',
+      ecolor='black',
+      capsize=2,
+      lw=1,
+      label=label,
+    )
+
+
+def _control_marks(
+  ax: Axes,
+  results: Sequence[DecodeResult],
+  rows: Rows,
+  control: Mapping[str, Mapping[str, Any]],
+) -> None:
+  """Squares of the untrained network; filled where the layer differs from it."""
+  if not control:
+    return
+  constant = next(iter(control.values()))['best_constant']
+  paired = any(x.get('control_paired') == 1 for x in rows)
+  where = 'on the same path' if paired else f'its constant {constant:.2f}'
+  for differs in (False, True):
+    there = [
+      (control[x.layer]['mean'], i)
+      for i, (x, row) in enumerate(zip(results, rows, strict=True))
+      if x.layer in control and _differs(row, 'control') == differs
+    ]
+    if not there:
+      continue
+    ax.plot(
+      *zip(*there, strict=True),
+      's',
+      ms=6,
+      mfc=style.GREY if differs else 'white',
+      mec='black',
+      mew=1.2,
+      label='untrained, which the layer differs from'
+      if differs
+      else f'untrained network ({where})',
+    )
+
+
+def _differs(row: Mapping[str, Any], name: str) -> bool:
+  """Whether a layer does, corrected for all layers; older rows do not say."""
+  return bool(row.get(f'p_vs_{name}_all', np.nan) <= ALPHA)
+
+
+def _below(row: Mapping[str, Any], name: str) -> bool:
+  return _differs(row, name) and row[f'diff_{name}'] < 0
+
+
+def _verdicts(ax: Axes, rows: Rows) -> None:
+  """Columns on the right: the mean, and what it differs from."""
+  columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]]
+  columns = [('mean', lambda x: f'{x["mean"]:.2f}')]
+  for name, title in (('chance', 'const.'), ('control', 'untr.'), ('seen', 'seen')):
+    if any(x.get(f'p_vs_{name}_all') == x.get(f'p_vs_{name}_all', 0) for x in rows):
+      columns.append((title, functools.partial(_sign, name=name)))
+  for k, (title, text) in enumerate(columns):
+    at = 1.01 + 0.075 * k
+    for y, line in [(-0.62, title), *((i, text(x)) for i, x in enumerate(rows))]:
+      ax.text(at, y, line, transform=ax.get_yaxis_transform(), va='center', fontsize=8)
+
+
+def _sign(row: Mapping[str, Any], name: str) -> str:
+  if not _differs(row, name):
+    return 'n.s.'
+  return 'better' if row[f'diff_{name}'] < 0 else 'worse'
+
+
+def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
+  for key, (label, color, line) in CHANCE.items():
+    ax.axvline(
+      rows[0][key],
+      color=color,
+      ls=line,
+      lw=1.2,
+      label=f'{label} {rows[0][key]:.2f}',
+    )
+  if rows[0].get('seen'):
+    ax.axvline(
+      rows[0]['seen_error'],
+      color=style.GREEN,
+      ls=':',
+      lw=1.4,
+      label=f'seen now ({rows[0]["seen"]}) {rows[0]["seen_error"]:.2f}',
+    )
+  shuffled = np.array([x['shuffled'] for x in rows])
+  if np.isfinite(shuffled).any():
+    ax.plot(
+      shuffled,
+      y,
+      '|',
+      color=style.RED,
+      ms=12,
+      mew=2,
+      label="another episode's path",
+    )
