@@ -22,15 +22,12 @@ if __name__ == '__main__':  # before what cannot be found from here
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import elements
-import jax.numpy as jnp
 import numpy as np
-import tqdm
 
-from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
@@ -42,8 +39,9 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.modes.dream_starts import Start, Starts, Watch
+from dreamerv3.modes.imagine import imagine, with_controls
 from dreamerv3.probing import describe
-from dreamerv3.probing.dreaming import Dreamer, Dreams
+from dreamerv3.probing.dreaming import Dreamer
 from dreamerv3.probing.probe import WIDTH
 from dreamerv3.probing.rollouts import Rollouts
 from dreamerv3.probing.trained import Look, Trained
@@ -56,7 +54,6 @@ LATENTS = 'dyn/(deter|stoch)'
 # Recordings count their episodes from 1; a dream must not begin in one that
 # the decoder was fitted to.
 FIRST = 1_000_001
-EXAMPLES = 4  # dreams with maps of probability
 FAMILIAR = 0.8  # of the decoder's time on walkable tiles, in its own world
 
 
@@ -79,7 +76,7 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
     dream_decoder.check_decoder(decoder, config.agent.dyn.rssm.deter, grid)
     tell_world(decoder, describe.world(guide, config.task, seed, FIRST))
 
-  look = Look(LATENTS, 'float32', seed=seed)
+  look = Look(LATENTS, 'float32', seed=seed, drawn=settings.controls)
   trained = Trained.open(config, make_agent, look, accept)
   source = trained.source
   assert source is not None
@@ -124,9 +121,10 @@ def dream(
   dreamer = Dreamer(trained.agent.model, settings.horizon)
   metadata = describe.world(trained.guide, config.task, seed, FIRST)
   results = DreamResults(folder, config, metadata, decoder, note)
-  results.finish(
-    *imagine(dreamer, trained.params, starts, drawn, settings, config.seed)
-  )
+  dreams, kept = imagine(dreamer, trained.params, starts, drawn, settings, config.seed)
+  if settings.controls:
+    dreams = with_controls(dreamer, trained, starts, drawn, dreams)
+  results.finish(dreams, kept)
   return 0
 
 
@@ -223,59 +221,6 @@ def draw(starts: Starts) -> list[Start]:
     f'{min(lengths)} to {max(lengths)} timesteps.'
   )
   return drawn
-
-
-def imagine(
-  dreamer: Any,
-  params: Mapping[str, Any],
-  starts: Starts,
-  drawn: Sequence[Start],
-  settings: Any,
-  seed: int,
-) -> tuple[DreamSet, dict[str, np.ndarray]]:
-  """Dreams from all starts, decoded batch by batch.
-
-  Returns:
-    The dreams, and arrays to keep: `dream_proba` (N, H, W, Hg) of the policy's
-    dreams, `replay_proba` of the first ones replayed; and, if asked for,
-    dream_deter, replay_deter (N, H, D) float16, *_stoch (N, H, S, C) uint8.
-  """
-  decoder, H = starts.decoder, settings.horizon
-  parts: list[dict[str, Any]] = []
-  batches = range(0, len(drawn), WIDTH)
-  for first in tqdm.tqdm(batches, 'dreams', unit='batch', disable=None):
-    batch = drawn[first : first + WIDTH]
-    start = Latent(*(jnp.stack([getattr(x, k) for x in batch]) for k in Latent._fields))
-    acts = [starts.actions(x, H) for x in batch]
-    actions = {k: np.stack([x[k] for x in acts]) for k in acts[0]}
-    seeds = [np.random.SeedSequence([seed, x.episode, x.t]) for x in batch]
-    words = np.stack([x.generate_state(2) for x in seeds])
-    found = dreamer(params, start, actions, words)
-    parts.append(keep(decoder, found, settings.save_activations, first))
-  # Each part is let go as it is joined, so that little is there twice.
-  kept = {k: np.concatenate([x.pop(k) for x in parts]) for k in list(parts[0])}
-  decoded = {k: kept.pop(k) for k in ('policy', 'replay')}
-  return starts.dreams(drawn, decoded), kept
-
-
-def keep(
-  decoder: LinearDecoder, found: Dreams, latents: bool, first: int
-) -> dict[str, Any]:
-  """What stays of a batch of dreams; `first` is the number of its first."""
-  kept: dict[str, Any] = {}
-  for kind, name in (('policy', 'dream'), ('replay', 'replay')):
-    latent: Latent = getattr(found, kind)
-    deter = np.asarray(latent.deter)
-    flat = deter.reshape(-1, deter.shape[-1])
-    kept[kind] = decoder.predict(flat).reshape(*deter.shape[:2], 2)
-    rows = len(deter) if kind == 'policy' else max(0, EXAMPLES - first)
-    shown = deter[:rows]
-    proba = decoder.predict_proba(shown.reshape(-1, shown.shape[-1]))
-    kept[f'{name}_proba'] = proba.reshape(*shown.shape[:2], *decoder.grid.shape)
-    if latents:
-      kept[f'{name}_deter'] = deter.astype(np.float16)
-      kept[f'{name}_stoch'] = np.asarray(latent.stoch).round().astype(np.uint8)
-  return kept
 
 
 @dataclasses.dataclass(frozen=True)

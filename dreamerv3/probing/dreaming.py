@@ -48,6 +48,7 @@ class Dreamer:
   def __init__(self, model: Any, horizon: int, width: int = WIDTH):
     self.model, self.horizon, self.width = model, horizon, width
     self._call = jax.jit(self._step)
+    self._along = jax.jit(self._replay)
 
   def __call__(
     self,
@@ -70,6 +71,18 @@ class Dreamer:
     given = self._full(start, actions, seeds)
     found = jax.device_get(self._call(params, *given))
     return jax.tree.map(lambda x: x[:n], found)
+
+  def replay(
+    self,
+    params: Mapping[str, Any],
+    start: Latent,
+    actions: Mapping[str, np.ndarray],
+    seeds: np.ndarray,
+  ) -> Latent:
+    """`Dreams.replay` alone, with the draws that a call of the dreamer makes."""
+    given = self._full(start, actions, seeds)
+    found = jax.device_get(self._along(params, *given))
+    return jax.tree.map(lambda x: x[: len(seeds)], found)
 
   def compiled(
     self,
@@ -99,6 +112,13 @@ class Dreamer:
     )
     return out
 
+  def _replay(
+    self, params: State, start: Latent, actions: Arrays, seeds: jax.Array
+  ) -> Latent:
+    key = internal.split(internal.keys_from_seeds(seeds), 2)[1]
+    _, out = nj.pure(along)(params, self.model, start, actions, key, modify=False)
+    return out
+
 
 def dream(
   model: Any,
@@ -115,5 +135,11 @@ def dream(
   units = start.deter.shape[-1]
   shape = (*own.shape[:2], *start.stoch.shape[1:])
   policy = Latent(own[..., :units], own[..., units:].reshape(shape))
-  _, feat = model.dyn.imagine(start, actions, key2)
-  return Dreams(policy, Latent(*(x.astype(jnp.float32) for x in feat.latent)))
+  return Dreams(policy, along(model, start, actions, key2))
+
+
+def along(model: Any, start: Latent, actions: Arrays, key: jax.Array) -> Latent:
+  """The dream along given actions; runs in a ninjax context."""
+  start = Latent(*(x.astype(model.dtype) for x in start))
+  _, feat = model.dyn.imagine(start, actions, key)
+  return Latent(*(x.astype(jnp.float32) for x in feat.latent))

@@ -33,6 +33,7 @@ class Look:
       also says nothing of it, where no world is played in.
     seed: of the world; None takes that of the settings.
     block: settings that a message names, e.g. 'eval_trajectory'; may be empty.
+    drawn: also keep the parameters as they were drawn, before any learning.
   """
 
   layers: str = '.*'
@@ -42,6 +43,7 @@ class Look:
   many_worlds: bool | None = False
   seed: int | None = None
   block: str = ''
+  drawn: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Trained:
     agent: as the run made it.
     probe: its policy.
     params: of its networks, on the device that acts.
+    drawn: the same before it learned anything, if they were asked for.
   """
 
   config: elements.Config
@@ -64,6 +67,7 @@ class Trained:
   agent: Any
   probe: taps.Probe
   params: Mapping[str, jax.Array]
+  drawn: Mapping[str, jax.Array] | None = None
 
   @classmethod
   def open(
@@ -95,6 +99,7 @@ class Trained:
     agent = make_agent()
     if not hasattr(agent, 'model'):
       raise UserError('A random agent has no layers; drop --random_agent True.')
+    drawn = parameters(agent) if look.drawn else None
     if source is not None:
       load(agent, source, config.run.from_checkpoint_regex)
     try:
@@ -102,7 +107,7 @@ class Trained:
     except ValueError as e:
       prefix = f'--{look.block}.' if look.block else ''
       raise UserError(f'{prefix}{e}.') from e
-    return cls(config, source, guide, agent, probe, parameters(agent))
+    return cls(config, source, guide, agent, probe, parameters(agent), drawn)
 
   def at(self, source: pathlib.Path) -> 'Trained':
     """The agent with the networks of another checkpoint of its run."""

@@ -15,7 +15,7 @@ from dreamerv3.agent.latents import Feat
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.data.columns import Column
 from dreamerv3.data.grid import Grid
-from dreamerv3.modes import dream_decode
+from dreamerv3.modes import imagine
 from dreamerv3.modes.dream_starts import Starts
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.dreaming import Dreamer
@@ -172,5 +172,5 @@ def dream(decoder, horizon=6, save=True, width=taps.WIDTH, **options):
   dreamer = Dreamer(PlaceModel(), horizon, width)
   settings = DreamSettings(horizon, save)
   drawn = starts.drawn()
-  found, kept = dream_decode.imagine(dreamer, {}, starts, drawn, settings, 0)
+  found, kept = imagine.imagine(dreamer, {}, starts, drawn, settings, 0)
   return starts, found, kept

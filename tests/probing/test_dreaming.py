@@ -1,5 +1,8 @@
 """Dreams of a planted world whose truth is known, and of the real agent."""
 
+import types
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.base.errors import UserError
-from dreamerv3.modes import dream_decode
+from dreamerv3.modes import dream_decode, imagine
 from dreamerv3.modes.dream_starts import Starts
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.dreaming import Dreamer
@@ -16,6 +19,7 @@ from tests.agent import agents
 from tests.modes.planted_dream import (
   EAST,
   GRID,
+  PlaceModel,
   PlaceProbe,
   dream,
   moved,
@@ -162,7 +166,7 @@ def test_longer_dreams_than_the_episodes_and_without_latents():
   _, dreams, kept = dream(place_decoder(), horizon=50, count=20, save=False)
   assert dreams.horizon == 50
   assert set(kept) == {'dream_proba', 'replay_proba'}
-  assert len(kept['replay_proba']) == dream_decode.EXAMPLES
+  assert len(kept['replay_proba']) == imagine.EXAMPLES
   curves = stats.make_curves(dreams, dreams.real[:, 0], 0)
   assert curves.count[-1] == 0
   assert np.isnan(curves.mean['replay'][-1])
@@ -263,3 +267,25 @@ def test_the_horizon_may_be_longer_than_in_training(agent, rng):
   for kind in found:
     assert kind.deter.shape[1] == 50
     assert np.isfinite(kind.deter).all()
+
+
+def test_controls_know_nothing_of_moving():
+  """Dreams along the actions of others go elsewhere."""
+  starts, dreams, _ = dream(place_decoder(), episodes=6, horizon=6)
+  dreamer = Dreamer(PlaceModel(), 6)
+  trained: Any = types.SimpleNamespace(
+    params={}, drawn={}, config=types.SimpleNamespace(seed=0)
+  )
+  drawn = starts.drawn()
+  found = imagine.with_controls(dreamer, trained, starts, drawn, dreams)
+  kinds = found.decoded
+  # The planted model has no parameters, so untrained it dreams as ever.
+  np.testing.assert_array_equal(kinds['untrained'], kinds['replay'])
+  assert (kinds['permuted'][:, 0] == kinds['replay'][:, 0]).all()
+  assert (kinds['permuted'] != kinds['replay']).any((1, 2)).mean() > 0.5
+  curves = stats.make_curves(found, dreams.real[:, 0], 0)
+  assert len(curves.gains['permuted'].steps)
+  alone = [x for x in drawn if x.episode == drawn[0].episode]
+  assert imagine.strangers(alone, 0) == []
+  for x, other in zip(drawn, imagine.strangers(drawn, 0), strict=True):
+    assert x.episode != other.episode
