@@ -2,7 +2,7 @@
 
 python dreamerv3/main.py --configs crafter_small size25m --logdir RUN
 python dreamerv3/main.py --logdir RUN --script eval_trajectory
-python dreamerv3/main.py --help
+python dreamerv3/main.py --help          # or a part of it: --help env
 """
 
 import contextlib
@@ -114,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   blocks = config.read_blocks()
   if 'help' in flags:
     scripts = {k: v.help for k, v in SCRIPTS.items()}
-    print(flags_help.help_text(config.CONFIGS.read_text(), scripts, blocks))
+    text, topics = config.CONFIGS.read_text(), config.split(flags['help'])
+    print(flags_help.help_text(text, scripts, blocks, topics))
     return
   settled, notes = resolve(flags, blocks)
   for note in notes:

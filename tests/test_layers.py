@@ -59,7 +59,7 @@ dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:
 dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
 dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel
 dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamerv3.recording: {JAXES} elements
-dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy torch pynapple threadpoolctl
+dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy sklearn torch pynapple threadpoolctl
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
 dreamerv3: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info:
 dreamerv3.modes: @dreamerv3.probing @dreamerv3 dreamerv3.probing: {JAXES} elements
@@ -92,6 +92,7 @@ ONLY = {
     'dreamerv3.analysis.decoding.ridge',
   },
   'pynapple': {'dreamerv3.analysis.tuning.table'},
+  'sklearn': {'dreamerv3.analysis.geometry.embedding'},
 }
 
 # entry point -> libraries that importing it must not load

@@ -5,6 +5,9 @@ import re
 import sys
 import tomllib
 
+import pytest
+
+from dreamerv3.base import version
 from tests import cli, test_layers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -90,3 +93,13 @@ def test_an_unknown_command_names_its_neighbour(tmp_path):
   assert cli.refused(done) == (
     'dreamerv3: error: decode is no command; did you mean decode_position?\n'
   )
+
+
+def test_a_built_package_knows_its_commit(tmp_path):
+  pytest.importorskip('setuptools')
+  done = cli.python('setup.py', '-q', 'build_py', '--build-lib', tmp_path)
+  assert done.returncode == 0, done.stderr
+  done = cli.python('-m', 'dreamerv3', '--version', cwd=tmp_path)
+  sha = (tmp_path / 'dreamerv3' / 'base' / 'git_sha.txt').read_text().strip()
+  assert done.stdout.endswith(f', code {sha}\n')
+  assert version.code().sha == sha.removesuffix('-dirty')

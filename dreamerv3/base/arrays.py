@@ -104,7 +104,9 @@ def from_bytes(
   if not dtype.itemsize:
     return np.zeros(shape, dtype)
   flat = np.frombuffer(bytearray(raw), dtype)
-  return check_values(flat).reshape(shape, order=order)
+  if dtype.kind in 'bU':
+    check_values(flat)
+  return flat.reshape(shape, order=order)
 
 
 def count_of(shape: Sequence[int]) -> int:

@@ -118,10 +118,10 @@ def _sum(here: _Open, sizes: dict[int, int]) -> Any:
   total = here.total
   for child in here.rest:
     kind = type(child)
-    if kind in PLAIN:
-      total += 8
-    elif kind in TEXTS:
+    if kind is str or kind in TEXTS:
       total += 8 + len(child)
+    elif kind in PLAIN:
+      total += 8
     elif kind not in CONTAINERS:
       total += 8 + _nbytes(child)
     elif known := sizes.get(id(child), -1):

@@ -65,8 +65,13 @@ class Machine:
       if place > self.edge:
         place = self._refill()
       code = self.buffer[place]
-      if code == _BINPUT:  # here, since it is every fourth of a recording
+      # Two of them here, since they are almost half of a recording's.
+      if code == _BINPUT:
         self.memo[self.buffer[place + 1]] = self.stack[-1]
+        self.place = place + 2
+        continue
+      if code == _BININT1:
+        self.stack.append(self.buffer[place + 1])
         self.place = place + 2
         continue
       self.place = place + 1
@@ -150,3 +155,4 @@ class Machine:
 Step = Callable[[Machine], bool | None]
 
 _BINPUT = pickle.BINPUT[0]
+_BININT1 = pickle.BININT1[0]

@@ -122,8 +122,8 @@ class Factory:
     if type(raw) not in (bytes, bytearray, Payload):
       raise BadArray(f'an array of {type(raw).__name__}: of objects')
     self.spend(len(raw))
-    arrays.check_shape(shape, dtype, len(raw))
     if type(raw) is Payload:
+      arrays.check_shape(shape, dtype, raw.size)
       return self.payload(raw, dtype, shape, order)
     return arrays.from_bytes(raw, dtype, shape, order)
 
@@ -165,7 +165,7 @@ def _items(value: Any, count: int, what: str) -> tuple[Any, ...]:
 def _dtype_of(code: str, state: Any) -> np.dtype[Any]:
   """Of `dtype.__reduce__`: (version, order, subarray, names, fields, ...)."""
   _, order, subarray, names, fields, size, _, _ = _items(state, 8, 'dtype')
-  if (subarray, names, fields) != (None, None, None):
+  if subarray is not None or names is not None or fields is not None:
     raise BadArray('an array of records or of arrays')
   dtype = arrays.plain_dtype(code, order)
   if size not in (-1, dtype.itemsize):

@@ -15,7 +15,7 @@ from typing import Any
 from dreamerv3.base.containers import MOST_INT_BYTES, check_keys
 from dreamerv3.base.errors import short
 from dreamerv3.base.instructions import Machine, Step, Truncated
-from dreamerv3.base.records import Foreign, Unbuilt, find
+from dreamerv3.base.records import Foreign, Name, Unbuilt, find
 
 
 def _binget(m: Machine) -> None:
@@ -29,12 +29,6 @@ def _binget(m: Machine) -> None:
 
 def _memoize(m: Machine) -> None:
   m.memo[len(m.memo)] = m.stack[-1]
-
-
-def _binint1(m: Machine) -> None:
-  place = m.place
-  m.stack.append(m.buffer[place])
-  m.place = place + 1
 
 
 def _mark(m: Machine) -> None:
@@ -169,9 +163,20 @@ def _frozenset(values: list[Any]) -> frozenset[Any]:
   return frozenset(values)
 
 
+_MET: dict[bytes, Name] = {}  # names as files write them; there are few
+
+
 def _global(m: Machine) -> None:
-  module, name = m.line(), m.line()
-  m.stack.append(find(module.decode(), name.decode()))
+  place, buffer = m.place, m.buffer
+  stop = buffer.find(b'\n', buffer.find(b'\n', place) + 1)
+  known = _MET.get(buffer[place:stop])
+  if known is not None:
+    m.place = stop + 1
+  else:
+    module, name = m.line(), m.line()
+    known = find(module.decode(), name.decode())
+    _MET[module + b'\n' + name] = known
+  m.stack.append(known)
 
 
 def _stack_global(m: Machine) -> None:
@@ -262,7 +267,6 @@ _STEPS: dict[bytes, Step] = {
   pickle.LONG: _decimal,
   pickle.FLOAT: lambda m: m.stack.append(float(m.line())),
   pickle.UNICODE: lambda m: m.stack.append(m.line().decode('raw-unicode-escape')),
-  pickle.BININT1: _binint1,
   pickle.BININT2: _unpack('<H'),
   pickle.BININT: _unpack('<i'),
   pickle.LONG1: _counted(1, _long),

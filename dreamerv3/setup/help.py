@@ -1,15 +1,16 @@
 """What can be typed? The text of `main.py --help`, read from configs.yaml.
 
-print(help_text(CONFIGS.read_text(), {'train': 'Trains.'}, blocks))
+print(help_text(CONFIGS.read_text(), {'train': 'Trains.'}, blocks, ['env']))
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import elements
 
-from dreamerv3.setup.config import Blocks
+from dreamerv3.base.errors import UserError
+from dreamerv3.setup.config import Blocks, nearest
 from dreamerv3.setup.rules import show
 from dreamerv3.setup.rundir import flatten
 
@@ -36,32 +37,74 @@ usage: python dreamerv3/main.py --configs PRESET ... --logdir RUN [--FLAG VALUE]
   dream    python dreamerv3/main.py --logdir RUN --script dream_decode \
 --dream_decode.decoder_model FILE
 
---help lists all scripts, presets and flags."""
+--help lists all scripts, presets and flags, --help env those of a block."""
 
 
-def help_text(text: str, scripts: Mapping[str, str], blocks: Blocks) -> str:
+def help_text(
+  text: str,
+  scripts: Mapping[str, str],
+  blocks: Blocks,
+  topics: Sequence[str] = (),
+) -> str:
   """Scripts, presets and flags with their defaults and meaning.
 
   Args:
     text: configs.yaml, whose comments are the help.
-    scripts: Names with one line each.
-    blocks: The same file, parsed.
+    scripts: names with one line each.
+    blocks: the same file, parsed.
+    topics: 'scripts', 'presets' or blocks of flags, such as env.crafter; all
+      by default.
+
+  Raises:
+    UserError: a topic that there is not.
   """
   comments = read_comments(text)
-  width = max(len(x) for x in scripts)
-  lines = [HEAD, 'scripts:']
-  lines += [f'  {k:<{width}}  {v}' for k, v in scripts.items()]
-  lines += ['', 'presets:']
-  presets = {k: v for k, v in blocks.items() if k != 'defaults'}
-  width = max(len(x) for x in presets)
-  lines += [f'  {k:<{width}}  {summary(v)}' for k, v in presets.items()]
-  lines += ['', 'flags and defaults:']
+  presets = {k: summary(v) for k, v in blocks.items() if k != 'defaults'}
   flat = elements.Config(blocks['defaults']).flat
+  if not topics:
+    return '\n'.join(
+      [
+        HEAD,
+        *_listed('scripts', scripts),
+        '',
+        *_listed('presets', presets),
+        '',
+        'flags and defaults:',
+        *_flags(flat, comments),
+        '',
+        f'--help TOPIC prints one of: {" ".join(_topics(flat))}',
+      ]
+    )
+  lines: list[str] = []
+  for topic in (x.removeprefix('--') for x in topics):
+    chosen = {k: v for k, v in flat.items() if f'{k}.'.startswith(f'{topic}.')}
+    if topic in ('scripts', 'presets'):
+      lines += _listed(topic, scripts if topic == 'scripts' else presets)
+    elif chosen:
+      lines += _flags(chosen, comments)
+    else:
+      near = nearest(topic, _topics(flat))
+      known = ', '.join(_topics(flat))
+      raise UserError(f"--help knows no topic '{topic}'{near}; known: {known}.")
+  return '\n'.join(lines)
+
+
+def _topics(flat: Mapping[str, Any]) -> list[str]:
+  """What help can be asked for; deeper blocks, such as agent.dyn, are too."""
+  return ['scripts', 'presets', *dict.fromkeys(k.partition('.')[0] for k in flat)]
+
+
+def _listed(title: str, about: Mapping[str, str]) -> list[str]:
+  width = max(len(x) for x in about)
+  return [f'{title}:', *(f'  {k:<{width}}  {v}' for k, v in about.items())]
+
+
+def _flags(flat: Mapping[str, Any], comments: Mapping[str, str]) -> list[str]:
+  lines = []
   for key, value in flat.items():
     left = f'  --{key} {show(value) or repr("")}'
-    note = comments.get(key, '')
-    lines.append(f'{left:<46}  {note}'.rstrip())
-  return '\n'.join(lines)
+    lines.append(f'{left:<46}  {comments.get(key, "")}'.rstrip())
+  return lines
 
 
 def summary(block: Mapping[str, Any], most: int = 110) -> str:

@@ -185,6 +185,21 @@ def test_timestamp_and_home():
   assert len(found.rpartition('/')[2]) == len('20260129T183613')
 
 
+def test_help_by_topic():
+  def ask(*topics):
+    text = config.CONFIGS.read_text()
+    return help.help_text(text, {'train': 'Trains.'}, BLOCKS, topics).splitlines()
+
+  lines = ask('env.crafter')
+  assert lines
+  assert all(x.startswith('  --env.crafter.') for x in lines)
+  assert ask('--env')[0].startswith('  --env.')
+  assert ask('seed', 'scripts') == [ask('seed')[0], 'scripts:', '  train  Trains.']
+  assert any('size12m' in x for x in ask('presets'))
+  with pytest.raises(UserError, match=r"no topic 'agnt' \(nearest: agent\); known: "):
+    ask('agnt')
+
+
 def test_help_names_every_flag_and_takes_comments_from_the_file():
   text = help.help_text(config.CONFIGS.read_text(), {'train': 'Trains.'}, BLOCKS)
   for key in settle().flat:

@@ -1,0 +1,149 @@
+"""Distances of timesteps, in blocks or pair by pair, and their ranks.
+
+distances = distances_of(X, tile, table, t, views)
+ranks = ranks_of(distances, episode, seed=0)
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import numpy as np
+
+SAMPLED = 1 << 18  # pairs that ranks are taken from
+LEVELS = 1 << 16  # of a value, whose ranks are looked up
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+  """Values to ranks in 0..1 among a sorted sample, ties in their middle.
+
+  Of large samples the ranks of LEVELS steps of the value are looked up.
+  """
+
+  sample: np.ndarray
+  table: np.ndarray | None
+
+  @classmethod
+  def of(cls, values: np.ndarray) -> Self:
+    sample = np.sort(values)
+    if len(sample) < LEVELS:
+      return cls(sample, None)
+    edges = np.linspace(sample[0], sample[-1], LEVELS + 1)
+    edges[-1] = np.inf
+    below = np.searchsorted(sample, edges, 'left')
+    middle = (below[:-1] + below[1:]) / (2 * len(sample))
+    return cls(sample, middle.astype(np.float32))
+
+  @property
+  def most(self) -> float:
+    return float(max(self.sample[-1], 1e-12))
+
+  def __call__(self, values: np.ndarray) -> np.ndarray:
+    flat = values.ravel()
+    if self.table is None:
+      low = np.searchsorted(self.sample, flat, 'left')
+      high = np.searchsorted(self.sample, flat, 'right')
+      found = (low + high) / (2 * len(self.sample))
+    else:
+      first, last = self.sample[[0, -1]]
+      scale = LEVELS / max(last - first, 1e-12)
+      level = np.nan_to_num((flat - first) * scale, posinf=0)
+      found = self.table[level.clip(0, LEVELS - 1).astype(np.int32)]
+    return found.reshape(values.shape).astype(np.float32)
+
+
+class Distance(Protocol):
+  """A distance of timesteps: of all pairs of two lists, or pair by pair."""
+
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray: ...
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray: ...
+
+
+class Cosine:
+  """1 - cosine of the activations; 1 to and from silence."""
+
+  def __init__(self, X: np.ndarray):
+    length = np.sqrt(np.einsum('nd,nd->n', X, X, dtype=np.float64))
+    self.units = (X / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
+
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - self.units[i] @ self.units[j].T, 0)
+
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return np.maximum(1 - np.einsum('nd,nd->n', self.units[i], self.units[j]), 0)
+
+
+class Euclidean:
+  """Length of the difference of two views."""
+
+  def __init__(self, X: np.ndarray):
+    self.X, self.squares = X, np.einsum('nd,nd->n', X, X)
+
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    inner = self.X[i] @ self.X[j].T
+    return np.sqrt(np.maximum(self.squares[i, None] + self.squares[j] - 2 * inner, 0))
+
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(self.X[i] - self.X[j]).sum(1))
+
+
+class Between:
+  """A table of distances, looked up by the class of each timestep."""
+
+  def __init__(self, table: np.ndarray, label: np.ndarray):
+    self.table, self.label = table, label
+
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return self.table[self.label[i]][:, self.label[j]]
+
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return self.table[self.label[i], self.label[j]]
+
+
+class Apart:
+  """Difference of the time since each episode began."""
+
+  def __init__(self, t: np.ndarray):
+    self.t = t.astype(np.float32)
+
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return np.abs(self.t[i, None] - self.t[j])
+
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    return np.abs(self.t[i] - self.t[j])
+
+
+def distances_of(
+  X: np.ndarray,
+  tile: np.ndarray,
+  table: np.ndarray,
+  t: np.ndarray,
+  views: np.ndarray | None,
+) -> dict[str, Distance]:
+  found: dict[str, Distance] = {'code': Cosine(X), 'space': Between(table, tile)}
+  if views is not None:
+    found['view'] = Euclidean(views)
+  return {**found, 'time': Apart(t)}
+
+
+def ranks_of(
+  distances: Mapping[str, Distance], episode: np.ndarray, seed: int
+) -> dict[str, Ranks]:
+  """Ranks of each variable, from sampled pairs of different episodes."""
+  n = len(episode)
+  if n * (n - 1) // 2 <= SAMPLED:
+    i, j = np.triu_indices(n, 1)
+  else:
+    i, j = np.random.default_rng([seed, 32]).integers(n, size=(2, SAMPLED))
+  apart = episode[i] != episode[j]
+  i, j = i[apart], j[apart]
+  if not len(i):
+    raise ValueError('all rows are of one episode; expected several')
+  parts = np.array_split(np.arange(len(i)), len(i) // 4096 + 1)
+  found = {
+    name: np.concatenate([of.pairs(i[x], j[x]) for x in parts])
+    for name, of in distances.items()
+  }
+  keep = np.isfinite(found['space'])
+  return {k: Ranks.of(v[keep]) for k, v in found.items()}

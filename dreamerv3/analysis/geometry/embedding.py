@@ -1,0 +1,60 @@
+"""Two-dimensional pictures of a code: Isomap and principal components.
+
+found = embed(wake, dreams, n_neighbors=150, isomap=True, seed=0)
+"""
+
+import dataclasses
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import Isomap
+
+FITTED = 1500  # states that the embedding is fitted to; others are projected
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedding:
+  """Coordinates of waking (n, 2) and dreamed (m, 2) states.
+
+  Attributes:
+    method: isomap or pca.
+    explained: share of the variance in the two components (PCA), or of the pairwise
+      geodesic distances that the plane keeps (Isomap: 1 - residual variance).
+  """
+
+  method: str
+  wake: np.ndarray
+  dream: np.ndarray
+  explained: float
+
+
+def embed(
+  wake: np.ndarray, dream: np.ndarray, n_neighbors: int, isomap: bool, seed: int
+) -> Embedding:
+  """Embeds waking and dreamed states together.
+
+  Isomap (Tenenbaum et al. 2000, doi:10.1126/science.290.5500.2319) on cosine distance,
+  fitted to a sample and projecting the rest.
+  """
+  both = np.concatenate([wake, dream]) if len(dream) else wake
+  both = np.asarray(both, np.float32)
+  rng = np.random.default_rng([seed, 36])
+  fitted = rng.permutation(len(both))[:FITTED]
+  if isomap:
+    most = max(2, min(n_neighbors, len(fitted) // 4))
+    model = Isomap(n_neighbors=most, n_components=2, metric='cosine')
+    model.fit(both[fitted])
+    found = model.transform(both)
+    explained = _kept(model.dist_matrix_, model.embedding_)
+  else:
+    pca = PCA(2, random_state=seed).fit(both[fitted])
+    found = pca.transform(both)
+    explained = float(pca.explained_variance_ratio_.sum())
+  method = 'isomap' if isomap else 'pca'
+  return Embedding(method, found[: len(wake)], found[len(wake) :], explained)
+
+
+def _kept(geodesic: np.ndarray, plane: np.ndarray) -> float:
+  i, j = np.triu_indices(len(plane), 1)
+  flat = np.sqrt(np.square(plane[i] - plane[j]).sum(1))
+  return float(np.corrcoef(geodesic[i, j], flat)[0, 1] ** 2)

@@ -1,0 +1,118 @@
+"""How sure is an sRSA: intervals over episodes, and the null of exchanged paths.
+
+low, high = interval(draws(similarity, weights))
+p = exchanged(X, tile, table, track, rows, given=(), count=200, seed=0)[1]
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dreamerv3.analysis import nulls
+from dreamerv3.analysis.bootstrap import ENOUGH, levels
+from dreamerv3.analysis.geometry.distances import distances_of, ranks_of
+from dreamerv3.analysis.geometry.similarity import Similarity
+from dreamerv3.data.samples import Track
+
+TESTED = 1500  # rows of the test, at most
+
+
+def weights(episodes: int, n_boot: int, seed: int) -> np.ndarray:
+  """How often each episode is in each bootstrap draw, (n_boot, E)."""
+  rng = np.random.default_rng([seed, 33])
+  return rng.multinomial(episodes, np.full(episodes, 1 / episodes), n_boot)
+
+
+def draws(
+  similarity: Similarity, given: Sequence[str], weight: np.ndarray
+) -> np.ndarray:
+  """sRSA, partial if something is given, of each draw of episodes (n_boot,).
+
+  Ranks stay those of all pairs, so that a draw is a weighted sum.
+  """
+  return np.array([similarity.value(given, w) for w in weight])
+
+
+def interval(drawn: np.ndarray, episodes: int) -> tuple[float, float]:
+  """95 % interval of drawn values; NaN below five episodes."""
+  known = drawn[np.isfinite(drawn)]
+  if episodes < ENOUGH or not len(known):
+    return float('nan'), float('nan')
+  low, high = np.percentile(known, levels(episodes))
+  return float(low), float(high)
+
+
+def two_sided(drawn: np.ndarray) -> float:
+  """Bootstrap p of a difference from 0: twice the smaller share on a side."""
+  known = drawn[np.isfinite(drawn)]
+  if not len(known):
+    return float('nan')
+  below = (1 + (known <= 0).sum()) / (1 + len(known))
+  above = (1 + (known >= 0).sum()) / (1 + len(known))
+  return float(min(1.0, 2 * min(below, above)))
+
+
+def exchanged(
+  X: np.ndarray,
+  tile: np.ndarray,
+  table: np.ndarray,
+  track: Track,
+  rows: np.ndarray,
+  views: np.ndarray | None,
+  count: int,
+  seed: int,
+) -> dict[str, float]:
+  """p values of sRSA and of the partial sRSA against exchanged paths.
+
+  Each null pairs the activations of whole episodes with the paths of others, at equal
+  times (`analysis.nulls`): drift and clusters of the code stay, its relation to
+  the place goes.
+
+  Args:
+    X: (n, D) activations of `rows`; views: (n, pixels) or None.
+    tile: (N,) class of every position of the track.
+    table: (tiles, tiles) distances.
+    rows: (n,) of the track.
+    count: null pairings; 0 for none.
+
+  Returns:
+    p, p_partial: one-sided; NaN without nulls or for a constant code.
+  """
+  none = {'p': float('nan'), 'p_partial': float('nan')}
+  pick = np.random.default_rng([seed, 34]).permutation(len(rows))[:TESTED]
+  pick.sort()
+  here, seen = rows[pick], None if views is None else views[pick]
+  episode, t = track.episode[here], track.t[here]
+  if not count or len(np.unique(episode)) < 2:
+    return none
+  distances = distances_of(X[pick], tile[here], table, t, seen)
+  ranks = ranks_of(distances, episode, seed)
+  i, j = np.nonzero(np.triu(episode[:, None] != episode[None], 1))
+  fixed = np.stack(
+    [ranks[k](x.pairs(i, j)) for k, x in distances.items() if k != 'space']
+  )
+  fixed -= fixed.mean(1, keepdims=True)
+  fixed /= np.maximum(np.linalg.norm(fixed, axis=1, keepdims=True), 1e-12)
+  rank_table = ranks['space'](table)
+  matrix = np.eye(len(fixed) + 1)
+  matrix[1:, 1:] = fixed @ fixed.T  # space comes first
+
+  def values(label: np.ndarray) -> np.ndarray:
+    space = rank_table[label[i], label[j]]
+    space -= space.mean()
+    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / np.linalg.norm(space)
+    inverse = np.linalg.pinv(matrix)
+    partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    return np.array([matrix[0, 1], partial])
+
+  if not fixed[0].any():
+    return none
+  observed = values(tile[here])
+  rng = np.random.default_rng([seed, 35])
+  null = []
+  for paired in nulls.permutations(track.episode, 'session', count, rng):
+    label = np.empty_like(tile)
+    label[paired] = tile  # the place that each activation meets
+    null.append(values(label[here]))
+  p = nulls.p_values(observed, np.array(null))
+  return {'p': float(p[0]), 'p_partial': float(p[1])}

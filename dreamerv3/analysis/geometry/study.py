@@ -1,0 +1,307 @@
+"""The geometry of some layers of a recording, beside a control and dreams.
+
+found = study(data, ['dyn/deter'], Options(), control=untrained)
+files.save_pickle('manifold_results.pkl', to_dict(found))
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dreamerv3.analysis.geometry import evidence, sampling, space
+from dreamerv3.analysis.geometry.dimension import Dimension, participation, two_nn
+from dreamerv3.analysis.geometry.dreamed import Sleep
+from dreamerv3.analysis.geometry.embedding import Embedding, embed
+from dreamerv3.analysis.geometry.saturation import Hill, hill_fit
+from dreamerv3.analysis.geometry.similarity import Similarity
+from dreamerv3.data.samples import Track
+from dreamerv3.data.trajectories import Trajectories
+
+NAN = float('nan')
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What is computed; see the flags of manifold_analysis.py."""
+
+  max_wake_samples: int = 4000
+  n_neighbors: int = 150
+  no_isomap: bool = False
+  no_hill: bool = False
+  n_shuffles: int = 200
+  n_boot: int = 500
+  seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """A number with its 95 % interval over episodes, and p where it was tested."""
+
+  value: float
+  low: float = NAN
+  high: float = NAN
+  p: float = NAN
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerGeometry:
+  """What was found of one layer.
+
+  Attributes:
+    layer, units, rows, episodes: what was compared.
+    srsa, partial, walking: sRSA; given view and time; with distances in steps.
+    ratio, intrinsic: participation ratio and TwoNN dimension.
+    space: (S,) distances [tiles]; code: (S,) mean distance of the code at each; pairs:
+      (S,) behind it; histogram: (S, BINS) of them; widest: end of its last bin.
+    hill: the saturating fit of `code`; None if left out.
+    embedding, wake_pos: picture of the states, positions (n, 2) of the waking ones.
+    sleep: distance of dreams to waking states; None without dreams.
+  """
+
+  layer: str
+  units: int
+  rows: int
+  episodes: int
+  srsa: Estimate
+  partial: Estimate
+  walking: Estimate
+  ratio: Dimension
+  intrinsic: Dimension
+  space: np.ndarray
+  code: np.ndarray
+  pairs: np.ndarray
+  histogram: np.ndarray
+  widest: float
+  hill: Hill | None
+  embedding: Embedding
+  wake_pos: np.ndarray
+  sleep: Sleep | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """A layer with its control: differences of sRSA and of the partial sRSA.
+
+  Attributes:
+    geometry: of the recording; control: of the control, None without one.
+    srsa, partial: trained minus control, with bootstrap p.
+    paired: both were recorded on one path, and episodes are drawn together.
+  """
+
+  geometry: LayerGeometry
+  control: LayerGeometry | None = None
+  srsa: Estimate = Estimate(NAN)
+  partial: Estimate = Estimate(NAN)
+  paired: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+  """What all layers of a recording share: the sampled rows and their distances."""
+
+  data: Trajectories
+  track: Track
+  rows: np.ndarray
+  tile: np.ndarray
+  straight: np.ndarray
+  walking: np.ndarray | None
+  views: np.ndarray | None
+  options: Options
+
+  @classmethod
+  def of(cls, data: Trajectories, options: Options) -> 'Scene':
+    """Draws the rows and looks up what they share."""
+    track = data.track()
+    rows = sampling.choose(track, options.max_wake_samples, options.seed)
+    walkable = data.metadata.walkable()
+    walking = None if walkable is None else space.walking(walkable, track.pos)
+    return cls(
+      data,
+      track,
+      rows,
+      data.grid.to_class(track.pos),
+      space.straight(data.grid),
+      walking,
+      sampling.views(data, track, rows),
+      options,
+    )
+
+  @property
+  def episode(self) -> np.ndarray:
+    return self.track.episode[self.rows]
+
+  def similarity(self, X: np.ndarray, table: np.ndarray) -> Similarity:
+    """Compares the sampled rows' activations X (n, D)."""
+    return Similarity.of(
+      X,
+      self.tile[self.rows],
+      table,
+      self.episode,
+      self.track.t[self.rows],
+      self.views,
+      self.options.seed,
+    )
+
+  def weights(self) -> np.ndarray:
+    """Bootstrap draws of the episodes that have rows in the sample."""
+    count = len(np.unique(self.episode))
+    return evidence.weights(count, self.options.n_boot, self.options.seed)
+
+
+def study(
+  data: Trajectories,
+  names: Sequence[str],
+  options: Options,
+  control: Trajectories | None = None,
+  dreams: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Iterator[Comparison]:
+  """Layer by layer, in the order of `names`.
+
+  Args:
+    control: recording of another network, of the same layers.
+    dreams: {layer: (states (N, H, D), valid (N, H))} of layers that were dreamed.
+  """
+  scene = Scene.of(data, options)
+  beside = None if control is None else Scene.of(control, options)
+  for name in names:
+    dreamed = (dreams or {}).get(name)
+    found, similarity = measure(scene, name, dreamed)
+    if beside is None:
+      yield Comparison(found)
+      continue
+    other, theirs = measure(beside, name, None)
+    paired = same_path(scene, beside)
+    yield _compared(scene, beside, found, similarity, other, theirs, paired)
+
+
+def measure(
+  scene: Scene, name: str, dreamed: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[LayerGeometry, Similarity]:
+  """One layer of one recording."""
+  options = scene.options
+  X = scene.data.layer(name, scene.track).X[scene.rows]
+  similarity = scene.similarity(X, scene.straight)
+  weight = scene.weights()
+  p = evidence.exchanged(
+    X,
+    scene.tile,
+    scene.straight,
+    scene.track,
+    scene.rows,
+    scene.views,
+    options.n_shuffles,
+    options.seed,
+  )
+  walking = Estimate(NAN)
+  if scene.walking is not None:
+    walking = _estimate(scene.similarity(X, scene.walking), (), weight, NAN)
+  pairs = similarity.histogram.sum(1)
+  code = similarity.near / np.where(pairs > 0, pairs, np.nan)
+  distance = np.arange(len(pairs), dtype=float)
+  sleep, states = None, np.zeros((0, X.shape[1]), np.float32)
+  if dreamed is not None:
+    sleep = Sleep.of(X, scene.episode, *dreamed)
+    states = dreamed[0][dreamed[1]]
+  found = LayerGeometry(
+    layer=name,
+    units=X.shape[1],
+    rows=len(X),
+    episodes=len(np.unique(scene.episode)),
+    srsa=_estimate(similarity, (), weight, p['p']),
+    partial=_estimate(similarity, similarity.controls, weight, p['p_partial']),
+    walking=walking,
+    ratio=participation(X, scene.episode, weight),
+    intrinsic=two_nn(X, scene.episode, weight),
+    space=distance,
+    code=code,
+    pairs=pairs,
+    histogram=similarity.histogram,
+    widest=similarity.widest,
+    hill=None if options.no_hill else hill_fit(distance, code, pairs),
+    embedding=_embedding(X, states, options),
+    wake_pos=scene.track.pos[scene.rows],
+    sleep=sleep,
+  )
+  return found, similarity
+
+
+def same_path(scene: Scene, other: Scene) -> bool:
+  """Whether two recordings went the same ways in the same episodes."""
+  mine, theirs = ([(x.number, len(x)) for x in y.data.episodes] for y in (scene, other))
+  if mine != theirs or len(scene.track) != len(other.track):
+    return False
+  return bool((scene.track.pos == other.track.pos).all())
+
+
+def _embedding(X: np.ndarray, states: np.ndarray, options: Options) -> Embedding:
+  flat = bool((X[0] == X).all())  # no neighbours, but components
+  isomap = not options.no_isomap and not flat
+  return embed(X, states, options.n_neighbors, isomap, options.seed)
+
+
+def _estimate(
+  similarity: Similarity, given: Sequence[str], weight: np.ndarray, p: float
+) -> Estimate:
+  drawn = evidence.draws(similarity, given, weight)
+  low, high = evidence.interval(drawn, weight.shape[1])
+  return Estimate(similarity.value(given), low, high, p)
+
+
+def _compared(
+  scene: Scene,
+  beside: Scene,
+  found: LayerGeometry,
+  mine: Similarity,
+  other: LayerGeometry,
+  theirs: Similarity,
+  paired: bool,
+) -> Comparison:
+  weight, apart = scene.weights(), beside.weights()
+  if not paired:  # the same seed would draw the same episodes on both sides
+    apart = evidence.weights(apart.shape[1], len(apart), beside.options.seed + 1)
+  made = []
+  for given in ((), mine.controls):
+    drawn = evidence.draws(mine, given, weight) - evidence.draws(theirs, given, apart)
+    few = min(weight.shape[1], apart.shape[1])
+    low, high = evidence.interval(drawn, few)
+    p = evidence.two_sided(drawn) if np.isfinite(low) else NAN
+    made.append(Estimate(mine.value(given) - theirs.value(given), low, high, p))
+  srsa, partial = made
+  return Comparison(found, other, srsa, partial, paired)
+
+
+def to_dict(found: Sequence[Comparison]) -> dict[str, Any]:
+  """Plain dicts of arrays, as manifold_results.pkl holds them."""
+  return {'format': 1, 'layers': [dataclasses.asdict(x) for x in found]}
+
+
+def from_dict(values: Mapping[str, Any]) -> list[Comparison]:
+  """Reads what `to_dict` made."""
+  return [_comparison(x) for x in values['layers']]
+
+
+def _comparison(x: Mapping[str, Any]) -> Comparison:
+  return Comparison(
+    _geometry(x['geometry']),
+    None if x['control'] is None else _geometry(x['control']),
+    Estimate(**x['srsa']),
+    Estimate(**x['partial']),
+    bool(x['paired']),
+  )
+
+
+def _geometry(x: Mapping[str, Any]) -> LayerGeometry:
+  parts = {
+    'srsa': Estimate,
+    'partial': Estimate,
+    'walking': Estimate,
+    'ratio': Dimension,
+    'intrinsic': Dimension,
+    'hill': Hill,
+    'embedding': Embedding,
+    'sleep': Sleep,
+  }
+  made = {k: None if x[k] is None else of(**x[k]) for k, of in parts.items()}
+  return LayerGeometry(**{**x, **made})

@@ -1,0 +1,110 @@
+"""The geometry of layers as a table, for the csv and the terminal.
+
+files.save_csv('manifold_summary.csv', rows(found))
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dreamerv3.analysis.geometry.study import NAN, Comparison, Estimate, LayerGeometry
+
+BESIDE = ('srsa', 'partial', 'ratio', 'intrinsic')  # of the control
+ENDS = ('', '_low', '_high', '_p')
+
+
+def rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
+  """The table manifold_summary.csv: a row per layer."""
+  table = []
+  for x in found:
+    row = {**_row(x.geometry), **_empty(x)}
+    if x.control is not None:
+      beside = _row(x.control)
+      row |= {
+        f'control_{k}': beside[k] for k in ('srsa', 'partial', 'ratio', 'intrinsic')
+      }
+      for name, of in (('srsa', x.srsa), ('partial', x.partial)):
+        row |= {
+          f'{name}_gain': of.value,
+          f'{name}_gain_low': of.low,
+          f'{name}_gain_high': of.high,
+          f'{name}_gain_p': of.p,
+        }
+      row['paired'] = x.paired
+    table.append(row)
+  return table
+
+
+def _empty(x: Comparison) -> dict[str, Any]:
+  names = [f'control_{k}' for k in BESIDE]
+  gains = [f'{k}_gain{end}' for k in ('srsa', 'partial') for end in ENDS]
+  return {**dict.fromkeys([*names, *gains], NAN), 'paired': x.paired}
+
+
+def _row(x: LayerGeometry) -> dict[str, Any]:
+  row: dict[str, Any] = {
+    'layer': x.layer,
+    'units': x.units,
+    'samples': x.rows,
+    'episodes': x.episodes,
+  }
+  for name in ('srsa', 'partial', 'walking'):
+    of = getattr(x, name)
+    row |= {name: of.value, f'{name}_low': of.low, f'{name}_high': of.high}
+    if name != 'walking':
+      row[f'{name}_p'] = of.p
+  for name in ('ratio', 'intrinsic'):
+    of = getattr(x, name)
+    row |= {name: of.value, f'{name}_low': of.low, f'{name}_high': of.high}
+  hill = x.hill
+  row |= {
+    'hill_half': NAN if hill is None else hill.x_half,
+    'hill_r2': NAN if hill is None else hill.r2,
+    'sw_distance': NAN if x.sleep is None else x.sleep.distance,
+    'sw_baseline': NAN if x.sleep is None else x.sleep.baseline,
+  }
+  return row
+
+
+def lines(found: Sequence[Comparison]) -> list[str]:
+  """The printed table."""
+  head = f'{"layer":<16}{"sRSA":>22}{"p":>7}{"given view, time":>24}{"p":>7}'
+  head += f'{"untrained":>11}{"p of diff.":>12}{"PR":>7}{"TwoNN":>7}'
+  out = [head]
+  for x in found:
+    g = x.geometry
+    row = f'{g.layer:<16}{_spread(g.srsa):>22}{_p(g.srsa.p):>7}'
+    row += f'{_spread(g.partial):>24}{_p(g.partial.p):>7}'
+    other = '-' if x.control is None else f'{x.control.srsa.value:.2f}'
+    row += f'{other:>11}{_p(x.srsa.p):>12}'
+    row += f'{g.ratio.value:>7.1f}{g.intrinsic.value:>7.1f}'
+    out.append(row)
+  return out
+
+
+def verdict(x: Comparison) -> str:
+  """What may be said of a layer's code of space."""
+  g = x.geometry
+  if not g.srsa.p <= 0.05:
+    text = 'nothing shows that states near in space are near in the code'
+  elif not g.partial.p <= 0.05:
+    text = 'states near in space are near in the code, as they look alike'
+  else:
+    text = 'states near in space are near in the code, beyond how alike they look'
+  if x.control is not None:
+    if x.partial.low > 0:
+      text += '; more so than in the control'
+    elif x.srsa.low > 0:
+      text += '; more so than in the control, but not given the view'
+    else:
+      text += '; not shown to exceed the control'
+  return f'{g.layer}: {text}.'
+
+
+def _spread(x: Estimate) -> str:
+  if x.low != x.low:
+    return f'{x.value:.2f}'
+  return f'{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]'
+
+
+def _p(p: float) -> str:
+  return '-' if p != p else f'{p:.3f}'

@@ -1,0 +1,203 @@
+"""sRSA, dimension and sleep-wake distance by hand and on planted codes."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.spatial.distance import cdist, pdist
+
+from dreamerv3.analysis.geometry import dimension, evidence, space
+from dreamerv3.analysis.geometry.dreamed import Sleep
+from dreamerv3.analysis.geometry.embedding import embed
+from dreamerv3.analysis.geometry.saturation import hill_fit
+from dreamerv3.analysis.geometry.similarity import Similarity
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.samples import Track
+
+GRID = Grid(16, 16)
+TABLE = space.straight(GRID)
+
+
+def walks(rng, episodes=12, steps=60):
+  """Random walks, one episode after another."""
+  moves = np.array([(1, 0), (-1, 0), (0, 1), (0, -1)])
+  pos = rng.integers(16, size=(episodes, 1, 2))
+  path = [pos[:, 0]]
+  for _ in range(steps - 1):
+    path.append(np.clip(path[-1] + moves[rng.integers(4, size=episodes)], 0, 15))
+  pos = np.stack(path, 1).reshape(-1, 2)
+  t = np.tile(np.arange(steps), episodes)
+  facing = np.zeros((len(t), 2), np.int8)
+  return Track(pos, np.repeat(np.arange(episodes), steps), t, facing)
+
+
+def noise(rng, track, units=20, keep=0.98):
+  """Slow noise that begins anew in each episode."""
+  steps = np.bincount(track.episode)[0]
+  out = [rng.normal(size=(len(track) // steps, units))]
+  for _ in range(steps - 1):
+    out.append(keep * out[-1] + np.sqrt(1 - keep**2) * rng.normal(size=out[-1].shape))
+  return np.stack(out, 1).reshape(-1, units).astype(np.float32)
+
+
+def similarity(X, track, views=None):
+  tile = GRID.to_class(track.pos)
+  return Similarity.of(X, tile, TABLE, track.episode, track.t, views)
+
+
+def test_srsa_and_its_partial_form_by_hand(rng):
+  track = walks(rng)
+  X = (np.c_[track.pos, np.full(len(track), 9)] + noise(rng, track, 3)).astype('f4')
+  views = (track.pos / 9 + rng.random((len(track), 2))).astype(np.float32)
+  i, j = np.triu_indices(len(track), 1)
+  apart = track.episode[i] != track.episode[j]
+  each = pdist(X, 'cosine'), pdist(track.pos), pdist(views), pdist(track.t[:, None])
+  ranks = [stats.rankdata(x[apart]) for x in each]
+  matrix = np.corrcoef(ranks)
+  inverse = np.linalg.inv(matrix)
+  found = similarity(X, track, views)
+  assert found.srsa == pytest.approx(matrix[0, 1], abs=2e-3)
+  partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+  assert found.value(found.controls) == pytest.approx(partial, abs=2e-3)
+  assert found.histogram.sum() == apart.sum() == found.count.sum()
+  few = np.flatnonzero(track.t % 6 == 0)
+  i, j = np.triu_indices(len(few), 1)
+  apart = track.episode[few][i] != track.episode[few][j]
+  exact = stats.spearmanr(pdist(X[few], 'cosine')[apart], pdist(track.pos[few])[apart])
+  assert similarity(X[few], track.rows(few)).srsa == pytest.approx(exact[0], abs=1e-5)
+
+
+def test_a_weight_is_an_episode_that_many_times(rng):
+  track = walks(rng, 12, 30)
+  X = (np.c_[track.pos, np.full(len(track), 9)] + noise(rng, track, 3)).astype('f4')
+  found = similarity(X, track)
+  weight = np.arange(12) % 3 != 0
+  rows = weight[track.episode]
+  # The ranks stay those of all pairs, so the two agree only nearly.
+  part = similarity(X[rows], track.rows(rows)).srsa
+  assert found.value(weight=weight) == pytest.approx(part, abs=0.02)
+
+
+@pytest.mark.parametrize('kind', ['linear', 'smooth', 'noise', 'view'])
+def test_planted_codes_are_told_apart(rng, kind):
+  track = walks(rng)
+  tile = GRID.to_class(track.pos)
+  scene = rng.random((256, 6))  # each tile looks like none of its neighbours
+  centres = rng.integers(16, size=(40, 2))
+  smooth = np.exp(-cdist(GRID.to_pos(np.arange(256)), centres, 'sqeuclidean') / 18)
+  if kind == 'view':  # neighbours look alike
+    scene = smooth / np.linalg.norm(smooth, axis=1, keepdims=True)
+  X = {
+    'linear': np.c_[track.pos, np.full(len(track), 9.0)],
+    'smooth': smooth[tile],
+    'noise': noise(rng, track),
+    'view': scene[tile],
+  }[kind].astype(np.float32)
+  X = X + 0.05 * X.std() * rng.normal(size=X.shape).astype(np.float32)
+  rows = np.arange(len(track))
+  views = scene[tile].astype(np.float32)
+  p = evidence.exchanged(X, tile, TABLE, track, rows, views, 100, 0)
+  if kind in ('linear', 'smooth'):
+    assert similarity(X, track, views).srsa > 0.3
+    assert p['p'] < 0.05
+    assert p['p_partial'] < 0.05
+  if kind == 'noise':
+    assert p['p'] > 0.05
+    assert abs(similarity(X, track).srsa) < 0.1
+  if kind == 'view':  # a code of what is seen is near where it looks alike
+    found = similarity(X, track, views)
+    assert found.srsa > 0.3
+    assert abs(found.value(('view',))) < 0.2 * found.srsa
+
+
+@pytest.mark.slow
+def test_slow_noise_passes_in_a_twentieth():
+  called = 0
+  for seed in range(100):
+    rng = np.random.default_rng(seed)
+    track = walks(rng, 10, 40)
+    tile = GRID.to_class(track.pos)
+    rows = np.arange(len(track))
+    X = noise(rng, track)
+    found = evidence.exchanged(X, tile, TABLE, track, rows, None, 60, seed)
+    called += found['p'] <= 0.05
+  assert called <= 10  # 5 expected; more than 10 in 1 % of honest tests
+
+
+def test_ring_and_plane_come_back_with_their_dimension(rng):
+  episode = np.repeat(np.arange(10), 100)
+  weight = evidence.weights(10, 100, 0)
+  turn = np.linalg.qr(rng.normal(size=(30, 30)))[0]
+  angle = rng.uniform(0, 2 * np.pi, 1000)
+  ring = np.c_[np.cos(angle), np.sin(angle), np.zeros((1000, 28))] @ turn
+  plane = np.c_[rng.random((1000, 2)), np.zeros((1000, 28))] @ turn
+  cloud = np.c_[rng.normal(size=(1000, 5)), np.zeros((1000, 25))] @ turn
+  for X, ratio, intrinsic in ((ring, 2, 1), (plane, 2, 2), (cloud, 5, 5)):
+    found = dimension.participation(X.astype('f4'), episode, weight)
+    assert found.value == pytest.approx(ratio, rel=0.05)
+    assert found.low < ratio * 1.02
+    found = dimension.two_nn(X.astype('f4'), episode, weight)
+    assert found.value == pytest.approx(intrinsic, rel=0.15)
+  wide = rng.normal(size=(60, 200)).astype('f4')
+  narrow = dimension.participation(wide, np.repeat(np.arange(6), 10), weight[:, :6])
+  values = np.linalg.eigvalsh(np.cov(wide.T))
+  assert narrow.value == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-3)
+
+
+def test_neighbours_in_time_are_no_neighbours():
+  """A slow path is a line to its own steps; other episodes fill the space."""
+  rng = np.random.default_rng(0)
+  steps = rng.normal(size=(20, 100, 4)) * 0.05
+  X = (rng.normal(size=(20, 1, 4)) + steps.cumsum(1)).reshape(-1, 4).astype('f4')
+  episode = np.repeat(np.arange(20), 100)
+  found = dimension.two_nn(X, episode, evidence.weights(20, 20, 0))
+  assert found.value > 2.5
+
+
+def test_walking_goes_around_walls():
+  free = np.ones((5, 5), bool)
+  free[2, :4] = False
+  table = space.walking(free, np.zeros((1, 2), int))
+  grid = Grid(5, 5)
+  a, b = grid.to_class(np.array([(1, 0), (3, 0)]))
+  assert table[a, b] == 10
+  assert table[a, a] == 0
+  wall = grid.to_class(np.array([2, 0]))
+  assert np.isinf(table[a, wall])
+  assert np.isfinite(space.walking(free, np.array([[2, 0]]))[a, wall])
+
+
+def test_the_curve_of_a_known_saturation():
+  x = np.arange(20.0)
+  y = 0.1 + 0.5 * x**2 / (4.0**2 + x**2)
+  found = hill_fit(x, y, np.full(20, 100))
+  assert (found.d0, found.d_inf, found.x_half, found.n) == pytest.approx(
+    (0.1, 0.6, 4, 2), rel=1e-3
+  )
+  assert found.r2 > 0.999
+  assert np.isnan(hill_fit(x, np.full(20, 0.3), np.full(20, 9)).r2)
+
+
+def test_dreams_near_and_far_from_waking_states(rng):
+  wake = rng.normal(size=(200, 8)).astype('f4')
+  episode = np.repeat(np.arange(4), 50)
+  drift = np.stack([wake[:30] + h * rng.normal(size=(30, 8)) for h in range(5)], 1)
+  valid = np.ones((30, 5), bool)
+  valid[3, 2:] = False
+  found = Sleep.of(wake, episode, drift, valid)
+  course = found.course()[1]
+  assert course[0] < 1e-6
+  assert course[1] < course[4]
+  assert np.isnan(found.dream.reshape(30, 5)[3, 2:]).all()
+  assert found.baseline > 0.01
+
+
+def test_a_plane_is_drawn_flat(rng):
+  grid = np.stack(np.meshgrid(np.arange(20), np.arange(20)), -1).reshape(-1, 2)
+  turn = np.linalg.qr(rng.normal(size=(10, 10)))[0][:3]
+  X = np.c_[grid / 20, np.full(400, 2.0)] @ turn
+  found = embed(X[:300], X[300:], 12, True, 0)
+  assert found.wake.shape == (300, 2)
+  assert found.dream.shape == (100, 2)
+  assert found.explained > 0.95
+  flat = embed(X, X[:0], 12, False, 0)
+  assert flat.explained == pytest.approx(1, abs=1e-4)
