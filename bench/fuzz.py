@@ -243,7 +243,7 @@ def _make_decoder(folder: pathlib.Path) -> list[str]:
 
 def _read_decoder(folder: pathlib.Path) -> None:
   for decoder in store.load_decoders(folder).values():
-    decoder.predict_proba(np.zeros((2, decoder.units), np.float32))
+    decoder.predict(np.zeros((2, decoder.units), np.float32))
 
 
 class _Box:
