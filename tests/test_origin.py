@@ -74,6 +74,18 @@ def test_folders_and_moved_results(run):
   assert stage_of(first) == 'decode_position'
 
 
+def test_the_simple_form_describes_what_was_read_too(run):
+  (run / 'trajectories').rename(run / 'elsewhere')
+  (run / 'trajectories').mkdir()
+  (run / 'trajectories' / 'episode_001.pkl').write_text('another')
+  steps = trace(run / 'decoder' / 'map.png')
+  assert [(stage_of(x), x.path) for x in steps] == [
+    ('decode_position', run / 'decoder' / 'map.png'),
+    ('eval_trajectory', run / 'elsewhere'),
+    ('train', run),
+  ]
+
+
 def test_the_newest_command_counts(run):
   path = run / 'decoder' / 'map.png'
   log_run_info(run / 'decoder', 'again', outputs=[path])

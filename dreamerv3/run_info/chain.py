@@ -15,26 +15,10 @@ from collections.abc import Iterator
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import inputs
-from dreamerv3.run_info.entries import NAME, Entry, Input, is_path, read_run_info
+from dreamerv3.run_info.entries import NAME, Entry, Input, read_run_info
 from dreamerv3.run_info.makers import LEVELS, makers, saved
 
 NEAR = 300  # folders that are searched for what was renamed
-# Settings through which commands read, for entries that do not list inputs.
-READS = (
-  'data',
-  'test_data',
-  'control',
-  'source_data',
-  'from_model',
-  'from_pkl',
-  'resume',
-  'decoder_model',
-  'logdir',
-  'compare',
-  'from_checkpoint',
-)
-# Where a checkpoint was looked for, no matter once it is known which it was.
-PLACES = ('logdir', 'from_checkpoint')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,18 +113,12 @@ def read_by(entry: Entry) -> list[Input]:
   if entry.inputs:
     return [dataclasses.replace(x, role=_role(x.role, entry)) for x in entry.inputs]
   cwd = pathlib.Path(entry.values['cwd'] or '/')
-  found = []
-  checkpoint = entry.extra.get('checkpoint') or ''
-  if is_path(checkpoint):
-    found.append(_earlier('checkpoint', cwd / checkpoint, entry))
-  for name, value in entry.args.items():
-    last = name.rpartition('.')[2]
-    if last not in READS or (checkpoint and last in PLACES):
-      continue
-    for source in value if isinstance(value, list) else [value]:
-      if is_path(source) and (cwd / source).absolute() != entry.home:
-        found.append(_earlier(name, cwd / source, entry))
-  return found
+  named = inputs.named(entry.args, entry.extra)
+  return [
+    _earlier(role, cwd / path, entry)
+    for role, path in named
+    if (cwd / path).absolute() != entry.home
+  ]
 
 
 def _role(name: str, entry: Entry) -> str:

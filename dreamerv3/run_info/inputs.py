@@ -15,7 +15,7 @@ from typing import Any
 
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError
-from dreamerv3.run_info.entries import NAME, Entry, Input
+from dreamerv3.run_info.entries import NAME, Entry, Input, is_path
 from dreamerv3.run_info.makers import makers, saved
 
 WHOLE = 1 << 25  # bytes of a file up to which all of it is read
@@ -25,6 +25,42 @@ KINDS = {
   'checkpoint': ('agent.pkl',),
   'run': ('config.yaml', 'ckpt'),
 }
+
+
+# Settings through which commands read, where inputs are not listed.
+READS = (
+  'data',
+  'test_data',
+  'control',
+  'source_data',
+  'from_model',
+  'from_pkl',
+  'resume',
+  'decoder_model',
+  'compare',
+)
+# Where a checkpoint was looked for, no matter once it is known which it was.
+PLACES = ('logdir', 'from_checkpoint')
+
+
+def named(args: Any, extra: Mapping[str, Any]) -> list[tuple[str, str]]:
+  """(setting, path) of what a command reads, by the names of its settings.
+
+  Args:
+    args: its settings, a mapping as JSON has it.
+    extra: facts that vary by stage; a `checkpoint` among them is read, too.
+  """
+  found = []
+  checkpoint = extra.get('checkpoint')
+  if is_path(checkpoint):
+    found.append(('checkpoint', str(checkpoint)))
+  places = () if found else PLACES
+  for name, value in args.items() if isinstance(args, Mapping) else ():
+    last = str(name).rpartition('.')[2]
+    if last in READS or last in places:
+      each = value if isinstance(value, list) else [value]
+      found += [(name, x) for x in each if is_path(x)]
+  return found
 
 
 def describe_all(inputs: Mapping[str, Any], folder: pathlib.Path) -> list[Input]:

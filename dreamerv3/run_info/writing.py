@@ -136,13 +136,18 @@ def log_run_info(
   Args:
     save_dir: folder that holds the outputs; created if missing.
     stage: pipeline stage, e.g. 'decode_position'.
-    args: all settings, a mapping or a dataclass.
+    args: all settings, a mapping or a dataclass; those with the names of ours
+      that lead to files, such as `data`, are described as inputs.
     outputs: every file the run wrote.
     extra: numbers and facts that vary by stage.
   """
   folder = files.make_folder(save_dir).resolve()
-  values = _begin(folder, stage, args, {})
-  values |= _of(Note([pathlib.Path(x) for x in outputs], dict(extra or {})), folder)
+  note = Note([pathlib.Path(x) for x in outputs], dict(extra or {}))
+  known: dict[str, list[str]] = {}
+  for role, path in sources.named(plain(args or {}), note.extra):
+    if pathlib.Path(path).expanduser().resolve() != folder:
+      known.setdefault(role, []).append(path)
+  values = {**_begin(folder, stage, args, known), **_of(note, folder)}
   ended = {'status': 'done', 'ended': values['timestamp']}
   _put(folder, {**values, **ended, 'duration_s': round(time.time() - _STARTED, 1)})
   return folder / NAME

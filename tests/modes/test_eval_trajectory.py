@@ -1,7 +1,6 @@
 """The recording script: from a logdir alone, the same files in any way."""
 
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -245,7 +244,8 @@ def test_provenance_leads_back_to_the_run(recorded):
     'all_episodes.pkl',
     'eval_achievements.out',
   }
-  assert all(os.path.exists(x) for x in entry['outputs'])
+  assert all((folder / x).exists() for x in entry['outputs'])
+  assert [x['kind'] for x in entry['inputs']] == ['checkpoint']
   checkpoint = pathlib.Path(entry['extra']['checkpoint'])
   assert (checkpoint / 'agent.pkl').exists()
   assert entry['extra']['checkpoint_step'] == 1000
