@@ -88,8 +88,8 @@ def sizes(data: Arrays) -> dict[str, object]:
   return found
 
 
-def build(data: Arrays) -> Model:
-  """The model of these sizes, float32."""
+def build(data: Arrays, dtype: jnp.dtype = jnp.float32) -> Model:
+  """The model of these sizes."""
   blocks = configs.read_blocks()
   config = configs.stack(blocks, {'configs': ['crafter']})
   changes = {f'agent.{k}': v for k, v in sizes(data).items()}
@@ -105,16 +105,16 @@ def build(data: Arrays) -> Model:
   }
   act_space = {'action': elements.Space(np.int32, (), 0, actions)}
   agent = elements.Config(**config.agent, replay_context=config.replay_context)
-  return Model(obs_space, act_space, agent, jnp.float32)
+  return Model(obs_space, act_space, agent, dtype)
 
 
 class Golden:
   """One file, the model with its parameters, and the comparisons."""
 
-  def __init__(self, path: str):
+  def __init__(self, path: str, dtype: jnp.dtype = jnp.float32):
     with np.load(path) as data:
       self.data = {k: data[k] for k in data.files}
-    self.model = build(self.data)
+    self.model = build(self.data, dtype)
     self.given = group(self.data, 'param/')
     self.inputs = group(self.data, 'in/')
     self.state = self.model.complete(
@@ -130,7 +130,7 @@ class Golden:
   def start(self) -> Latent:
     """Initial latents of the golden batch."""
     batch = self.inputs['reward'].shape[0]
-    return self.model.dyn.initial(batch, jnp.float32)
+    return self.model.dyn.initial(batch, self.model.dtype)
 
   def obs(self) -> Arrays:
     """Observations of the golden batch, (B, T, ...) each."""
@@ -174,7 +174,7 @@ class Golden:
     model = self.model
 
     def filtered(start: Latent, obs: dict, prevact: dict) -> dict:
-      tokens = model.enc(obs, 2, jnp.float32)
+      tokens = model.enc(obs, 2, model.dtype)
       first = obs['is_first']
       _, feat = model.dyn.observe(start, tokens, prevact, first, None)
       prior = model.dyn.prior(feat.deter)

@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -78,7 +79,48 @@ def matmul_rate(dtype) -> float:
   return 2 * size**3 / wall
 
 
-def build(preset: str, options: argparse.Namespace, acting: int = 1):
+OBSERVED = (64, 64, 3)
+
+
+def spaces() -> tuple[dict, dict]:
+  """Crafter's spaces of observations and actions."""
+  import elements
+  import numpy as np
+
+  Space = elements.Space
+  flag = {k: Space(bool) for k in ('is_first', 'is_last', 'is_terminal')}
+  obs = {'image': Space(np.uint8, OBSERVED), 'reward': Space(np.float32), **flag}
+  return obs, {'action': Space(np.int32, (), 0, 17)}
+
+
+def settle(preset: str, options: argparse.Namespace, acting: int = 1) -> Any:
+  """All settings of a preset.
+
+  Args:
+    acting: devices that act.
+  """
+  from dreamerv3.setup import config as configs
+
+  flags = {'configs': ['crafter', preset]}
+  return configs.stack(configs.read_blocks(), flags).update(
+    {
+      'jax.platform': options.platform,
+      'jax.debug': False,
+      'jax.compute_dtype': options.dtype,
+      'jax.cache': options.cache,
+      'jax.unroll': options.unroll,
+      'jax.mock_devices': options.devices if options.devices > 1 else 0,
+      'jax.train_devices': list(range(options.devices)),
+      'jax.policy_devices': list(range(acting)),
+      'batch_size': options.batch,
+      'batch_length': options.length,
+    }
+  )
+
+
+def build(
+  preset: str, options: argparse.Namespace, acting: int = 1
+) -> tuple[Any, dict]:
   """The agent of a preset and a batch of random sequences.
 
   Args:
@@ -88,22 +130,8 @@ def build(preset: str, options: argparse.Namespace, acting: int = 1):
   import numpy as np
 
   from dreamerv3.agent import Agent
-  from dreamerv3.setup import config as configs
 
-  flags = {'configs': ['crafter', preset]}
-  config = configs.stack(configs.read_blocks(), flags).update(
-    {
-      'jax.platform': options.platform,
-      'jax.debug': False,
-      'jax.compute_dtype': options.dtype,
-      'jax.cache': options.cache,
-      'jax.mock_devices': options.devices if options.devices > 1 else 0,
-      'jax.train_devices': list(range(options.devices)),
-      'jax.policy_devices': list(range(acting)),
-      'batch_size': options.batch,
-      'batch_length': options.length,
-    }
-  )
+  config = settle(preset, options, acting)
   beside = (
     'logdir',
     'seed',
@@ -115,17 +143,13 @@ def build(preset: str, options: argparse.Namespace, acting: int = 1):
     'replica',
     'replicas',
   )
-  Space = elements.Space
-  flag = {k: Space(bool) for k in ('is_first', 'is_last', 'is_terminal')}
-  image = Space(np.uint8, (64, 64, 3))
-  obs = {'image': image, 'reward': Space(np.float32), **flag}
-  act = {'action': Space(np.int32, (), 0, 17)}
+  obs, act = spaces()
   settings = elements.Config(**config.agent, **{k: config[k] for k in beside})
   agent = Agent(obs, act, settings)
   rng = np.random.default_rng(0)
   lead = (options.batch, options.length + config.replay_context)
-  data = {k: np.zeros(lead, bool) for k in flag}
-  data['image'] = rng.integers(0, 256, (*lead, 64, 64, 3), np.uint8)
+  data = {k: np.zeros(lead, bool) for k in ('is_first', 'is_last', 'is_terminal')}
+  data['image'] = rng.integers(0, 256, (*lead, *OBSERVED), np.uint8)
   data['reward'] = rng.normal(size=lead).astype(np.float32)
   data['action'] = rng.integers(0, 17, lead).astype(np.int32)
   data['consec'] = np.zeros(lead, np.int32)
@@ -220,6 +244,7 @@ def main(argv: list[str] | None = None) -> int:
   parser.add_argument('--platform', default='auto')
   parser.add_argument('--dtype', default='auto')
   parser.add_argument('--cache', default='off', help='as --jax.cache')
+  parser.add_argument('--unroll', type=int, default=0, help='as --jax.unroll')
   parser.add_argument('--devices', type=int, default=0, help='of the CPU')
   parser.add_argument('--plain', action='store_true', help='measure the peer, too')
   parser.add_argument('--batch', type=int, default=16)
@@ -234,7 +259,7 @@ def main(argv: list[str] | None = None) -> int:
     print(json.dumps(measure(options.presets[0], options)))
     return 0
   print(' '.join(f'{x:>13}' for x in COLUMNS))
-  names = ('platform', 'dtype', 'cache', 'batch', 'length', 'steps')
+  names = ('platform', 'dtype', 'cache', 'unroll', 'batch', 'length', 'steps')
   same = [f'--{k}={getattr(options, k)}' for k in names]
   forms = [[f'--devices={options.devices}']]
   if options.plain:

@@ -3,7 +3,7 @@
 The mathematics, as pure functions of a flat dict of parameters
 (arXiv:2301.04104). What the training loop talks to is in agent.py.
 
-  total, aux = model.loss(Context(start, obs, prevact), key)  # in nj.pure
+  state = Model(obs_space, act_space, config).init(seed=0)
 """
 
 from __future__ import annotations

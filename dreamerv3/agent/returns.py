@@ -12,6 +12,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from embodied.jax import internal
+
 
 def backward(add_t: jax.Array, gain_t: jax.Array, end: jax.Array) -> jax.Array:
   """R_t = add_t + gain_t R_{t+1} for t in [0, T-1], R_T = end.
@@ -31,7 +33,9 @@ def backward(add_t: jax.Array, gain_t: jax.Array, end: jax.Array) -> jax.Array:
     ret = add + gain * later
     return ret, ret
 
-  ret: jax.Array = jax.lax.scan(step, end, (add_t.T, gain_t.T), reverse=True)[1]
+  ret: jax.Array = jax.lax.scan(
+    step, end, (add_t.T, gain_t.T), reverse=True, unroll=internal.unroll()
+  )[1]
   return ret.T
 
 

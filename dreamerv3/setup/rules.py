@@ -17,6 +17,7 @@ Rule = tuple[str, Callable[[Any], bool], str]
 OUTPUTS = ('jsonl', 'tensorboard', 'wandb')
 LAST_EPISODE = 1_000_000  # of a recording; see dream_decode.FIRST
 DTYPES = ('auto', 'bfloat16', 'float32')
+PRECISIONS = ('auto', 'default', 'high', 'highest')
 
 
 def _regex(value: str) -> bool:
@@ -59,7 +60,7 @@ RULES: tuple[Rule, ...] = (
   (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
-    r'|env\.crafter\.egocentric_view|jax\.expect_devices'
+    r'|env\.crafter\.egocentric_view|jax\.(expect_devices|unroll)'
     r'|agent\..*\.\w*layers|jax\.(policy|train)_devices'
     r'|agent\..*\.(outscale|free_nats|slowreg|bspace)|replay\.(prio\.exponent|recexp)',
     *_NOT_NEGATIVE,
@@ -72,6 +73,7 @@ RULES: tuple[Rule, ...] = (
   (r'agent\.\w+\.(perclo|perchi)', lambda x: 0 <= x <= 100, 'in [0, 100]'),
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
+  (r'jax\.matmul_precision', *_among(*PRECISIONS)),
   (r'(eval_trajectory|replay_activations)\.dtype', *_among('float16', 'float32')),
   (r'replay_activations\.max_episodes', *_NOT_NEGATIVE),
   (

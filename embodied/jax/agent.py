@@ -61,7 +61,7 @@ class JaxAgent(base.Agent):
     devices = bring_up(config)
     self.backend, self.dtype = devices.backend, devices.dtype
     self.place, self.actors = devices.train, devices.act
-    self.model = make(self.dtype)
+    self.model, self.unroll = make(self.dtype), devices.unroll
     self.counters = dict(updates=0, batches=0, actions=0)
     self._evaluated = 0  # actions outside training, not saved
     host = self.model.init(int(config.seed))
@@ -75,8 +75,10 @@ class JaxAgent(base.Agent):
   def _compile(self) -> None:
     """Make the compiled functions; each compiles at its first call."""
     model, place = self.model, self.place
-    self._train = place.jit(model.train_step, 'sbbs', 'sbbs', donate=(0, 1))
-    self._report = place.jit(model.report_step, 'sbbs', 'bs')
+    train = internal.unrolled(model.train_step, self.unroll)
+    report = internal.unrolled(model.report_step, self.unroll)
+    self._train = place.jit(train, 'sbbs', 'sbbs', donate=(0, 1))
+    self._report = place.jit(report, 'sbbs', 'bs')
     self._copy = place.jit(functools.partial(jax.tree.map, jnp.copy), 's', 's')
 
     def policy(

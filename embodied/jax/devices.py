@@ -21,12 +21,14 @@ class Devices:
   Attributes:
     backend: 'cpu' or 'gpu'.
     dtype: to compute in.
+    unroll: steps of a loop over time that are compiled as one.
     train: over the devices that train, of all processes.
     act: over the devices of this process that act.
   """
 
   backend: str
   dtype: jnp.dtype
+  unroll: int
   train: transform.Placement
   act: transform.Placement
 
@@ -58,9 +60,12 @@ def bring_up(config: elements.Config) -> Devices:
     replicas=config.replicas,
     devices=1 + max(used),
   )
+  dtype = setup.dtype_of(options.compute_dtype, backend)
+  setup.precise(options.matmul_precision, backend, dtype)
   return Devices(
     backend,
-    setup.dtype_of(options.compute_dtype, backend),
+    dtype,
+    options.unroll or (1 if backend == 'cpu' else 4),
     transform.Placement(options.train_devices),
     transform.Placement(options.policy_devices, shared=False),
   )

@@ -23,6 +23,7 @@ sg = jax.lax.stop_gradient
 _FOUND: contextvars.ContextVar[dict[str, jax.Array] | None] = contextvars.ContextVar(
   'taps', default=None
 )
+_UNROLL: contextvars.ContextVar[int] = contextvars.ContextVar('unroll', default=1)
 
 
 @contextlib.contextmanager
@@ -86,6 +87,29 @@ def keys_from_seeds(seeds: jax.Array) -> jax.Array:
   return jax.random.wrap_key_data(seeds, impl='threefry2x32')
 
 
+def unrolled(fun: Callable, steps: int) -> Callable:
+  """`fun`, in which `steps` steps of each `scan` are compiled as one.
+
+  On a GPU the steps of a loop are so small that starting their kernels takes
+  most of the time; of several steps at once the compiler fuses some.
+  """
+
+  @functools.wraps(fun)
+  def run(*args: Any) -> Any:
+    token = _UNROLL.set(steps)
+    try:
+      return fun(*args)
+    finally:
+      _UNROLL.reset(token)
+
+  return run
+
+
+def unroll() -> int:
+  """How many steps of a loop the code being traced should take as one."""
+  return _UNROLL.get()
+
+
 def scan(body: Callable, carry: Any, xs: Any, **kwargs: Any) -> Any:
   """jax.lax.scan over a body that reads parameters of ninjax modules.
 
@@ -96,7 +120,7 @@ def scan(body: Callable, carry: Any, xs: Any, **kwargs: Any) -> Any:
   try:
     if nj.creating():
       return _once(body, carry, xs)
-    return jax.lax.scan(body, carry, xs, **kwargs)
+    return jax.lax.scan(body, carry, xs, unroll=unroll(), **kwargs)
   finally:
     _FOUND.reset(token)
 

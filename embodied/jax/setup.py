@@ -19,6 +19,7 @@ from jax.extend.backend import clear_backends
 
 from . import cache as compiled
 
+PRECISIONS = ('auto', 'default', 'high', 'highest')
 _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 
@@ -173,3 +174,28 @@ def dtype_of(name: str, backend: str) -> jnp.dtype:
   if name not in _DTYPES:
     raise ValueError(f'jax.compute_dtype {name!r}: expected auto, float32 or bfloat16')
   return jnp.dtype(_DTYPES[name])
+
+
+def precise(name: str, backend: str, dtype: jnp.dtype) -> None:
+  """Set what a GPU may round float32 to in matrix products and convolutions.
+
+  A GPU by itself rounds their inputs to TF32, 10 bits in place of 23. Who asks
+  for float32 wants its digits, so that `auto` is highest there; where products
+  are of bfloat16 it is the default, since little is left in float32. A CPU
+  does not round.
+
+  Args:
+    name: auto; default (TF32 where there is one); high (three products of
+      bfloat16, or TF32); highest (float32).
+    backend: 'cpu' or 'gpu'.
+    dtype: to compute in.
+  """
+  if name not in PRECISIONS:
+    raise ValueError(
+      f'jax.matmul_precision {name!r}: expected one of {", ".join(PRECISIONS)}'
+    )
+  if backend == 'cpu':
+    return
+  auto = 'highest' if dtype == jnp.float32 else 'default'
+  wanted = auto if name == 'auto' else name
+  jax.config.update('jax_default_matmul_precision', wanted)
