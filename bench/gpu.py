@@ -79,6 +79,7 @@ class Job:
 
   @property
   def name(self) -> str:
+    """Its settings in a row."""
     return ' '.join(f'{v}' for v in self.spec.values())
 
   def go(self) -> None:
@@ -118,6 +119,7 @@ class Bench:
     return share * self.options.budget - (time.monotonic() - self.began)
 
   def run(self) -> None:
+    """Compile together, time one by one, wait for the rest."""
     try:
       timed = [x for x in self.jobs if x.spec['part'] == 'train']
       self._listen(COMPILING, lambda: all(x.ready or self._over(x) for x in self.jobs))
@@ -200,6 +202,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
+  """The flags; --quick overrides sizes."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--budget', type=float, default=170, help='seconds in all')
   parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
@@ -225,6 +228,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
+  """Exit code 1 if nothing was measured."""
   options = parse(argv)
   bench = Bench(options)
   try:

@@ -24,6 +24,7 @@ Row = dict[str, Any]
 
 
 def say(**row: Any) -> None:
+  """One line of JSON for whoever started this."""
   print(json.dumps(row), flush=True)
 
 
@@ -93,11 +94,13 @@ class Trained:
     return act
 
   def train(self) -> None:
+    """Start one update."""
     self.agent.state, self.carry, *_ = self.step(
       self.agent.state, self.carry, self.data, self.seeds
     )
 
   def synced(self) -> None:
+    """One update, waiting for it."""
     import jax
 
     self.train()
@@ -136,6 +139,7 @@ class Trained:
 
 
 def train(spec: dict[str, Any], options: argparse.Namespace) -> None:
+  """The train step and the policy of one preset."""
   import jax
 
   made = Trained(spec, options)
@@ -158,6 +162,7 @@ def train(spec: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def parity(spec: dict[str, Any], options: argparse.Namespace) -> None:
+  """Errors against the golden numbers in one dtype and precision."""
   import jax
   import jax.numpy as jnp
 
@@ -178,6 +183,7 @@ def parity(spec: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def decode(_: dict[str, Any], options: argparse.Namespace) -> None:
+  """A position decoder of planted activations on each device."""
   import torch
 
   from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
@@ -204,6 +210,7 @@ def decode(_: dict[str, Any], options: argparse.Namespace) -> None:
 
 
 def main() -> None:
+  """Run the part that the first argument names."""
   spec, options = (json.loads(x) for x in sys.argv[1:])
   given = argparse.Namespace(**options)
   {'train': train, 'parity': parity, 'decode': decode}[spec['part']](spec, given)

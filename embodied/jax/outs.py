@@ -305,7 +305,8 @@ class TwoHot(Output):
   def target(self, value: jax.Array) -> jax.Array:
     """Weights (..., K) of the two bins around each value."""
     bins, last = jnp.asarray(self.bins), len(self.bins) - 1
-    above = jnp.searchsorted(self.bins, value, side='right')
+    method = 'scan' if internal.unroll() == 1 else 'scan_unrolled'
+    above = jnp.searchsorted(self.bins, value, side='right', method=method)
     below = jnp.clip(above - 1, 0, last)
     above = jnp.clip(above, 0, last)
     to_below = jnp.abs(bins[below] - value)

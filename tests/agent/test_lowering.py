@@ -1,7 +1,10 @@
 """What a GPU is given to do, read from the program without having one."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import ninjax as nj
 import numpy as np
 import pytest
 
@@ -30,7 +33,8 @@ def lowered():
       data = agent.put(agents.batch(agent, rng, 2, 9))
       seeds = np.zeros(2, np.uint32)
       given = agent.state, agent.init_train(2), data, seeds
-      traced = agent._train.trace(*given)
+      train: Any = agent._train
+      traced = train.trace(*given)
       text = traced.lower(lowering_platforms=('cuda',)).as_text()
       found[unroll] = text, len(agent.state), str(traced.jaxpr)
   return found
@@ -62,7 +66,7 @@ def test_products_are_of_the_compute_dtype_or_full_precision(lowered):
 
 def test_loops_take_several_steps_as_one_where_asked(lowered):
   one, four = lowered[1][2], lowered[4][2]
-  assert one.count(' unroll=1') == four.count(' unroll=4') >= 4
+  assert one.count(' unroll=1') > four.count(' unroll=4') >= 4
   assert ' unroll=1' not in four
 
 
@@ -70,7 +74,10 @@ def test_several_steps_as_one_give_the_same(rng):
   xs = jnp.asarray(rng.normal(size=(10, 3)), jnp.float32)
 
   def run(xs):
-    return internal.scan(lambda c, x: (0.5 * c + x, c * x), jnp.zeros(3), xs)
+    def loop():
+      return internal.scan(lambda c, x: (0.5 * c + x, c * x), jnp.zeros(3), xs)
+
+    return nj.pure(loop)({})[1]
 
   assert internal.unroll() == 1
   want, got = jax.jit(run)(xs), jax.jit(internal.unrolled(run, 4))(xs)
