@@ -127,7 +127,9 @@ class _Parser(argparse.ArgumentParser):
   def error(self, message: str) -> NoReturn:
     raise UserError(f'{message}; see --help.')
 
-  def parse_args(self, args=None, namespace=None):
+  def parse_args(  # type: ignore[override]
+    self, args: Sequence[str] | None = None, namespace: None = None
+  ) -> argparse.Namespace:
     known, unknown = self.parse_known_args(args, namespace)
     if unknown:
       name = unknown[0].partition('=')[0]
@@ -200,7 +202,13 @@ class _Version(argparse.Action):
 
 
 class _Tuple(argparse.Action):
-  def __call__(self, parser, namespace, values, option=None):
+  def __call__(
+    self,
+    parser: argparse.ArgumentParser,
+    namespace: argparse.Namespace,
+    values: Any,
+    option: str | None = None,
+  ) -> None:
     setattr(namespace, self.dest, tuple(values))
 
 
