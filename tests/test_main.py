@@ -144,7 +144,8 @@ def test_a_run_leaves_its_files_and_its_rerun_adds_none(tmp_path):
   (entry,) = json.loads((run / 'run_info.json').read_text())
   assert entry['stage'] == 'train'
   assert entry['args']['run.steps'] == 300
-  assert str(run / 'scores.jsonl') in entry['outputs']
+  assert 'scores.jsonl' in entry['outputs']
+  assert entry['status'] == 'done'
   scores = (run / 'scores.jsonl').read_text()
   # 2 environments, 150 steps each, episodes of 51.
   assert len([x for x in scores.splitlines() if 'episode/score' in x]) == 4

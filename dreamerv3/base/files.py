@@ -22,7 +22,7 @@ import numpy as np
 from dreamerv3.base.errors import UserError
 
 PROTOCOL = 4  # numpy arrays as plain bytes; any Python >= 3.4 reads it
-PROBE = 1 << 16  # bytes of room that a folder to write to must have
+PROBE = 512  # bytes that a folder to write to must take: a block of a disk or quota
 
 
 @contextlib.contextmanager
