@@ -149,7 +149,7 @@ def trained(steps: int) -> Check:
     metrics, scores = (lines(folder / f'{x}.jsonl') for x in ('metrics', 'scores'))
     for name, found in (('metrics', metrics), ('scores', scores)):
       at = [x['step'] for x in found]
-      if at != sorted(set(at)) or not at or at[-1] > steps:
+      if at != sorted(set(at)) or max(at, default=0) > steps:
         wrong.append(f'steps of {name}.jsonl are not in order, once each')
     logged = [(x['step'], x['episode/score']) for x in metrics if 'episode/score' in x]
     if logged != [(x['step'], x['episode/score']) for x in scores]:
@@ -216,6 +216,9 @@ def hidden(path: pathlib.Path) -> bool:
 
 
 def lines(path: pathlib.Path) -> list[dict]:
+  """What was logged; no file before the first episode has ended."""
+  if not path.exists():
+    return []
   """The records of a .jsonl file."""
   return [json.loads(x) for x in path.read_text().splitlines()]
 
@@ -230,55 +233,58 @@ class Crashes:
   """
 
   def __init__(self, name: str, case: Case, folder: pathlib.Path):
-    self.name, self.case, self.folder = name, case, folder
+    self.name, self.case, self.place = name, case, folder / 'run'
     self.tried = self.survived = self.runs = 0
     self.wrong: list[str] = []
     self._pending = 0  # kills in the folder in use
 
   def run(self, kills: int) -> None:
     """Kills so many times, then lets the last start end."""
-    whole = self.folder / 'whole'
     began = time.monotonic()
-    process = self._start(whole)
-    if process.wait():
-      raise SystemExit(f'{self.name} fails without a kill; see {self._log(whole)}')
+    code = self._start().wait()
+    whole = self._put_aside('whole')
+    if code:
+      raise SystemExit(f'{self.name} fails without a kill; see {_log(whole)}')
     seconds = time.monotonic() - began
     print(f'{self.name}: {seconds:.0f} s without a kill', flush=True)
-    number = 0
-    folder = self.folder / 'killed0'
     while self.tried < kills or self._pending:
-      process = self._start(folder)
-      if self.tried < kills and self.case.moment(process, folder, seconds):
+      process = self._start()
+      if self.tried < kills and self.case.moment(process, self.place, seconds):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.tried += 1
         self._pending += 1
         print('.', end='', flush=True)
-        continue
-      self._judge(process.wait(), folder, whole)
-      number += 1
-      folder = self.folder / f'killed{number}'
+      else:
+        self._judge(process.wait(), whole)
     print(f' {self.tried} tried, {self.survived} survived', flush=True)
 
-  def _start(self, folder: pathlib.Path) -> subprocess.Popen:
-    with self._log(folder).open('a') as log:
-      words = [sys.executable, *self.case.command(folder)]
+  def _start(self) -> subprocess.Popen:
+    with _log(self.place).open('a') as log:
+      words = [sys.executable, *self.case.command(self.place)]
       return subprocess.Popen(
         words, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
       )
 
-  def _log(self, folder: pathlib.Path) -> pathlib.Path:
-    return folder.with_suffix('.log')
-
-  def _judge(self, code: int, folder: pathlib.Path, whole: pathlib.Path) -> None:
+  def _judge(self, code: int, whole: pathlib.Path) -> None:
     """Counts the kills of a folder whose last start ended by itself."""
+    folder = self._put_aside(f'killed{self.runs}')
     self.runs += 1
     wrong = [f'exit code {code}'] if code else self.case.check(folder, whole)
     if wrong:
-      self.wrong += [f'{folder}: {x}; see {self._log(folder)}' for x in wrong]
+      self.wrong += [f'{folder}: {x}; see {_log(folder)}' for x in wrong]
     else:
       self.survived += self._pending
     self._pending = 0
+
+  def _put_aside(self, name: str) -> pathlib.Path:
+    """All run in a folder of one name, which a recording's settings hold."""
+    _log(self.place).rename(_log(self.place.with_name(name)))
+    return self.place.rename(self.place.with_name(name))
+
+
+def _log(folder: pathlib.Path) -> pathlib.Path:
+  return folder.with_suffix('.log')
 
 
 def cases(work: pathlib.Path, kinds: list[str]) -> dict[str, Case]:
