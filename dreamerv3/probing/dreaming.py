@@ -97,7 +97,7 @@ class Dreamer:
 
   def _full(
     self, start: Latent, actions: Mapping[str, np.ndarray], seeds: np.ndarray
-  ) -> tuple:
+  ) -> tuple[Any, ...]:
     """`width` rows: the given ones, over and over."""
     rows = np.arange(self.width) % len(seeds)
     given = start, dict(actions), seeds

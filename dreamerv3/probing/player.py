@@ -11,8 +11,6 @@ For notebooks and experiments; eval_trajectory records many episodes faster.
 Untouched, an episode is the one that a recording holds under its number.
 """
 
-from __future__ import annotations
-
 import sys
 
 if __name__ == '__main__':  # before what cannot be found from here
@@ -72,7 +70,7 @@ class AgentPlayer:
   @classmethod
   def load(
     cls, logdir: str | os.PathLike, *flags: str, layers: str = '.*'
-  ) -> AgentPlayer:
+  ) -> 'AgentPlayer':
     """The agent of a run in the world that its recordings are of.
 
     Args:

@@ -75,7 +75,7 @@ class Trained:
     config: elements.Config,
     make_agent: Callable[[], Any],
     look: Look,
-    accept: Callable[[Any], None] = lambda guide: None,
+    accept: Callable[[Any], None] | None = None,
   ) -> 'Trained':
     """Opens the agent that some settings speak of.
 
@@ -95,7 +95,8 @@ class Trained:
     worlds = config if look.seed is None else config.update(seed=look.seed)
     guide = make.make_env(worlds, 0)
     check_env(config.task, guide, look.observed)
-    accept(guide)
+    if accept is not None:
+      accept(guide)
     agent = make_agent()
     if not hasattr(agent, 'model'):
       raise UserError('A random agent has no layers; drop --random_agent True.')

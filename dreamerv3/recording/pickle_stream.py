@@ -112,7 +112,7 @@ def _write_array(file: IO[bytes], array: ArrayPieces) -> None:
 def _write_joined(file: IO[bytes], joined: Joined) -> None:
   file.write(pickle.EMPTY_LIST + pickle.MARK)
   for path in joined.paths:
-    with open(path, 'rb') as source:
+    with path.open('rb') as source:
       whole = source.read(len(BEGIN)) == BEGIN
       if whole:
         source.seek(-len(END), os.SEEK_END)
