@@ -121,12 +121,18 @@ def drowned(tiles, track: Track, visited, count: int, rng) -> np.ndarray:
 
 def several(track: Track, visited, count: int, rng) -> np.ndarray:
   """Fields of similar size, at least 7 tiles apart."""
+  centres = apart(visited, count, rng)
+  return np.max([field(track, x, rng.uniform(1.5, 2.2)) for x in centres], 0)
+
+
+def apart(visited, count: int, rng) -> list[np.ndarray]:
+  """Places at least 7 tiles from each other."""
   centres = [rng.choice(visited)]
   while len(centres) < count:
     new = rng.choice(visited)
     if min(np.abs(new - x).max() for x in centres) >= 7:
       centres.append(new)
-  return np.max([field(track, x, rng.uniform(1.5, 2.2)) for x in centres], 0)
+  return centres
 
 
 def wall_distances(tiles, count: int) -> list[np.ndarray]:

@@ -25,12 +25,14 @@ from dreamerv3.analysis.explain.covariates import Covariate, Steps
 from dreamerv3.analysis.tuning.binned_path import FOLDS, Design, indicator
 
 RIDGE = 4.0  # samples that pull a column's weight towards 0
-JOINT_RIDGE = 2.0  # the same for cells of tile and facing, which have few samples
+BLOCK = 3  # side of the blocks [tiles] that cells of two variables borrow from
 # Least share of the variance that another covariate has to add.
 GAIN = 0.01
 # Covariates that a model has at most.
 MOST = 3
-PLACE, JOINT = 'place', 'place_x_facing'
+PLACE, JOINT, HALVES = 'place', 'place_x_facing', 'place_x_half'
+# Models of cells of their own, which are compared with the others and not added.
+CELLS = (JOINT, HALVES)
 TURNING = ('facing', 'view', 'ego_boundary')
 # In the order of the bits of `Comparison.chosen`.
 NAMES = (
@@ -45,6 +47,7 @@ NAMES = (
   'time',
   'daylight',
   'vitals',
+  HALVES,
 )
 
 
@@ -77,13 +80,14 @@ class Sums:
 
   Attributes:
     squares: (P, D) sum of squares of each part.
-    place: (P, V, D) sums over tiles; joint: (P, C, D) over tiles x facings.
+    place: (P, V, D) sums over tiles.
+    cells: (P, C, D) over tiles x facings, and over tiles x halves of the recording.
     other: (P, K, D) sums over the columns of the other covariates.
   """
 
   squares: np.ndarray
   place: np.ndarray
-  joint: np.ndarray
+  cells: Mapping[str, np.ndarray]
   other: np.ndarray
 
   def units(self, index: np.ndarray) -> 'Sums':
@@ -91,7 +95,7 @@ class Sums:
     return Sums(
       self.squares[:, index],
       self.place[..., index],
-      self.joint[..., index],
+      {k: v[..., index] for k, v in self.cells.items()},
       self.other[..., index],
     )
 
@@ -117,8 +121,11 @@ class Models:
     self._parts = int(design.part.max()) + 1
     self._other = self._by_part(_one_hot(self.covariates, starts), self._width)
     self._visits = _counts(design.part, design.tile, self._parts, design.n_tiles)
-    self._cells = design.by_cell.shape[0]
-    self._joint = self._by_part(design.by_cell, self._cells)
+    self._cells = self._cell_products()
+    self._parents = {
+      k: self._blocks(v.shape[0] // self._parts // design.n_tiles)
+      for k, v in self._cells.items()
+    }
     self._cross, self._inner = self._products()
     self._all_cross, self._all_inner = self._cross.sum(0), self._inner.sum(0)
     self._solvers: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
@@ -132,15 +139,13 @@ class Models:
   @property
   def names(self) -> tuple[str, ...]:
     """Covariates that are compared, place first."""
-    faced = (JOINT,) if 'facing' in self._columns else ()
-    return (PLACE, *faced, *self._columns)
+    return (PLACE, *self._cells, *self._columns)
 
   @functools.cached_property
-  def joint_visits(self) -> np.ndarray:
-    """Samples of each tile and facing, (P, C)."""
-    visits = self._joint @ np.ones(len(self.design), np.float32)
-    apart: np.ndarray = visits.reshape(self._parts, -1)
-    return apart
+  def cell_visits(self) -> dict[str, np.ndarray]:
+    """Samples of each tile and facing, and of each tile and half, (P, C)."""
+    ones = np.ones(len(self.design), np.float32)
+    return {k: (v @ ones).reshape(self._parts, -1) for k, v in self._cells.items()}
 
   def sums(self, X: np.ndarray, place: np.ndarray) -> Sums:
     """Sums of centred activations X (N, D); place: (P, V, D) of the same."""
@@ -149,7 +154,7 @@ class Models:
     return Sums(
       (part @ X**2).astype(np.float64),
       place,
-      (self._joint @ X).reshape(self._parts, -1, units),
+      {k: (v @ X).reshape(self._parts, -1, units) for k, v in self._cells.items()},
       (self._other @ X).reshape(self._parts, -1, units),
     )
 
@@ -160,10 +165,10 @@ class Models:
     alone = {k: 1 - v.sum(0) / total for k, v in left.items()}
     given = {}
     for name in self.names:
-      if name not in (PLACE, JOINT):
+      if name != PLACE and name not in CELLS:
         both = self._left((PLACE, name), sums)
         given[name] = (left[PLACE] - both).sum(0) / total
-    given[JOINT] = alone[JOINT] - alone[PLACE] if JOINT in alone else 0 * total
+    given |= {x: alone[x] - alone[PLACE] for x in self._cells}
     chosen, best = self._select(sums, left, total)
     return Comparison(alone, given, chosen, best)
 
@@ -177,16 +182,16 @@ class Models:
     for _ in range(1, MOST):
       for bits in np.unique(chosen):
         picked = names_of(bits).split('+') if bits else []
-        if not picked or JOINT in picked:
+        if not picked or picked[0] in CELLS or picked[-1] in CELLS:
           continue
         (units,) = np.nonzero(chosen == bits)
         some = sums.units(units)
-        rest = [x for x in self.names if x != JOINT and x not in picked]
+        rest = [x for x in self.names if x not in (*CELLS, *picked)]
         left = {x: self._left((*picked, x), some) for x in rest}
         self._add(chosen, now, left, units, total)
-    if JOINT in alone:  # what tile and facing tell only together
-      (units,) = np.nonzero(chosen > 0)
-      self._add(chosen, now, {JOINT: alone[JOINT][:, units]}, units, total, True)
+    (units,) = np.nonzero(chosen > 0)  # what two tell only together
+    crossed = {x: alone[x][:, units] for x in self._cells}
+    self._add(chosen, now, crossed, units, total, True)
     return chosen.astype(float), np.where(chosen > 0, 1 - now.sum(0) / total, 0)
 
   def _add(
@@ -218,10 +223,10 @@ class Models:
     out = np.empty(sums.squares.shape)
     for fold in range(min(FOLDS, self._parts)):
       inside = np.arange(self._parts) % FOLDS == fold
-      if names == (JOINT,):
-        out[inside] = _shrunk(
-          sums.joint, self.joint_visits, inside, sums.squares, JOINT_RIDGE
-        )
+      if names[0] in CELLS:
+        cells, visits = sums.cells[names[0]], self.cell_visits[names[0]]
+        blocks = self._parents[names[0]]
+        out[inside] = _shrunk(cells, visits, inside, sums.squares, blocks)
       elif names == (PLACE,):
         out[inside] = _shrunk(sums.place, self._visits, inside, sums.squares)
       else:
@@ -264,6 +269,26 @@ class Models:
       found.append(sums.squares[part] - np.einsum('kd,kd->d', weight, gain) - extra)
     return np.stack(found)
 
+  def _blocks(self, values: int) -> scipy.sparse.csr_array:
+    """(B, V * values): cells of 3 x 3 tiles with the same second value."""
+    x, y = np.divmod(self.design.classes, self.design.grid.height)
+    tile = x // BLOCK * self.design.grid.height + y // BLOCK
+    block = tile[:, None] * values + np.arange(values)
+    ids, index = np.unique(block.ravel(), return_inverse=True)
+    return indicator(index, len(ids)).astype(np.float32)
+
+  def _cell_products(self) -> dict[str, scipy.sparse.csr_array]:
+    """{model: (P * C, N)} that sum samples over the cells of two variables."""
+    design, found = self.design, {}
+    if 'facing' in self._columns:
+      found[JOINT] = self._by_part(design.by_cell, design.by_cell.shape[0])
+    episode = np.unique(design.track.episode, return_inverse=True)[1]
+    late = 2 * episode > episode.max()
+    if late.any() and len(np.unique(design.part[late])) == self._parts:
+      cells = indicator(2 * design.tile.astype(np.int64) + late, 2 * design.n_tiles)
+      found[HALVES] = self._by_part(cells, cells.shape[0])
+    return found
+
   def _products(self) -> tuple[np.ndarray, np.ndarray]:
     """Counts of tile and column (P, V, K), and of two columns (P, K, K)."""
     shape = (self._parts, self._width, len(self.design))
@@ -304,11 +329,17 @@ def _shrunk(
   visits: np.ndarray,
   inside: np.ndarray,
   squares: np.ndarray,
-  ridge: float = RIDGE,
+  blocks: scipy.sparse.csr_array | None = None,
 ) -> np.ndarray:
-  """Squares that shrunken means of disjoint groups leave on the held-out parts."""
-  scale = 1 / (visits[~inside].sum(0) + ridge)
-  mean = sums[~inside].sum(0) * scale[:, None].astype(np.float32)
+  """Squares that shrunken means of disjoint groups leave on the held-out parts.
+
+  Args:
+    blocks: (B, C) sums groups over blocks, whose means they are drawn to.
+  """
+  n, train = visits[~inside].sum(0)[:, None], sums[~inside].sum(0)
+  if blocks is not None:  # towards the mean of the block, not towards 0
+    train = train + RIDGE * (blocks.T @ ((blocks @ train) / (blocks @ n + RIDGE)))
+  mean = (train / (n + RIDGE)).astype(np.float32)
   found = []
   for part in np.flatnonzero(inside):
     gain = 2 * sums[part] - visits[part][:, None].astype(np.float32) * mean

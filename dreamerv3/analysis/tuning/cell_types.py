@@ -40,12 +40,15 @@ ONE_SHAPE = 0.75
 MIN_RELIABILITY = 0.4
 # Least share of the variance that place and facing explain together.
 MIN_EFFECT = 0.01
-# Least share of the variance, on held-out episodes, that a name needs.
+# Least share of the variance, on held-out episodes, that a name needs: of curves
+# of few values, which are reliable in any noise, and of maps, which are not.
 MIN_HELD_OUT = 0.1
+MIN_MAP = 0.05
 # Preferred distance [steps from a wall] from which a border is a band.
 BAND = 3
-# Share of a map that has to change for it to count as another map.
-CHANGED = 0.5
+# Share of the held-out variance that only a map of each half predicts: a half
+# where the two maps have nothing in common.
+CHANGED = 0.2
 GRID_ALPHA = 0.05  # of the grid score against shuffled fields
 # The rivals of a spatial code: class, score that is tested, held-out models.
 RIVALS = (
@@ -131,7 +134,8 @@ def by_test(
     HD_cells         directional alone
     spatial_HD       both
     remapping        spatial alone, with another map in the second half: more
-                     than a half of it changes, and p of map_drift <= alpha
+                     than a fifth of what a map of each half predicts, one map
+                     does not, and p of map_drift <= alpha
     border_cells     spatial alone; one wall explains > 75 % of the map's
                      reliable variance, and more than one field does
     boundary_vector  the same, with a band that is 2 tiles or more off the wall
@@ -140,7 +144,8 @@ def by_test(
     complex_cells    spatial alone, with any other map
     weak             what would be one of these, but the curve that the name
                      speaks of does not hold: of its variance less than 0.4 is
-                     reliable, or it explains < 10 % of held-out episodes
+                     reliable, or it explains of held-out episodes less than
+                     0.1, or 0.05 for a map
 
   Without facing (no R2_both) a unit is spatial by q of EVs. Results of older
   programs have no rivals, and no held-out variance of facing.
@@ -162,6 +167,9 @@ def by_test(
     ~leads & ~turned & ~_holds(m, 'place', 'map_reliability', m['EVs']),
   ]
   moved = _known((p or {}).get('map_drift', one)) <= limits.alpha
+  halves = m.get('EV_place_x_half', 0 * one)
+  moved &= halves >= MIN_MAP
+  moved &= halves - np.maximum(m.get('EV_place', halves), 0) > CHANGED * halves
   return np.select(
     [
       silent,
@@ -172,10 +180,10 @@ def by_test(
       ~spatial,
       weak[2],
       turned,
+      moved,
       weak[3],
-      moved & (m.get('map_drift', 0 * one) > CHANGED),
     ],
-    [DEAD, UNTUNED, WEAK, rival, WEAK, HD, WEAK, BOTH, WEAK, REMAPPING],
+    [DEAD, UNTUNED, WEAK, rival, WEAK, HD, WEAK, BOTH, REMAPPING, WEAK],
     _shape(m),
   )
 
@@ -214,8 +222,11 @@ def _holds(
     held_out = np.maximum(held_out, m['EV_place'] + m['gain_facing'])
   effect = m['R2_HD'] > MIN_EFFECT if model == 'facing' and 'R2_HD' in m else True
   reliable = m.get(reliability, older) >= MIN_RELIABILITY
-  holds: np.ndarray = reliable & (held_out >= MIN_HELD_OUT) & effect
-  return holds & (m['EVs'] > 0) if model == 'place' else holds
+  least = MIN_HELD_OUT if model == 'facing' else MIN_MAP
+  holds: np.ndarray = reliable & (held_out >= least) & effect
+  if model == 'place':
+    holds = holds & (m['EVs'] > 0)
+  return holds
 
 
 def _spatial(m: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -238,7 +249,8 @@ def _rival(
     values.append(np.where(known & (explains > MIN_EFFECT), explains, -1))
   top = np.argmax(values, 0)
   best = np.max(values, 0)
-  return np.array([x for x, *_ in RIVALS])[top], best, best > 0
+  classes: np.ndarray = np.array([x for x, *_ in RIVALS])[top]
+  return classes, best, best > 0
 
 
 def fractions(ids: np.ndarray) -> np.ndarray:

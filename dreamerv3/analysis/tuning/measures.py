@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse
 
+from dreamerv3.analysis.explain.models import JOINT
 from dreamerv3.analysis.tuning import (
   border,
   cell_types,
@@ -160,11 +161,12 @@ def explained(X: np.ndarray, parts: PartSums, setup: Setup) -> dict[str, np.ndar
   out = {f'EV_{k}': v for k, v in found.alone.items()}
   out |= {f'gain_{k}': v for k, v in found.given_place.items()}
   out |= {'best_model': found.chosen, 'EV_best': found.best}
-  if 'facing' in found.alone:
-    joint = PartSums(parts.design, sums.joint, models.joint_visits)
-    out['joint_reliability'] = joint.stability()[1]
-    cells = sums.joint.reshape(len(sums.joint), -1, head_direction.BINS, X.shape[1])
-    visits = models.joint_visits.reshape(len(sums.joint), -1, head_direction.BINS)
+  if JOINT in found.alone:
+    joint, visits = sums.cells[JOINT], models.cell_visits[JOINT]
+    halves = PartSums(parts.design, joint, visits)
+    out['joint_reliability'] = halves.stability()[1]
+    cells = joint.reshape(len(joint), -1, head_direction.BINS, X.shape[1])
+    visits = visits.reshape(len(joint), -1, head_direction.BINS)
     out['HD_reliability'] = spread_reliability(cells.sum(1), visits.sum(1))
   return out
 
@@ -177,7 +179,7 @@ def lattices(
   shape = np.max([known['field_r2'], known['wall_r2'], known['band_r2']], 0)
   several = (shape < cell_types.ONE_SHAPE * reliable) | (known['field_second'] > 0)
   holds = reliable >= cell_types.MIN_RELIABILITY
-  holds &= np.nan_to_num(known['EV_place']) >= cell_types.MIN_HELD_OUT
+  holds &= np.nan_to_num(known['EV_place']) >= cell_types.MIN_MAP
   score, p = grids.grid_scores(
     maps, setup.design.occupancy, holds & several, setup.seed
   )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from bench import classes
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning import table as tuning
 from dreamerv3.analysis.tuning.binned_path import Design
@@ -110,8 +111,8 @@ CLEAR: dict[str, dict[str, float]] = {
   'remapping': {
     'place_given_HD': 0.01,
     'R2_place': 0.5,
-    'EV_place': 0.4,
-    'map_drift': 0.8,
+    'EV_place': 0.2,
+    'EV_place_x_half': 0.4,
     'p_map_drift': 0.02,
   },
 }
@@ -130,6 +131,7 @@ def clear(**changes: float) -> list[dict[str, np.ndarray]]:
     'EV_place': 0,
     'EV_facing': 0,
     'EV_place_x_facing': 0,
+    'EV_place_x_half': 0,
     'EV_view': 0,
     'EV_ego_boundary': 0,
     'EV_speed': 0,
@@ -141,7 +143,6 @@ def clear(**changes: float) -> list[dict[str, np.ndarray]]:
     'field_r2': 0.9,
     'wall_r2': 0.1,
     'field_second': 0,
-    'map_drift': 0,
     'band_r2': 0.1,
     'band_distance': 1,
   }
@@ -165,13 +166,12 @@ def test_a_name_is_earned_by_the_curve_that_it_speaks_of(name):
   assert name_of() == 'untuned'
   assert name_of(**CLEAR[name]) == name
   held_out = [k for k in CLEAR[name] if k.startswith('EV_')]
-  assert name_of(**{**CLEAR[name], **dict.fromkeys(held_out, 0.09)}) == 'weak'
+  assert name_of(**{**CLEAR[name], **dict.fromkeys(held_out, 0.04)}) == 'weak'
   gate = {
     'HD_cells': 'HD_reliability',
     'spatial_HD': 'joint_reliability',
     'single_field': 'map_reliability',
     'boundary_vector': 'map_reliability',
-    'remapping': 'map_reliability',
   }
   if name in gate:
     assert name_of(**{**CLEAR[name], gate[name]: 0.39}) == 'weak'
@@ -214,31 +214,38 @@ def test_fractions():
   )
 
 
-def classify(seed, obstructed, signed):
-  """Truth and tested class of a planted population."""
-  rng = np.random.default_rng(seed)
-  tiles = planted.world(obstructed=obstructed)
-  track = planted.track(tiles, rng, 50)
-  samples, truth = planted.population(tiles, track, rng, signed=signed, weak=12)
-  design = Design.build(track, Grid(*tiles.shape))
-  walls = find_walls(planted.free(tiles))
-  setup = Setup.build(design, walls, n_shuffles=200, seed=seed)
-  table = tuning.measure(samples, setup)
-  return truth, cell_types.by_test(table.metrics, table.q, Thresholds())
+@pytest.mark.slow
+@pytest.mark.parametrize('real', [False, True])
+@pytest.mark.parametrize('noise', [0.1, 0.2])
+def test_planted_units_come_back_as_what_they_are(noise, real):
+  # The walks in the open world, those of real moves in the obstructed one.
+  found = classes.classify(0, real, real, noise, each=12, nulls=100)
+  truth, ids = found[:2]
+  n = len(NAMES)
+  table = np.bincount(truth * n + ids, minlength=n * n).reshape(n, n)
+  # A code may drown in the noise, but its shape is not named.
+  faint = table[cell_types.WEAK]
+  assert faint.sum() == faint[cell_types.WEAK] + faint[cell_types.UNTUNED]
+  faint[cell_types.WEAK] = faint.sum()
+  faint[cell_types.UNTUNED] = 0
+  noise_named = table[cell_types.UNTUNED].sum() - table[cell_types.UNTUNED, 0]
+  assert noise_named <= 0.05 * table[cell_types.UNTUNED].sum()
+  clear = np.diag(table)[table.sum(1) > 0].sum() / table.sum()
+  assert clear >= 0.95, table
+  for k in np.flatnonzero(table.sum(1)):
+    assert table[k, k] >= 0.9 * table[k].sum(), (NAMES[k], table[k])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('signed', [False, True])
-@pytest.mark.parametrize('obstructed', [False, True])
-def test_planted_units_come_back_as_what_they_are(obstructed, signed):
-  found = [classify(seed, obstructed, signed) for seed in range(3)]
-  truth, ids = (np.concatenate(x) for x in zip(*found, strict=True))
-  n = len(NAMES)
-  table = np.bincount(truth * n + ids, minlength=n * n).reshape(n, n)
-  # A weak place code may drown in the noise, but its shape is not named.
-  faint = table[cell_types.WEAK]
-  faint[cell_types.WEAK] += faint[cell_types.UNTUNED]
-  faint[cell_types.UNTUNED] = 0
-  right = np.diag(table) / table.sum(1)
-  for k, share in enumerate(right):
-    assert share >= 0.95, (NAMES[k], table)
+def test_units_of_either_sign_come_back_as_what_they_are(signed):
+  rng = np.random.default_rng(0)
+  tiles = planted.world()
+  track = planted.track(tiles, rng, 50)
+  samples, truth = planted.population(tiles, track, rng, signed=signed)
+  design = Design.build(track, Grid(*tiles.shape))
+  setup = Setup.build(design, find_walls(planted.free(tiles)), n_shuffles=100)
+  table = tuning.measure(samples, setup)
+  ids = cell_types.by_test(table.metrics, table.q, Thresholds(), table.p)
+  for k in np.unique(truth):
+    assert (ids[truth == k] == k).mean() >= 0.9, NAMES[k]
