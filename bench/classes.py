@@ -67,6 +67,7 @@ def show(truth: np.ndarray, ids: np.ndarray) -> None:
 
 
 def main() -> None:
+  """Prints the table of each noise level."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--seeds', type=int, default=2)
   parser.add_argument('--each', type=int, default=12)
