@@ -61,7 +61,9 @@ def show(truth: np.ndarray, ids: np.ndarray) -> None:
     right = counts[k, k]
     if k == cell_types.WEAK:
       right += counts[k, cell_types.UNTUNED]
-    name = {cell_types.WEAK: 'drowned', cell_types.UNTUNED: 'noise'}.get(k, NAMES[k])
+    name = {cell_types.WEAK: 'drowned', cell_types.UNTUNED: 'noise'}.get(
+      int(k), NAMES[k]
+    )
     cells = ' | '.join(str(counts[k, j]) for j in columns)
     print(f'| {name} | {cells} | {right / counts[k].sum():.1%} |')
 
