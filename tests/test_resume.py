@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dreamerv3 import main
+from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.setup import config, make, rundir
 from embodied.run import checkpoint
@@ -179,6 +180,22 @@ def test_a_run_that_never_saved_may_start_over(tmp_path):
   old = list(tmp_path.glob('config-*.yaml'))
   assert len(old) == 1  # never destroyed
   assert rundir.read_saved(old[0])['agent.value.units'] == 8
+
+
+def test_every_folder_of_a_run_is_tested_before_it_goes_on(tmp_path, monkeypatch):
+  settled = settle('--logdir', str(tmp_path))
+  (tmp_path / 'replay').mkdir()
+  check = files.check_writable
+
+  def checked(folder):
+    if folder == tmp_path / 'replay':
+      raise UserError(f'Cannot write to {folder}')
+    check(folder)
+
+  monkeypatch.setattr(files, 'check_writable', checked)
+  with pytest.raises(UserError, match='replay'), rundir.training(settled):
+    pass
+  assert [x.name for x in tmp_path.iterdir()] == ['replay']
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):

@@ -237,6 +237,9 @@ def training(config: elements.Config) -> Iterator[Changes]:
       f'a new --logdir with --run.from_checkpoint {config.logdir}.'
     )
   logdir = files.make_folder(config.logdir)
+  for name in ('ckpt', 'replay', 'report'):  # of a run that goes on
+    if (logdir / name).exists():
+      files.check_writable(logdir / name)
   with Lock(logdir / '.lock', f'trains in {logdir}', 'take another --logdir'):
     yield _enter(logdir, config)
 
