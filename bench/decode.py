@@ -80,7 +80,14 @@ def reference(
   return model.weight.detach().T.cpu().numpy(), time.perf_counter() - start
 
 
-def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
+def record(
+  folder: pathlib.Path,
+  codes: dict[str, decode_codes.Code],
+  area: tuple[int, int],
+  episodes: int,
+  length: int,
+  seed: int = 0,
+) -> pathlib.Path:
   """Walks from the middle of a world with obstacles, as the agent's start."""
   tiles = synthetic.world(area)
   tiles[np.random.default_rng(seed).random(area) < 0.15] = 3
@@ -98,7 +105,7 @@ def record(folder, codes, area, episodes, length, seed=0) -> pathlib.Path:
   )
 
 
-def quality(args, folder) -> None:
+def quality(args: argparse.Namespace, folder: pathlib.Path) -> None:
   """Held-out error of both on the same folds, the reference to its end."""
   if args.data:
     data = Trajectories.open(args.data, args.area)
@@ -112,7 +119,9 @@ def quality(args, folder) -> None:
     compare(args, name, Trajectories.open(path), 'dyn/deter')
 
 
-def compare(args, name: str, data: Trajectories, layer: str) -> None:
+def compare(
+  args: argparse.Namespace, name: str, data: Trajectories, layer: str
+) -> None:
   """One line: errors of both, and their difference over the folds."""
   track, grid = data.track(), data.grid
   parts = splits.folds(track.episode, args.splits, 0)
@@ -139,7 +148,7 @@ def compare(args, name: str, data: Trajectories, layer: str) -> None:
   )
 
 
-def standard(args, folder) -> None:
+def standard(args: argparse.Namespace, folder: pathlib.Path) -> None:
   """10 grouped folds of one representation against the reference's."""
   area = (64, 64)
   codes = {'dyn/deter': decode_codes.place_code(512, 1, area, 1.0)}
@@ -175,7 +184,7 @@ def standard(args, folder) -> None:
   )
 
 
-def layers(args, folder) -> None:
+def layers(args: argparse.Namespace, folder: pathlib.Path) -> None:
   """The script on all layers of a size1m-like recording: time and memory."""
   area = (64, 64)
   wide, code = decode_codes.rectified, decode_codes.place_code

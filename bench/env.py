@@ -13,8 +13,6 @@ the column `+numba` is stock Crafter in an environment that happens to have it
 and imports are not counted; they are shown as `first call`.
 """
 
-from __future__ import annotations
-
 import argparse
 import cProfile
 import json
@@ -24,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -38,20 +37,23 @@ SETTINGS = {
 ASKED = {'64fixed': 10, '64fresh': 5, '32fixed': 4, '32fresh': 4}
 PLAYERS = ('stock', 'stock+numba', 'ours')
 SEED = 1
+Area = tuple[int, int]
+# reset, and step: action -> whether an episode ended
+Player = tuple[Callable[[], None], Callable[[int], bool]]
 
 
-def stock(area, fixed):
+def stock(area: Area, fixed: bool) -> Player:
   """Stock Crafter with the loop that a user writes around it."""
   import crafter
 
   env = crafter.Env(area=area, seed=SEED)
 
-  def reset():
+  def reset() -> None:
     if fixed:
       env._episode = 0  # the only way to make it repeat a world
     env.reset()
 
-  def step(action):
+  def step(action: int) -> bool:
     if env.step(action)[2]:
       reset()
       return True
@@ -60,16 +62,16 @@ def stock(area, fixed):
   return reset, step
 
 
-def ours(area, fixed):
+def ours(area: Area, fixed: bool) -> Player:
   """Our environment with all its observation keys."""
   from embodied.envs.crafter import Crafter
 
   env = Crafter(area=area, seed=SEED, fixed_seed=fixed)
 
-  def reset():
+  def reset() -> None:
     env.step({'action': 0, 'reset': True})
 
-  def step(action):
+  def step(action: int) -> bool:
     obs = env.step({'action': action, 'reset': False})
     if obs['is_last']:
       reset()
@@ -78,7 +80,7 @@ def ours(area, fixed):
   return reset, step
 
 
-def play(player, setting, seconds):
+def play(player: str, setting: str, seconds: float) -> dict[str, float]:
   """Steps per second of random play in this process.
 
   Measures whole episodes, at least one, until the time is over.
@@ -110,7 +112,7 @@ def play(player, setting, seconds):
   }
 
 
-def compare(settings, seconds, rounds):
+def compare(settings: Iterable[str], seconds: float, rounds: int) -> None:
   """Run the players in turns; print a line per setting."""
   print(
     f'{"setting":8} {"stock":>8} {"+numba":>8} {"ours":>8} [steps/s]'
@@ -135,7 +137,7 @@ def compare(settings, seconds, rounds):
     )
 
 
-def in_a_process(player, setting, seconds):
+def in_a_process(player: str, setting: str, seconds: float) -> dict[str, float]:
   """Steps per second of one player in a process of its own."""
   command = [sys.executable, __file__, '--play', player, setting]
   done = subprocess.run(
@@ -159,7 +161,7 @@ PARTS = {
 }
 
 
-def profile(setting, seconds):
+def profile(setting: str, seconds: float) -> None:
   """Print the share of each part of our environment."""
   play('ours', setting, 0.1)
   profiler = cProfile.Profile()
@@ -183,9 +185,9 @@ def profile(setting, seconds):
   print(f'  {"observation dict and calls":30} {100 * rest / whole:5.1f}')
 
 
-def main():
+def main() -> None:
   """Times all players in turn and prints steps per second."""
-  parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
   parser.add_argument('--seconds', type=float, default=10, help='per process')
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--settings', nargs='+', choices=SETTINGS, default=[*SETTINGS])

@@ -14,11 +14,12 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import argparse
+import functools
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from matplotlib.patches import Polygon
@@ -48,7 +49,7 @@ def main() -> None:
     for form in video.FORMS:
       path = folder / f'walk{form}'
       seconds = [
-        _time(lambda p=path: _ours(data, episode, args.steps, p))
+        _time(functools.partial(_ours, data, episode, args.steps, path))
         for _ in range(args.repeats)
       ]
       median = statistics.median(seconds)
@@ -59,7 +60,7 @@ def main() -> None:
         f'kB/frame, {size / 1e6:.1f} MB'
       )
       few = min(args.steps, 15)
-      peer = _time(lambda n=few: _peer(data, episode, n, folder)) / few
+      peer = _time(functools.partial(_peer, data, episode, few, folder)) / few
       print(
         f'  redrawing matplotlib axes: {1 / peer:.1f} frames/s; '
         f'ratio {peer * args.steps / median:.1f}x'
@@ -129,7 +130,7 @@ def _memory(folder: pathlib.Path, steps: int) -> None:
   )
 
 
-def _time(work) -> float:
+def _time(work: Callable[[], object]) -> float:
   start = time.perf_counter()
   work()
   return time.perf_counter() - start

@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ COLUMNS = (
 )
 
 
-def clock(call, repeats: int) -> tuple[float, float]:
+def clock(call: Callable[[], object], repeats: int) -> tuple[float, float]:
   """Median seconds of a call by the clock and by the processor."""
   walls, cpus = [], []
   for _ in range(repeats):
@@ -66,7 +67,7 @@ def clock(call, repeats: int) -> tuple[float, float]:
   return statistics.median(walls), statistics.median(cpus)
 
 
-def matmul_rate(dtype) -> float:
+def matmul_rate(dtype: Any) -> float:
   """FLOP/s of a product of two square matrices."""
   import jax
   import jax.numpy as jnp
@@ -229,7 +230,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
     obs = {k: v[:batch].repeat(batch // len(v[:batch]), 0) for k, v in host.items()}
     carries = [agent.init_policy(batch)]
 
-    def act(agent=agent, carries: list = carries, obs: dict = obs) -> None:
+    def act(agent: Any = agent, carries: list = carries, obs: dict = obs) -> None:
       carries[0], _, _ = agent.policy(carries[0], obs)
 
     act()

@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -117,7 +118,7 @@ def shapes(curve: np.ndarray, design: Design, walls: np.ndarray) -> None:
       np.corrcoef(profile(distance), curve)
   x, y = np.divmod(design.classes, design.grid.height)
 
-  def field(_, a, b, cx, cy, s):
+  def field(_: None, a: float, b: float, cx: float, cy: float, s: float) -> np.ndarray:
     return a + b * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * s**2))
 
   top = curve.argmax()
@@ -131,7 +132,7 @@ def rows(design: Design, mask: np.ndarray) -> Design:
   return Design.build(design.track.rows(mask), design.grid)
 
 
-def curves_of(X: np.ndarray, design: Design, facing=False) -> np.ndarray:
+def curves_of(X: np.ndarray, design: Design, facing: bool = False) -> np.ndarray:
   """Tuning curves (D, W, H) or (D, 4) by pynapple."""
   import pynapple as nap
 
@@ -170,7 +171,11 @@ def mutual(x: np.ndarray, design: Design) -> None:
   scipy.stats.entropy(joint, base=2)
 
 
-def seconds(function, *args, clock=time.perf_counter) -> float:
+def seconds(
+  function: Callable[..., object],
+  *args: object,
+  clock: Callable[[], float] = time.perf_counter,
+) -> float:
   """Seconds that a call takes by `clock`."""
   start = clock()
   function(*args)

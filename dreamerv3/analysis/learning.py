@@ -53,7 +53,7 @@ class Curve:
   value: np.ndarray
   raw: np.ndarray | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in ('value', 'raw'):
       array = getattr(self, name)
       if array is not None and array.shape != self.step.shape:

@@ -318,5 +318,5 @@ def _write(image: Image.Image, text: str, at: tuple[int, int]) -> None:
 
 
 @functools.cache
-def _font():
+def _font() -> Any:
   return ImageFont.load_default(12)

@@ -250,7 +250,7 @@ def _cloud(ax: Axes, proba: np.ndarray) -> None:
   ax.imshow(image, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=2)
 
 
-def _marker(ax: Axes, at: np.ndarray, form: str, color, size: float) -> None:
+def _marker(ax: Axes, at: np.ndarray, form: str, color: Any, size: float) -> None:
   x, y = at
   if form == 'x':
     ax.scatter(x, y, marker='x', color='black', s=size, lw=3.6, zorder=7)
@@ -298,7 +298,7 @@ def _legend(fig: Figure) -> None:
   fig.legend(handles=handles, loc='outside lower center', ncols=4)
 
 
-def _handle(form: str, color, label: str) -> Line2D:
+def _handle(form: str, color: Any, label: str) -> Line2D:
   edge = color if form == 'x' else 'black'
   return Line2D(
     [],

@@ -306,7 +306,9 @@ def _stack(ax: Axes, ids: list[np.ndarray | None]) -> None:
     left += shares[:, k] * 100
 
 
-def _columns(results, control):
+def _columns(
+  results: Results, control: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   tables = results.control if control else results.tables
   pairs = {x: results.classes(x, control) for x in tables}
   return (

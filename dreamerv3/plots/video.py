@@ -99,7 +99,9 @@ def matcher(colors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
   return match
 
 
-def _gif(file, frames, step_ms, sample) -> None:
+def _gif(
+  file: Any, frames: Iterable[np.ndarray], step_ms: int, sample: np.ndarray
+) -> None:
   colors = palette(sample)
   match = matcher(colors)
   # Alpha, red, green, blue; the last one stays free for "unchanged".
@@ -108,7 +110,7 @@ def _gif(file, frames, step_ms, sample) -> None:
   argb[: len(colors), 1:] = colors
   ticks = max(round(step_ms / GIF_MS), 1)
 
-  def convert(picture):
+  def convert(picture: np.ndarray) -> av.VideoFrame:
     pair: Any = (match(picture), argb)  # as PyAV takes a palette
     return av.VideoFrame.from_ndarray(pair, format='pal8')
 
@@ -117,13 +119,15 @@ def _gif(file, frames, step_ms, sample) -> None:
     _encode(out, 'gif', rate, 'pal8', frames, convert, {})
 
 
-def _mp4(file, frames, step_ms, sample) -> None:
+def _mp4(
+  file: Any, frames: Iterable[np.ndarray], step_ms: int, sample: np.ndarray
+) -> None:
   del sample
   codec = next(x for x in CODECS if x in av.codecs_available)
   quality = {'crf': '20', 'preset': 'veryfast', 'tune': 'animation'}
   options = quality if codec == 'libx264' else {'q:v': '4'}
 
-  def convert(picture):
+  def convert(picture: np.ndarray) -> av.VideoFrame:
     high, wide = picture.shape[:2]
     even = np.pad(picture, ((0, high % 2), (0, wide % 2), (0, 0)), 'edge')
     return av.VideoFrame.from_ndarray(even, format='rgb24')
@@ -133,7 +137,15 @@ def _mp4(file, frames, step_ms, sample) -> None:
     _encode(out, codec, rate, 'yuv420p', frames, convert, options)
 
 
-def _encode(out, codec, rate, pixels, frames, convert, options) -> None:
+def _encode(
+  out: Any,
+  codec: str,
+  rate: fractions.Fraction,
+  pixels: str,
+  frames: Iterable[np.ndarray],
+  convert: Callable[[np.ndarray], av.VideoFrame],
+  options: dict[str, str],
+) -> None:
   stream = None
   for i, picture in enumerate(frames):
     frame = convert(picture)

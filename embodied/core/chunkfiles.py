@@ -19,7 +19,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import elements
@@ -139,7 +139,7 @@ class ChunkFiles:
       'updated': snap.updated if chunk.patch else [],
     }
 
-  def _write_npz(self, name: str, data: Mapping, save) -> None:
+  def _write_npz(self, name: str, data: Mapping, save: Callable[..., None]) -> None:
     self._known.add(name)
     path = self.directory / name
     path.parent.mkdir(exist_ok=True)

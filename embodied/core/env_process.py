@@ -11,7 +11,9 @@ import multiprocessing
 import multiprocessing.util  # Its exit hook must be older than the driver's.
 import signal
 import traceback
+import types
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 import cloudpickle
@@ -101,13 +103,18 @@ class EnvProcess(base.Env):
 class _Forward:
   """Context that sends any exception through the pipe, then swallows it."""
 
-  def __init__(self, conn) -> None:
+  def __init__(self, conn: Connection) -> None:
     self._conn = conn
 
   def __enter__(self) -> None:
     pass
 
-  def __exit__(self, kind, error, trace) -> bool:
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: types.TracebackType | None,
+  ) -> bool:
     if kind is None:
       return False
     text = ''.join(traceback.format_exception(kind, error, trace))
@@ -117,7 +124,7 @@ class _Forward:
     return True
 
 
-def _main(conn, payload: bytes) -> None:
+def _main(conn: Connection, payload: bytes) -> None:
   # These signals go to the whole group (Ctrl+C, SLURM); the driver decides
   # what they mean and may want to step and save before it closes the pipe.
   for name in ('SIGINT', 'SIGTERM', 'SIGUSR1'):
@@ -131,7 +138,7 @@ def _main(conn, payload: bytes) -> None:
       env.close()
 
 
-def _serve(conn, env: base.Env) -> None:
+def _serve(conn: Connection, env: base.Env) -> None:
   while True:
     try:
       action = conn.recv()

@@ -7,7 +7,7 @@ Items are numbered in order of insertion and leave in that order.
   index = Index(length=65); index.insert(address); index.segments(address, 65)
 """
 
-from __future__ import annotations
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Fifo:
   def __len__(self) -> int:
     return self._tail - self._head
 
-  def __getitem__(self, position):
+  def __getitem__(self, position: Any) -> Any:
     return self._data[self._head + position]
 
   def append(self, value: int) -> None:

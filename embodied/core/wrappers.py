@@ -6,9 +6,8 @@ For the factory that makes environments. Each wrapper changes one thing;
   env = wrappers.standard(MyEnv())
 """
 
-from __future__ import annotations
-
 import functools
+from typing import Any
 
 import elements
 import numpy as np
@@ -22,7 +21,7 @@ class Wrapper(base.Env):
   def __init__(self, env: base.Env) -> None:
     self.env = env
 
-  def __getattr__(self, name: str):
+  def __getattr__(self, name: str) -> Any:
     if name.startswith('__') or name == 'env':
       raise AttributeError(name)
     return getattr(self.env, name)

@@ -8,7 +8,7 @@ Same seeds and same actions give the same game in any process, whoever looks
 at it: the rules draw from the world's stream and nothing else does.
 """
 
-from __future__ import annotations
+from collections.abc import Sequence
 
 import crafter
 import numpy as np
@@ -145,7 +145,7 @@ class Game:
       if abs(i - x) + abs(j - y) < AWAKE:
         obj.update()
 
-  def _create(self, kind: str, pos) -> None:
+  def _create(self, kind: str, pos: Sequence[int]) -> None:
     extra = (self.player,) if kind in HOSTILE else ()
     self.world.add(CREATURES[kind](self.world, pos, *extra))
 

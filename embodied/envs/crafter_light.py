@@ -8,10 +8,9 @@ The passes are compiled; their results equal, bit for bit, what stock Crafter
 computes with numpy and Pillow.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
+from typing import Any
 
 import numba
 import numpy as np
@@ -36,7 +35,7 @@ class Bank:
   faded: np.ndarray
 
   @classmethod
-  def of(cls, pictures: np.ndarray) -> Bank:
+  def of(cls, pictures: np.ndarray) -> 'Bank':
     """From pictures u8 (..., columns, rows, 3)."""
     day = pictures.reshape((-1, *pictures.shape[-3:])).swapaxes(1, 2)
     day = np.ascontiguousarray(day)
@@ -109,7 +108,7 @@ def paint(
 
 
 @numba.njit(cache=True)
-def night_noise(seed, step, width, height):
+def night_noise(seed: int, step: int, width: int, height: int) -> np.ndarray:
   """The grain of one night frame: a function of its arguments, no stream.
 
   A frame drawn twice, or not at all, changes no other frame. SplitMix64
@@ -134,7 +133,7 @@ def night_noise(seed, step, width, height):
 
 
 @numba.njit(cache=True)
-def _mix(z):
+def _mix(z: np.uint64) -> np.uint64:
   """Every bit of the result depends on every bit of z."""
   z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
   z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -146,7 +145,13 @@ def _mix(z):
 
 
 @numba.njit(cache=True)
-def _paint_day(view, day, faded, ids, daylight):
+def _paint_day(
+  view: np.ndarray,
+  day: np.ndarray,
+  faded: np.ndarray,
+  ids: np.ndarray,
+  daylight: float,
+) -> None:
   """No noise: each tile has one look per hour."""
   height, width = day.shape[1:3]
   night = 1 - daylight
@@ -162,7 +167,15 @@ def _paint_day(view, day, faded, ids, daylight):
 
 
 @numba.njit(cache=True)
-def _paint_night(view, day, ids, daylight, noise, share, fade):
+def _paint_night(
+  view: np.ndarray,
+  day: np.ndarray,
+  ids: np.ndarray,
+  daylight: float,
+  noise: np.ndarray,
+  share: np.ndarray,
+  fade: np.ndarray,
+) -> None:
   """Noise first, then faded colours, a blue tint, and what light there is."""
   height, width = day.shape[1:3]
   night = 1 - daylight
@@ -186,7 +199,7 @@ def _paint_night(view, day, ids, daylight, noise, share, fade):
 
 
 @numba.njit(cache=True)
-def _close_eyes(view):
+def _close_eyes(view: np.ndarray) -> None:
   """Asleep: grey, dark, a little blue."""
   for y in range(view.shape[0]):
     for x in range(view.shape[1]):
@@ -197,6 +210,6 @@ def _close_eyes(view):
 
 
 @numba.njit(cache=True)
-def _luma(r, g, b):
+def _luma(r: Any, g: Any, b: Any) -> Any:
   """Pillow's grey of a colour (ITU-R 601-2), in fixed point."""
   return (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16

@@ -14,9 +14,9 @@ Inside, pictures are indexed [x, y] as in Crafter; images that leave are
 [row, column] like any image.
 """
 
-from __future__ import annotations
-
 import functools
+from collections.abc import Iterable
+from typing import Any
 
 import crafter
 import numpy as np
@@ -64,7 +64,7 @@ class Renderer:
     self._items: tuple[int, ...] = ()
     self._strip = np.zeros((0, 0, 3), np.uint8)
 
-  def __call__(self, world, player, noise: np.ndarray | None) -> np.ndarray:
+  def __call__(self, world: Any, player: Any, noise: np.ndarray | None) -> np.ndarray:
     """Draw the state.
 
     Args:
@@ -121,7 +121,7 @@ class Renderer:
     return canvas.transpose((1, 0, 2))
 
 
-def check_size(size) -> tuple[int, int]:
+def check_size(size: Iterable[int]) -> tuple[int, int]:
   """The size as two ints, or a ValueError with the values."""
   try:
     width, height = (int(x) for x in size)
@@ -139,7 +139,7 @@ def check_size(size) -> tuple[int, int]:
   return width, height
 
 
-def tile_ids(world, left: int, top: int, shape: tuple[int, int]) -> np.ndarray:
+def tile_ids(world: Any, left: int, top: int, shape: tuple[int, int]) -> np.ndarray:
   """Tiles of a window on the world, for `paint`.
 
   Args:

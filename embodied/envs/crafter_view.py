@@ -12,11 +12,11 @@ The player is always the same sprite, looking at us: the picture does not
 tell where north is.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Geometry:
   strip: int
 
   @classmethod
-  def of(cls, width: int, size: tuple[int, int], area: tuple[int, int]) -> Geometry:
+  def of(cls, width: int, size: tuple[int, int], area: tuple[int, int]) -> 'Geometry':
     """For a view of `width` tiles; ValueError if it is even or too large."""
     most = min(min(size) // SMALLEST, *area)
     if width % 2 == 0 or not 3 <= width <= most:
@@ -99,7 +99,7 @@ def world_move(move: str, facing: tuple[int, int]) -> str:
   return MOVES[side, front]
 
 
-def _turn(side, front, facing):
+def _turn(side: Any, front: Any, facing: Sequence[int]) -> tuple[Any, Any]:
   """(to the right, forward) of the player -> (x, y) on the map."""
   fx, fy = facing
   # The right hand of who looks along (fx, fy) is (-fy, fx): y points south.
@@ -126,7 +126,7 @@ class EgoRenderer:
     mask = vignette((full * tile, full * tile))
     self._mask = mask[left * tile : (left + width) * tile, top * tile : width * tile]
 
-  def __call__(self, world, player, noise: np.ndarray | None) -> np.ndarray:
+  def __call__(self, world: Any, player: Any, noise: np.ndarray | None) -> np.ndarray:
     """Draw the state; arguments and result as in `Renderer`."""
     width, ahead = self.geometry.width, self.geometry.ahead
     facing = tuple(player.facing)

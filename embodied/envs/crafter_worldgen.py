@@ -11,10 +11,9 @@ a whole map in compiled code. The rules (Hafner 2021, arXiv:2109.06780) are in
 `_terrain` and `_spawn`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
+from collections.abc import Iterable
 
 import crafter
 import numba
@@ -100,7 +99,7 @@ class Layout:
     }
 
 
-def check_area(area) -> tuple[int, int]:
+def check_area(area: Iterable[int]) -> tuple[int, int]:
   """The area as two ints, or a ValueError with the values."""
   try:
     width, height = (int(x) for x in area)
@@ -162,7 +161,7 @@ def _noise_seed(words: np.ndarray) -> tuple[int, int]:
 
 
 @numba.njit(cache=True)
-def _noise_tables(seed):
+def _noise_tables(seed: int) -> tuple[np.ndarray, np.ndarray]:
   """What OpenSimplex(seed) prepares: a shuffle of 0..255, its gradients.
 
   The library shuffles with a linear congruential generator on wrapping 64-bit
@@ -187,7 +186,9 @@ def _noise_tables(seed):
 
 
 @numba.njit(cache=True)
-def _layer(width, height, z, size, perm, grad):
+def _layer(
+  width: int, height: int, z: float, size: float, perm: np.ndarray, grad: np.ndarray
+) -> np.ndarray:
   """One layer of noise over the map, f64 (W, H)."""
   out = np.empty((width, height))
   for x in range(width):
@@ -197,14 +198,16 @@ def _layer(width, height, z, size, perm, grad):
 
 
 @numba.njit(cache=True)
-def _uniform(words, used):
+def _uniform(words: np.ndarray, used: int) -> float:
   """Crafter's `uniform()` from two words of the stream."""
   high, low = words[used] >> 5, words[used + 1] >> 6
   return (high * 67108864.0 + low) / 9007199254740992.0
 
 
 @numba.njit(cache=True)
-def _terrain(start, words, used, perm, grad):
+def _terrain(
+  start: np.ndarray, words: np.ndarray, used: int, perm: np.ndarray, grad: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
   """Materials tile by tile, in the order in which Crafter draws.
 
   Args:
@@ -248,7 +251,15 @@ def _terrain(start, words, used, perm, grad):
 
 
 @numba.njit(cache=True)
-def _mountain(x, y, mountain, words, used, perm, grad):
+def _mountain(
+  x: int,
+  y: int,
+  mountain: float,
+  words: np.ndarray,
+  used: int,
+  perm: np.ndarray,
+  grad: np.ndarray,
+) -> tuple[int, bool, int]:
   """Caves, tunnels, ores, lava or stone -> material, is it a tunnel, used."""
   if mountain > 0.3 and noise3(x / 7, y / 7, 6.0, perm, grad) > 0.15:
     return PATH, False, used
@@ -265,7 +276,15 @@ def _mountain(x, y, mountain, words, used, perm, grad):
 
 
 @numba.njit(cache=True)
-def _ore(x, y, mountain, words, used, perm, grad):
+def _ore(
+  x: int,
+  y: int,
+  mountain: float,
+  words: np.ndarray,
+  used: int,
+  perm: np.ndarray,
+  grad: np.ndarray,
+) -> tuple[int, int]:
   """Coal, iron or diamond, each with one draw where it may be; or 0."""
   if noise3(x / 8, y / 8, 1.0, perm, grad) > 0:
     used += 2
@@ -283,7 +302,13 @@ def _ore(x, y, mountain, words, used, perm, grad):
 
 
 @numba.njit(cache=True)
-def _spawn(terrain, tunnels, distance, words, used):
+def _spawn(
+  terrain: np.ndarray,
+  tunnels: np.ndarray,
+  distance: np.ndarray,
+  words: np.ndarray,
+  used: int,
+) -> tuple[np.ndarray, int]:
   """First creatures, tile by tile -> i64 (N, 3) of kind, x, y; used."""
   width, height = terrain.shape
   found = np.empty((width * height, 3), np.int64)
@@ -303,7 +328,9 @@ def _spawn(terrain, tunnels, distance, words, used):
 
 
 @numba.njit(cache=True)
-def _creature(material, tunnel, distance, words, used):
+def _creature(
+  material: int, tunnel: bool, distance: float, words: np.ndarray, used: int
+) -> tuple[int, int]:
   """Who lives on a tile, one draw for each that may -> kind or -1, used."""
   if distance > 3 and material == GRASS:
     used += 2
@@ -321,7 +348,7 @@ def _creature(material, tunnel, distance, words, used):
 
 
 @numba.njit(cache=True)
-def _flood(free, x, y):
+def _flood(free: np.ndarray, x: int, y: int) -> np.ndarray:
   """The tiles connected to (x, y) by steps in the four directions."""
   width, height = free.shape
   seen = np.zeros((width, height), np.bool_)

@@ -10,7 +10,7 @@ A new environment is a row in ENVS and a class that passes the EnvContract.
 import difflib
 import importlib
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embodied.core import base
 
@@ -24,7 +24,7 @@ ENVS = {
 }
 
 
-def make(task: str, **settings) -> base.Env:
+def make(task: str, **settings: Any) -> base.Env:
   """Make the environment of a task.
 
   Args:

@@ -57,7 +57,7 @@ class DreamSet:
   valid: np.ndarray
   decoded: Mapping[str, np.ndarray]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     n, steps = self.valid.shape
     shapes = {'real': self.real, **self.decoded}
     wrong = {k: v.shape for k, v in shapes.items() if v.shape != (n, steps, 2)}
