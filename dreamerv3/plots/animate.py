@@ -318,5 +318,5 @@ def _write(image: Image.Image, text: str, at: tuple[int, int]) -> None:
 
 
 @functools.cache
-def _font() -> Any:
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
   return ImageFont.load_default(12)

@@ -6,6 +6,7 @@ figure = compare(dreams, curves, found)
 
 import textwrap
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
