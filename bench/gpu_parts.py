@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-
 import numpy as np
 
 # Dense bfloat16 products, TFLOP/s, from the makers' data sheets.
@@ -56,8 +54,6 @@ class Trained:
   """A preset's compiled train step and policy."""
 
   def __init__(self, spec: dict[str, Any], options: argparse.Namespace):
-    import jax
-
     from bench import train
     from bench.flops import operations
 
@@ -71,11 +67,11 @@ class Trained:
     self.seeds = self.agent._seeds((0,), 0, (2,))
     carry = self.agent.init_train(options.batch)
     given = self.agent.state, carry, self.data, self.seeds
-    trace = jax.make_jaxpr(self.agent.model.train_step)
-    self.flop = operations(trace(*given).jaxpr)
     began = time.perf_counter()
-    self.step = self.agent._train.lower(*given).compile()
+    traced = self.agent._train.trace(*given)
+    self.step = traced.lower().compile()
     self.compile_s = time.perf_counter() - began
+    self.flop = operations(traced.jaxpr.jaxpr)
     self.carry = carry
     self.policies: dict[int, Callable[[], None]] = {}
     if spec['policy']:
@@ -213,6 +209,11 @@ def main() -> None:
   """Run the part that the first argument names."""
   spec, options = (json.loads(x) for x in sys.argv[1:])
   given = argparse.Namespace(**options)
+  os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+  if spec['part'] != 'train':
+    # What is not timed leaves the processors and the GPU to what is.
+    os.nice(10)
+    os.environ.setdefault('XLA_FLAGS', '--xla_gpu_autotune_level=0')
   {'train': train, 'parity': parity, 'decode': decode}[spec['part']](spec, given)
 
 

@@ -49,6 +49,7 @@ class Feat(NamedTuple):
 
   @property
   def latent(self) -> Latent:
+    """The states without the logits."""
     return Latent(self.deter, self.stoch)
 
 
