@@ -156,10 +156,11 @@ def _advice(settled: elements.Config) -> str:
       'as --run.from_checkpoint, or try --jax.compute_dtype float32.'
     )
   return (
-    'Training has diverged. The last checkpoint in '
-    f'{pathlib.Path(settled.logdir) / "ckpt"} is from before and intact; go on from '
-    f'it with a lower --agent.opt.lr (now {settled.agent.opt.lr:g}) or with '
-    '--jax.compute_dtype float32, or find the first such number with --jax.debug True.'
+    'Training has diverged; nothing was saved since. The checkpoint in '
+    f'{pathlib.Path(settled.logdir) / "ckpt"} is whole: go on from it with a lower '
+    f'--agent.opt.lr (now {settled.agent.opt.lr:g}) or --jax.compute_dtype float32 '
+    '(if that diverges at once, from an older one or anew), or find the first such '
+    'number with --jax.debug True.'
   )
 
 

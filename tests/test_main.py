@@ -207,7 +207,7 @@ def test_a_loss_that_is_not_finite_is_one_line(tmp_path, monkeypatch, capfd):
   assert left.value.code == 1
   (line,) = [x for x in capfd.readouterr().err.splitlines() if 'finite' in x]
   assert 'error: loss/dyn, loss/rep not finite at update 19, step ' in line
-  assert f'The last checkpoint in {tmp_path / "ckpt"} is from before and intact' in line
+  assert f'nothing was saved since. The checkpoint in {tmp_path / "ckpt"} is' in line
   assert 'a lower --agent.opt.lr (now 4e-05)' in line
   assert checkpoint.step_of(checkpoint.find(tmp_path)) == 0
   main.main(argv)
