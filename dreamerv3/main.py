@@ -7,7 +7,6 @@ python dreamerv3/main.py --help          # or a part of it: --help env
 
 import contextlib
 import dataclasses
-import errno
 import importlib
 import os
 import pathlib
@@ -20,6 +19,7 @@ if __name__ == '__main__':  # the repository, not this folder, on the path
 
 import elements
 
+from dreamerv3.base import ending
 from dreamerv3.base import flags as settings
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import Note, noting, version_line
@@ -90,16 +90,6 @@ SCRIPTS = {
   ),
 }
 
-# Failures of the machine that a message explains better than a traceback.
-MACHINE = (
-  errno.ENOSPC,
-  errno.EDQUOT,
-  errno.EFBIG,
-  errno.EROFS,
-  errno.EACCES,
-  errno.EIO,
-)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs a script; leaves with its exit code if that is not 0."""
@@ -136,10 +126,10 @@ def attempt(settled: elements.Config) -> int:
       raise
     line = f'{e}. {_advice(settled)}'
   except OSError as e:
-    if e.errno not in MACHINE:
+    if not ending.lacking(e):
       raise
     line = str(e)
-    if not e.filename:  # a bare error, such as that of a log
+    if 'run the same command' not in line:  # such as that of a log
       line += (
         f'. What was complete in {settled.logdir} is intact; mend this and '
         'run the same command again.'

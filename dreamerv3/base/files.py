@@ -7,6 +7,7 @@ import contextlib
 import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -32,18 +33,57 @@ def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
   Writes beside the target, flushes to disk and renames; an exception or a
   kill in between leaves the old file, if any, untouched. What a kill leaves
   beside it goes with `clear_unfinished`.
+
+  Raises:
+    OSError: with `path` as its filename, also where a library that writes to the
+      file says it in words of its own.
   """
   path = pathlib.Path(path)
   temp = path.with_name(f'.{path.name}.{_writer()}.tmp')
   try:
-    with open(temp, mode, newline='' if 'b' not in mode else None) as file:
+    raw = _Raw(temp, 'wb')
+  except OSError as e:
+    raise OSError(e.errno, e.strerror, str(path)) from e
+  try:
+    with _opened(raw, mode) as file:
       yield file
       file.flush()
-      os.fsync(file.fileno())
+      os.fsync(raw.fileno())
     os.replace(temp, path)
+  except OSError as e:
+    if e.filename is not None:
+      raise
+    raise OSError(e.errno, e.strerror, str(path)) from e
+  except Exception as e:
+    if raw.failure is None:
+      raise
+    # A library that writes says it in its own words, or not at all.
+    raise OSError(raw.failure.errno, raw.failure.strerror, str(path)) from e
   finally:
     with contextlib.suppress(OSError):
+      raw.close()
+    with contextlib.suppress(OSError):
       temp.unlink(missing_ok=True)
+
+
+class _Raw(io.FileIO):
+  """A file that remembers why it could not be written."""
+
+  failure: OSError | None = None
+
+  def write(self, data: Any) -> int:
+    try:
+      return super().write(data) or 0
+    except OSError as e:
+      self.failure = e
+      raise
+
+
+def _opened(raw: _Raw, mode: str) -> IO[Any]:
+  buffered = io.BufferedWriter(raw)
+  if 'b' in mode:
+    return buffered
+  return io.TextIOWrapper(buffered, encoding='utf-8', newline='')
 
 
 UNFINISHED = re.compile(r'\..+\.([0-9a-f]{2})([0-9a-f]{6})\.tmp')  # see `_writer`

@@ -13,7 +13,6 @@ if __name__ == '__main__':
 import argparse
 import dataclasses
 import difflib
-import os
 import re
 import sys
 import types
@@ -21,6 +20,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from dreamerv3.base import ending
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.version import version_line
 
@@ -100,16 +100,26 @@ def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
 
 
 def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
-  """Runs a script: exit code 0, or 2 with one line for a user's mistake."""
+  """Runs a script: exit code 0, or 2 with one line for a user's mistake.
+
+  A failure of the machine, such as a full disk, is one line and exit code 1.
+  """
+  ending.ready_streams()
   try:
     main(None)
     sys.stdout.flush()
   except BrokenPipeError:  # the reader of our output, such as head, is done
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    ending.silence_output()
     sys.exit(141)
   except UserError as e:
     print(f'{sys.argv[0]}: error: {spelled(str(e))}', file=sys.stderr)
     sys.exit(2)
+  except OSError as e:
+    if not ending.lacking(e):
+      raise
+    print(f'{sys.argv[0]}: error: {ending.describe(e)}', file=sys.stderr)
+    ending.silence_output()
+    sys.exit(1)
   except KeyboardInterrupt:
     print(f'{sys.argv[0]}: interrupted', file=sys.stderr)
     sys.exit(130)

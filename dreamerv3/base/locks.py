@@ -68,7 +68,7 @@ class Lock:
 
   def __init__(
     self,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     doing: str,
     instead: str = '',
     wait: float = 0,
