@@ -12,7 +12,6 @@ from tests import synthetic
 from tests.plots import tuning_results
 
 ROOT = pathlib.Path(__file__).parents[1]
-LIMIT = 3000  # bytes that a file may have, as on a disk with little room
 
 
 def call(command, *argv, **kwargs):
@@ -22,7 +21,8 @@ def call(command, *argv, **kwargs):
 
 
 def little_room():
-  resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+  """Files cannot grow, as on a disk that is full or a quota that is used up."""
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +39,7 @@ def given(tmp_path_factory):
   return folder
 
 
-COMMANDS = {
+COMMANDS: dict[str, list] = {
   'decode_position': ['--data', '{data}', '--device', 'cpu', '--n_boot', 10],
   'tuning_curve': ['--data', '{data}', '--n_shuffles', 0],
   'plot_trajectories': ['--data', '{data}'],
@@ -59,6 +59,7 @@ def run(command, given, save, **kwargs):
   return done.returncode, done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('command', COMMANDS)
 def test_no_room_is_known_before_the_work(given, tmp_path, command):
   code, last = run(command, given, tmp_path, preexec_fn=little_room)
