@@ -25,7 +25,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import Note, noting, version_line
 from dreamerv3.setup import config, rules, rundir
 from dreamerv3.setup import help as flags_help
-from embodied.run.checkpoint import CheckpointError
+from embodied.run.checkpoint import CheckpointError, find
 from embodied.run.signals import Signals
 
 
@@ -210,6 +210,8 @@ def _launch(
     note = stack.enter_context(_noting(settled, changed))
     if need:
       make.tell_memory(settled, need)
+  elif script.gives == 'args':  # others note themselves, when they know what they do
+    note = stack.enter_context(_noting_evaluation(settled))
   factories = [make.factory(name, settled) for name in script.needs]
   last = settled if script.gives == 'config' else make.run_args(settled)
   code = script.resolve()(*factories, last) or 0
@@ -232,12 +234,30 @@ def _noting(
   )
 
 
-def _outputs(settled: elements.Config) -> list[str]:
+def _noting_evaluation(
+  settled: elements.Config,
+) -> contextlib.AbstractContextManager[Note]:
+  """Provenance of what a script writes into its own folder of a run."""
+  folder = pathlib.Path(settled.logdir, settled.script)
+  checkpoint = find(settled.run.from_checkpoint or settled.logdir)
+  return noting(
+    folder,
+    settled.script,
+    settled.flat,
+    {'checkpoint': checkpoint},
+    outputs=[folder / x for x in _logs(settled)],
+  )
+
+
+def _outputs(settled: elements.Config) -> list[pathlib.Path]:
   """Files that a training run writes and keeps."""
-  names = ['config.yaml', 'ckpt', 'replay', 'report']
-  if 'jsonl' in settled.logger.outputs:
-    names += ['metrics.jsonl', 'scores.jsonl']
-  return [str(pathlib.Path(settled.logdir) / x) for x in names]
+  names = ['config.yaml', 'ckpt', 'replay', 'report', *_logs(settled)]
+  return [pathlib.Path(settled.logdir, x) for x in names]
+
+
+def _logs(settled: elements.Config) -> list[str]:
+  jsonl = 'jsonl' in settled.logger.outputs
+  return ['metrics.jsonl', 'scores.jsonl'] if jsonl else []
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ import resource
 import pytest
 
 from dreamerv3 import main
+from dreamerv3.run_info.chain import trace
 from dreamerv3.setup import config, make
 from embodied.core.random_agent import RandomAgent
 from embodied.run import checkpoint
@@ -233,6 +234,11 @@ def test_eval_only_from_a_logdir_alone(tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'Settings of agent, env, task and seed from' in done.stdout
   assert (tmp_path / 'eval_only/scores.jsonl').read_text().count('\n') == 3
+  evaluated, trained = trace(tmp_path / 'eval_only' / 'scores.jsonl')
+  assert evaluated.entry
+  assert (evaluated.entry.stage, evaluated.entry.status) == ('eval_only', 'done')
+  assert trained.entry
+  assert (trained.entry.stage, trained.path) == ('train', checkpoint.find(tmp_path))
   for name, data in before.items():
     assert (tmp_path / name).read_bytes() == data, name
 
