@@ -37,6 +37,7 @@ DATA=${DATA:-$LOGDIR/trajectories}    # recorded episodes
 SAVE=${SAVE:-$LOGDIR/decoder_results} # folder of the results
 CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
 REPR=${REPR:-all}                     # deter, stoch, combined, all
+METHOD=${METHOD:-classification}      # classification, ridge
 HOLDOUT_FRAC=${HOLDOUT_FRAC:-0.2}     # share of episodes; 0: cross-validation
 SAVE_MODEL=${SAVE_MODEL:-1}           # 1: save the decoders, which dreams need
 DEVICE=${DEVICE:-}                    # cuda, cpu; empty: cuda where there is one
@@ -56,6 +57,7 @@ run "$PYTHON" "${HERE}dreamerv3/decode_position.py" \
   --data "$DATA" \
   --save "$SAVE" \
   --repr "$REPR" \
+  --method "$METHOD" \
   --holdout_frac "$HOLDOUT_FRAC" \
   --device "${DEVICE:-$(device)}" \
   --n_jobs "$N_JOBS" \

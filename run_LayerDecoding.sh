@@ -38,6 +38,7 @@ TEST_DATA=${TEST_DATA:-}              # other recording to test on
 SAVE=${SAVE:-$LOGDIR/layer_decoder_results} # folder of the results
 CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
 LAYERS=${LAYERS:-}                    # empty: all
+METHOD=${METHOD:-classification}      # classification, ridge
 HOLDOUT_FRAC=${HOLDOUT_FRAC:-0.2}     # share of episodes; 0: cross-validation
 N_CV_FOLDS=${N_CV_FOLDS:-5}           # folds of the cross-validation (HOLDOUT_FRAC=0)
 MAX_SAMPLES=${MAX_SAMPLES:-10000}     # most timesteps to train on; 0: all
@@ -57,7 +58,7 @@ if [ -n "$FROM_MODEL" ]; then
   flags+=(--from_model "$FROM_MODEL")
 else
   add_control
-  flags+=(--save_model --max_samples "$MAX_SAMPLES")
+  flags+=(--method "$METHOD" --save_model --max_samples "$MAX_SAMPLES")
   flags+=(--device "${DEVICE:-$(device)}" --n_jobs "$N_JOBS")
   if [ -n "$TEST_DATA" ]; then
     flags+=(--test_data "$TEST_DATA")

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.decoding.comparisons import ALPHA, verdict
 from dreamerv3.analysis.decoding.result import counts
 from dreamerv3.analysis.dreams.measures import LABELS, steps_of
 from dreamerv3.base import flags, shipped
@@ -30,6 +31,8 @@ CHANCE = {
   'prior': 'guess from the occupancy',
   'shuffled': "decoder of another episode's path",
 }
+# What the tests of a table call them.
+TESTED = {'best_constant': 'chance'}
 FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 
@@ -96,6 +99,8 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   for row in rows:
     if row['layer'] in ('deter', 'dyn/deter'):
       yield meaning(row)
+      if row.get('p_vs_chance'):
+        yield verdict(_values(row))
 
 
 def meaning(row: dict[str, str]) -> str:
@@ -118,20 +123,41 @@ def meaning(row: dict[str, str]) -> str:
   least = f'{CHANCE[name]} {levels[name]:.0%}'
   text += f'; hardest chance level: {least}'
   if known:
-    text += f', {_against(low, high, levels[name])} that'
+    text += f', {_against(row, name, levels[name])} that'
   other_constant = float(row['control_constant'])
   if other_constant > 0:
     other = float(row['control']) / other_constant
     text += f'; untrained {other:.0%}'
     if known:
-      text += f', {_against(low, high, other)} that'
+      text += f', {_against(row, "control", other)} that'
   return text + '.'
 
 
-def _against(low: float, high: float, other: float) -> str:
-  if high < other:
-    return 'better than'
-  return 'worse than' if low > other else 'not told apart from'
+def _against(row: dict[str, str], name: str, other: float) -> str:
+  """By the test over episodes of both; older tables have the interval alone.
+
+  Args:
+    other: error as a share of that of its own best constant.
+  """
+  low, share, high = (
+    float(row[k]) / float(row['best_constant']) for k in ('low', 'mean', 'high')
+  )
+  p = float(row.get(f'p_vs_{TESTED.get(name, name)}') or 'nan')
+  differs = p <= ALPHA if p == p else high < other or low > other
+  if not differs:
+    return 'not told apart from'
+  return 'better than' if share < other else 'worse than'
+
+
+def _values(row: dict[str, str]) -> dict[str, float | str]:
+  """A row of a table, its numbers as numbers."""
+  found: dict[str, float | str] = {}
+  for key, text in row.items():
+    try:
+      found[key] = float(text)
+    except ValueError:
+      found[key] = text
+  return found
 
 
 def cell_types(path: pathlib.Path) -> Iterator[str]:

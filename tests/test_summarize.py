@@ -134,6 +134,14 @@ def test_the_error_in_words():
   )
 
 
+def test_where_the_table_has_tests_they_decide():
+  # The intervals say "worse" and "not told apart".
+  text = words(p_vs_chance='0.2', p_vs_control='0.01')
+  assert 'best constant guess 100%, not told apart from that' in text
+  text = words(control='5', p_vs_chance='0.001', p_vs_control='0.01')
+  assert '100%, worse than that; untrained 200%, better than that' in text
+
+
 def test_what_loses_to_another_episodes_path_does_not_beat_chance():
   text = words(best_constant='10', prior='12', shuffled='2.2')
   assert "hardest chance level: decoder of another episode's path 22%" in text

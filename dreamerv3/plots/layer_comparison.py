@@ -37,7 +37,7 @@ def layer_comparison(
     control: {layer: summary} of the untrained network.
   """
   height = 1.6 + 0.32 * len(results)
-  fig, axes = style.new_figure(1, 1, width=7.5, height=height)
+  fig, axes = style.new_figure(1, 1, width=8.2, height=height)
   ax = axes[0, 0]
   y = np.arange(len(results))
   boxes = ax.boxplot(
@@ -61,20 +61,24 @@ def layer_comparison(
     'held-out error |dx| + |dy| [tiles] of timesteps; boxes: quartiles; '
     'whiskers:\nthe furthest timesteps within 1.5 box lengths of the box'
   )
-  _verdicts(ax, rows)
-  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=3)
+  if _verdicts(ax, rows):
+    # The texts on the right end at the edge of what the layout counts.
+    fig.set_layout_engine('constrained', rect=(0, 0, 0.98, 1))
+    ax.set_xlabel(
+      f'{ax.get_xlabel()}\nright: errs less (<) or more (>), all layers together at '
+      '5 %; –: not told apart'
+    )
+  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=2)
   return fig
 
 
 def _mean_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
   """Means with their intervals; filled where they differ from chance."""
   known = any(x['low'] == x['low'] for x in rows)
-  what = 'mean, 95 % over episodes' if known else f'mean, {NONE}'
-  shown = [
-    (True, 'black', f'{what}; differs from the constant'),
-    (False, 'white', what if known else f'mean, {NONE}'),
-  ]
-  for differs, fill, label in shown:
+  tested = any(_known(x, 'chance') for x in rows)
+  label = 'mean, 95 % over episodes' if known else f'mean, {NONE}'
+  label += '; black: beats the constant' if tested else ''
+  for differs, fill in ((False, 'white'), (True, 'black')):
     some = [i for i, x in enumerate(rows) if _below(x, 'chance') == differs]
     if not some:
       continue
@@ -94,6 +98,7 @@ def _mean_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
       lw=1,
       label=label,
     )
+    label = ''
 
 
 def _control_marks(
@@ -107,26 +112,32 @@ def _control_marks(
     return
   constant = next(iter(control.values()))['best_constant']
   paired = any(x.get('control_paired') == 1 for x in rows)
-  where = 'on the same path' if paired else f'its constant {constant:.2f}'
+  label = 'untrained' + (', same path' if paired else f' (its constant {constant:.2f})')
+  if any(_differs(x, 'control') for x in rows):
+    label += '; grey: the layer differs'
   for differs in (False, True):
     there = [
       (control[x.layer]['mean'], i)
       for i, (x, row) in enumerate(zip(results, rows, strict=True))
       if x.layer in control and _differs(row, 'control') == differs
     ]
-    if not there:
-      continue
-    ax.plot(
-      *zip(*there, strict=True),
-      's',
-      ms=6,
-      mfc=style.GREY if differs else 'white',
-      mec='black',
-      mew=1.2,
-      label='untrained, which the layer differs from'
-      if differs
-      else f'untrained network ({where})',
-    )
+    if there:
+      fill = style.GREY if differs else 'white'
+      ax.plot(
+        *zip(*there, strict=True),
+        's',
+        ms=6,
+        mfc=fill,
+        mec='black',
+        mew=1.2,
+        label=label,
+      )
+      label = ''
+
+
+def _known(row: Mapping[str, Any], name: str) -> bool:
+  p = row.get(f'p_vs_{name}_all', np.nan)
+  return bool(p == p)
 
 
 def _differs(row: Mapping[str, Any], name: str) -> bool:
@@ -138,23 +149,26 @@ def _below(row: Mapping[str, Any], name: str) -> bool:
   return _differs(row, name) and row[f'diff_{name}'] < 0
 
 
-def _verdicts(ax: Axes, rows: Rows) -> None:
-  """Columns on the right: the mean, and what it differs from."""
+def _verdicts(ax: Axes, rows: Rows) -> bool:
+  """Columns on the right: the mean, and what it differs from, if that is known."""
   columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]]
   columns = [('mean', lambda x: f'{x["mean"]:.2f}')]
   for name, title in (('chance', 'const.'), ('control', 'untr.'), ('seen', 'seen')):
-    if any(x.get(f'p_vs_{name}_all') == x.get(f'p_vs_{name}_all', 0) for x in rows):
+    if any(_known(x, name) for x in rows):
       columns.append((title, functools.partial(_sign, name=name)))
   for k, (title, text) in enumerate(columns):
-    at = 1.01 + 0.075 * k
+    at = 1.01 if k == 0 else 1.05 + 0.068 * k
+    where = 'left' if k == 0 else 'center'
     for y, line in [(-0.62, title), *((i, text(x)) for i, x in enumerate(rows))]:
-      ax.text(at, y, line, transform=ax.get_yaxis_transform(), va='center', fontsize=8)
+      over = ax.get_yaxis_transform()
+      ax.text(at, y, line, transform=over, va='center', ha=where, fontsize=7)
+  return len(columns) > 1
 
 
 def _sign(row: Mapping[str, Any], name: str) -> str:
   if not _differs(row, name):
-    return 'n.s.'
-  return 'better' if row[f'diff_{name}'] < 0 else 'worse'
+    return '–'
+  return '<' if row[f'diff_{name}'] < 0 else '>'
 
 
 def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:

@@ -33,11 +33,27 @@ def test_layers_are_drawn_along_the_network_with_units_and_control(results):
   assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first layer on top
   drawn = {str(x.get_label()): x for x in ax.lines}
   np.testing.assert_array_equal(
-    drawn['untrained network (its constant 5.00)'].get_xydata(), [[3.0, 2.0]]
+    drawn['untrained (its constant 5.00)'].get_xydata(), [[3.0, 2.0]]
   )
   assert any('best constant' in x for x in drawn)
   assert any('occupancy prior' in x for x in drawn)
   assert 'dyn/deter' in table(rows)
+
+
+def test_layers_that_differ_are_marked(results):
+  _, found = results
+  rows = [summary(x, 0) for x in found]
+  for i, row in enumerate(rows):
+    row.update(p_vs_chance_all=0.01 if i == 2 else 0.5, diff_chance=-1.0)
+    row.update(p_vs_control_all=0.01, diff_control=-0.1, control_paired=1.0)
+  control = {'dyn/deter': {'mean': 3.0, 'best_constant': 5.0}}
+  ax = layer_comparison.layer_comparison(found, rows, control).axes[0]
+  said = [x.get_text() for x in ax.texts]
+  assert said.count('<') == 1 + len(found)
+  assert said.count('–') == len(found) - 1
+  labels = ax.get_legend_handles_labels()[1]
+  assert 'untrained, same path; grey: the layer differs' in labels
+  assert any('black: beats the constant' in x for x in labels)
 
 
 def test_all_figures_have_their_names_and_render(results, tmp_path):
