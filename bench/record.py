@@ -116,7 +116,7 @@ class Bench:
 
 
 class Endless:
-  """A scene without an end: the same images and actions over and over."""
+  """A walk without an end: the same images and actions over and over."""
 
   def __init__(self, number: int):
     rng = np.random.default_rng(number)

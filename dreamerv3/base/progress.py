@@ -1,6 +1,6 @@
 """How far is it? A bar on a terminal, a line now and then in a log file.
 
-  with Progress(100, 'episode') as progress:
+  with ProgressBar(100, 'episode') as progress:
     progress.update(1, '3 steps/s')
 
 For every command that works for longer than a few seconds.
@@ -14,7 +14,7 @@ from typing import IO, Self
 import tqdm
 
 
-class Progress:
+class ProgressBar:
   """Shows how many of a known number are done.
 
   Args:

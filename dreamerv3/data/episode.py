@@ -43,7 +43,7 @@ PER_STEP = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class StoredArray:
   """Where an array is: at hand, at a place on disk, or in a small file.
 
   Small arrays of an episode's own file are not kept (there are hundreds of
@@ -74,7 +74,7 @@ class Episode:
   number: int
   pos: np.ndarray
   facing: np.ndarray
-  arrays: Mapping[str, Entry]
+  arrays: Mapping[str, StoredArray]
   values: Mapping[str, Any]
 
   def __len__(self) -> int:
@@ -107,7 +107,7 @@ class Episode:
       return index is not None or isinstance(value, LazyArray)
 
     arrays = {
-      k: Entry(tuple(v.shape), v.dtype, v if keep(v) else None)
+      k: StoredArray(tuple(v.shape), v.dtype, v if keep(v) else None)
       for k, v in content.items()
       if isinstance(v, np.ndarray | LazyArray)
     }
@@ -189,7 +189,7 @@ def _array(value: Any) -> np.ndarray:
   return value.read() if isinstance(value, LazyArray) else np.asarray(value)
 
 
-def _units(entry: Entry) -> int:
+def _units(entry: StoredArray) -> int:
   return int(np.prod(entry.shape[1:], dtype=np.int64))
 
 
@@ -218,7 +218,7 @@ def _directions(path: pathlib.Path, facing: np.ndarray) -> np.ndarray:
   return facing.astype(np.int8)
 
 
-def _check_layers(path: pathlib.Path, arrays: Mapping[str, Entry]) -> None:
+def _check_layers(path: pathlib.Path, arrays: Mapping[str, StoredArray]) -> None:
   """Activations are real numbers: others would lose a part of theirs."""
   for key, entry in arrays.items():
     layer = key.startswith(PREFIX) or key in layers.LEGACY
@@ -229,7 +229,7 @@ def _check_layers(path: pathlib.Path, arrays: Mapping[str, Entry]) -> None:
 def _check_lengths(
   path: pathlib.Path,
   length: int,
-  arrays: Mapping[str, Entry],
+  arrays: Mapping[str, StoredArray],
   content: Mapping[str, Any],
 ) -> None:
   lengths = {

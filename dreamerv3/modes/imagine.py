@@ -10,11 +10,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from dreamerv3.agent.latents import Latent
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.dreams.measures import DreamSet
+from dreamerv3.base.progress import ProgressBar
 from dreamerv3.modes.dream_starts import Start, Starts
 from dreamerv3.probing.dreaming import Dreamer, Dreams
 from dreamerv3.probing.probe import WIDTH
@@ -41,10 +41,12 @@ def imagine(
   decoder, H = starts.decoder, settings.horizon
   parts: list[dict[str, Any]] = []
   batches = range(0, len(drawn), WIDTH)
-  for first in tqdm.tqdm(batches, 'dreams', unit='batch', disable=None):
-    batch = drawn[first : first + WIDTH]
-    found = dreamer(params, *given(starts, batch, batch, H, seed))
-    parts.append(keep(decoder, found, settings.save_activations, first))
+  with ProgressBar(len(drawn), 'dream') as bar:
+    for first in batches:
+      batch = drawn[first : first + WIDTH]
+      found = dreamer(params, *given(starts, batch, batch, H, seed))
+      parts.append(keep(decoder, found, settings.save_activations, first))
+      bar.update(len(batch))
   # Each part is let go as it is joined, so that little is there twice.
   kept = {k: np.concatenate([x.pop(k) for x in parts]) for k in list(parts[0])}
   decoded = {k: kept.pop(k) for k in ('policy', 'replay')}

@@ -144,14 +144,14 @@ class Leading:
     with EpisodeBar(len(numbers)) as bar, Signals(KEEPING) as signals:
       replays.play(
         numbers,
-        lambda k: RecordedScene(self.episodes[k], self.sight),
+        lambda k: RecordedWalk(self.episodes[k], self.sight),
         lambda k: ReplayTaker(recorder.begin(k), self.episodes[k], bar),
         lambda: not signals.code,
       )
       return Played(replays.steps, signals.code)
 
 
-class RecordedScene:
+class RecordedWalk:
   """A recorded episode as an agent is led along it."""
 
   def __init__(self, episode: Episode, sight: Sight):

@@ -1,7 +1,7 @@
 """Leads an agent along recorded episodes: it sees and did what was recorded.
 
   replays = Replays(probe, params, seed=0)
-  replays.play([1, 2, 3], scene, begin)  # scene(k) -> Scene, begin(k) -> Taker
+  replays.play([1, 2, 3], walk, begin)  # walk(k) -> Walk, begin(k) -> Taker
 
 Every episode sits in the row, and has the chance, that it had when it was
 recorded, so that the same weights compute the same numbers bit for bit. Nothing
@@ -21,7 +21,7 @@ from dreamerv3.probing.rollouts import Taker
 from embodied.core import base
 
 
-class Scene(Protocol):
+class Walk(Protocol):
   """What an agent is led along: one episode of T timesteps."""
 
   def __len__(self) -> int: ...
@@ -39,13 +39,13 @@ class Scene(Protocol):
 class Place(NamedTuple):
   """A row of the policy calls, and the episode that is in it."""
 
-  scene: Scene
+  walk: Walk
   taker: Taker
   seeds: np.ndarray
   time: int
 
 
-class Sent(NamedTuple):
+class Led(NamedTuple):
   """A policy call whose results are on their way."""
 
   places: dict[int, Place]
@@ -60,7 +60,7 @@ class Replays:
     probe: the policy, with its layers laid open.
     params: of its model, on the device that acts.
     seed: of the chance in latents, as in the recording.
-    blind: whether scenes may withhold what they show; takes another program.
+    blind: whether walks may withhold what they show; takes another program.
 
   Attributes:
     steps: timesteps replayed so far.
@@ -75,7 +75,7 @@ class Replays:
   def play(
     self,
     numbers: Sequence[int],
-    scene: Callable[[int], Scene],
+    walk: Callable[[int], Walk],
     begin: Callable[[int], Taker],
     go_on: Callable[[], bool] = lambda: True,
   ) -> None:
@@ -83,7 +83,7 @@ class Replays:
 
     Args:
       numbers: of the episodes, from 1.
-      scene: opens an episode when it is its turn.
+      walk: opens an episode when it is its turn.
       begin: called when an episode starts; takes its steps, with observation
         and action as recorded.
       go_on: asked at every step; False stops at once, in mid-episode.
@@ -92,9 +92,9 @@ class Replays:
     heapq.heapify(waiting)
     places: dict[int, Place] = {}
     carry = self.probe.init()
-    sent: Sent | None = None
+    sent: Led | None = None
     while go_on():
-      self._seat(waiting, places, scene, begin)
+      self._seat(waiting, places, walk, begin)
       before, sent = sent, None
       if places:
         carry, sent = self._send(carry, places)
@@ -103,7 +103,7 @@ class Replays:
       if sent is None:
         return
       for row, x in list(places.items()):
-        if x.time + 1 < len(x.scene):
+        if x.time + 1 < len(x.walk):
           places[row] = x._replace(time=x.time + 1)
         else:
           del places[row]
@@ -112,7 +112,7 @@ class Replays:
     self,
     waiting: list[int],
     places: dict[int, Place],
-    scene: Callable[[int], Scene],
+    walk: Callable[[int], Walk],
     begin: Callable[[int], Taker],
   ) -> None:
     """Gives free rows the lowest numbers that belong there."""
@@ -124,35 +124,35 @@ class Replays:
         rest.append(number)
       else:
         seeds = seeds_of(self.seed, number)
-        places[row] = Place(scene(number), begin(number), seeds, 0)
+        places[row] = Place(walk(number), begin(number), seeds, 0)
     for number in rest:
       heapq.heappush(waiting, number)
 
-  def _send(self, carry: Any, places: Mapping[int, Place]) -> tuple[Any, Sent]:
+  def _send(self, carry: Any, places: Mapping[int, Place]) -> tuple[Any, Led]:
     """Starts the policy call of all rows."""
-    obs = {i: x.scene.obs(x.time) for i, x in places.items()}
+    obs = {i: x.walk.obs(x.time) for i, x in places.items()}
     rows = {
       i: Row({**obs[i], 'is_first': np.asarray(x.time == 0)}, x.seeds, x.time)
       for i, x in places.items()
     }
-    before = {i: x.scene.act(x.time - 1) for i, x in places.items() if x.time}
+    before = {i: x.walk.act(x.time - 1) for i, x in places.items() if x.time}
     carry = self.probe.after(carry, before)
     blind = None
     if self.blind:
       blind = np.zeros(self.probe.width, bool)
       for i, x in places.items():
-        blind[i] = x.scene.blind(x.time)
+        blind[i] = x.walk.blind(x.time)
     filled = fill(self.probe, rows)
     carry, _, found = self.probe(self.params, carry, *filled, blind)
     for value in found.values():
       value.copy_to_host_async()
     self.steps += len(places)
-    return carry, Sent(dict(places), obs, found)
+    return carry, Led(dict(places), obs, found)
 
-  def _receive(self, sent: Sent) -> None:
+  def _receive(self, sent: Led) -> None:
     rows = {k: np.asarray(v) for k, v in sent.rows.items()}
     for i, x in sent.places.items():
-      act = x.scene.act(x.time)
+      act = x.walk.act(x.time)
       x.taker.step(sent.obs[i], act, {k: v[i] for k, v in rows.items()})
-      if x.time + 1 == len(x.scene):
+      if x.time + 1 == len(x.walk):
         x.taker.end()

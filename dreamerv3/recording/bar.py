@@ -5,11 +5,11 @@ with EpisodeBar(100) as bar: bar.step(); bar.episode(score)
 
 import time
 
-from dreamerv3.base.progress import Progress
+from dreamerv3.base.progress import ProgressBar
 
 
-class EpisodeBar(Progress):
-  """Shows episodes; see `Progress` for where and how often.
+class EpisodeBar(ProgressBar):
+  """Shows episodes; see `ProgressBar` for where and how often.
 
   Args:
     total: episodes to come.

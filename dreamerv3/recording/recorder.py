@@ -327,6 +327,12 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata, held: object) -> 
       f'{folder} holds a recording of another program; choose another folder.'
     )
   new = here.extra['fingerprint']
+  kinds = [_kind(x) for x in (old, new)]
+  if kinds[0] != kinds[1]:
+    raise UserError(
+      f'{folder} holds {kinds[0]}, and this is {kinds[1]}; remove it, or choose '
+      'another save_path.'
+    )
   differ = [
     f'{k} {_short(old.get(k))} there, {_short(new.get(k))} now'
     for k in sorted({*old, *new})
@@ -345,6 +351,12 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata, held: object) -> 
       f'{folder} holds another recording ({"; ".join(differ[:6])}{more}); '
       'choose another folder, or the settings it was begun with.'
     )
+
+
+def _kind(fingerprint: Mapping[str, Any]) -> str:
+  if 'replay_activations.source' in fingerprint:
+    return 'a replay of a recording'
+  return 'a recording of an agent that acts itself'
 
 
 def _short(value: Any, most: int = 60) -> str:

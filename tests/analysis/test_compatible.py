@@ -8,6 +8,7 @@ from dreamerv3.analysis.compatible import (
   check_same,
   other_episodes,
   placed,
+  same_path,
   same_world,
   untrained,
 )
@@ -116,3 +117,17 @@ def test_a_control_is_untrained(data):
   assert 'does not say whether' in note
   with pytest.raises(UserError, match='load_checkpoint` False'):
     untrained(described(data, trained=True))
+
+
+def test_a_control_on_paths_of_its_own_is_told(data):
+  control = described(data, trained=False)
+  assert same_path(data, control)
+  assert untrained(control, data) == []
+  first, *rest = control.episodes
+  moved = dataclasses.replace(first, pos=first.pos[::-1])
+  elsewhere = dataclasses.replace(control, episodes=(moved, *rest))
+  (note,) = untrained(elsewhere, data)
+  assert 'walked paths of its own' in note
+  # Episodes of other numbers say nothing of the path.
+  renamed = dataclasses.replace(first, number=99)
+  assert not same_path(data, dataclasses.replace(control, episodes=(renamed,)))

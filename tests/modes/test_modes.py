@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODES = {
   'modes/eval_trajectory.py': '--script eval_trajectory',
   'modes/dream_decode.py': '--script dream_decode',
+  'modes/replay_activations.py': '--script replay_activations',
   'probing/player.py': 'docs/python.md',
   'recording/recorder.py': '--script eval_trajectory',
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from dreamerv3.data.episode import Entry, Episode
+from dreamerv3.data.episode import Episode, StoredArray
 from dreamerv3.plots import animate, world
 from dreamerv3.plots.animate import BAR, Scene
 from dreamerv3.plots.view import View
@@ -25,7 +25,7 @@ def make_episode(pos, facing, number=1, images=None, actions=None):
   for key, value in (('image', images), ('action', actions)):
     if value is not None:
       value = np.asarray(value)
-      found[key] = Entry(value.shape, value.dtype, value)
+      found[key] = StoredArray(value.shape, value.dtype, value)
   return Episode(
     path=pathlib.Path('none'),
     index=None,

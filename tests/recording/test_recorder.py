@@ -255,6 +255,12 @@ def test_a_recording_of_an_earlier_checkpoint_says_so(tmp_path):
       Recorder(tmp_path, other, COLUMNS)
 
 
+def test_a_replay_and_a_recording_never_share_a_folder(folder):
+  replay = metadata(**{'replay_activations.source': 'abc'})
+  with pytest.raises(UserError, match='acts itself, and this is a replay'):
+    Recorder(folder, replay, COLUMNS)
+
+
 @pytest.mark.parametrize('content', [{'area': (3, 3)}, [1]])
 def test_a_foreign_recording_is_refused(tmp_path, content):
   files.save_pickle(tmp_path / 'metadata.pkl', content)

@@ -5,23 +5,20 @@ tables['dyn/deter'].metrics['EVs']
 """
 
 import dataclasses
-import sys
-import time
+import functools
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.tuning import binned_path, block, border, table
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
+from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers
 from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
-
-LOG_EVERY = 30  # seconds between lines in a log file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,20 +69,18 @@ def run(
   own = [x for x in names if x not in copies]
   tables: dict[str, table.TuningTable] = {}
   with (
-    _Progress(sum(len(chosen[x]) for x in own)) as progress,
+    ProgressBar(sum(len(chosen[x]) for x in own), 'unit') as progress,
     block.workers(setup, options.n_jobs) as workers,
   ):
     for name in own:
-      progress.layer(name)
+      step = functools.partial(progress.update, state=name)
       samples = data.layer(name, track)
       if not keep.all():
         samples = samples.rows(keep)
       other = None
       if test is not None and held_out is not None:
         other = test.layer(name, held_out[0]), held_out[1]
-      tables[name] = table.measure(
-        samples, setup, other, chosen[name], workers, progress.step
-      )
+      tables[name] = table.measure(samples, setup, other, chosen[name], workers, step)
       del samples, other  # Before the next layer is read.
   for copy, original in copies.items():
     tables[copy] = dataclasses.replace(tables[original], layer=copy)
@@ -113,35 +108,3 @@ def _sample(units: int, options: Options) -> np.ndarray:
     return np.arange(units)
   rng = np.random.default_rng([options.seed, units])
   return np.sort(rng.choice(units, options.max_neurons, replace=False))
-
-
-class _Progress:
-  """A bar on a terminal, a line now and then in a log file."""
-
-  def __init__(self, units: int):
-    self._bar = tqdm(total=units, unit='unit', disable=None)
-    self._units = units
-    self._done = 0
-    self._last = time.monotonic()
-    self._name = ''
-
-  def __enter__(self) -> '_Progress':
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    self._bar.close()
-
-  def layer(self, name: str) -> None:
-    self._name = name
-    self._bar.set_description(name)
-
-  def step(self, units: int) -> None:
-    self._bar.update(units)
-    self._done += units
-    if self._bar.disable and time.monotonic() - self._last > LOG_EVERY:
-      self._last = time.monotonic()
-      print(
-        f'{self._done} of {self._units} units, in {self._name}',
-        file=sys.stderr,
-        flush=True,
-      )
