@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import pathlib
 import sys
@@ -30,11 +31,6 @@ from typing import Self
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.holder import Holder, here
-
-try:
-  import fcntl
-except ImportError:  # Windows
-  fcntl = None  # type: ignore[assignment]
 
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 BEAT = 15.0  # seconds between two signs of life
@@ -149,8 +145,6 @@ class Lock:
 
   def _flock(self) -> bool:
     assert self._file is not None
-    if fcntl is None:
-      raise OSError(errno.ENOSYS, 'no flock on this system')
     try:
       fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as e:
