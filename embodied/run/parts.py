@@ -2,7 +2,7 @@
 
 For the trainer:
 
-  parts = Parts({'due': clock, 'late': Late()}, step)
+  parts = Parts({'due': clock, 'late': Owed()}, step)
   parts.load(parts.save())
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from embodied.core import clock
 
 
-class Late:
+class Owed:
   """Results of an update that an agent keeps until the next one.
 
   A save takes them from the agent, so that they are not lost, and they are
@@ -59,10 +59,17 @@ class Parts:
     return {k: v.save() for k, v in self.parts.items()}
 
   def load(self, data: dict[str, Any]) -> None:
-    """Continues each part that was saved."""
-    for name, part in self.parts.items():
-      if name not in data:
-        continue
+    """Continues each part that was saved; tells which ones were not.
+
+    A checkpoint of another script, or of an earlier version, has other parts.
+    """
+    new, unused = self.parts.keys() - data.keys(), data.keys() - self.parts.keys()
+    if new:
+      print(f'Not in the checkpoint, begins anew: {", ".join(sorted(new))}')
+    if unused:
+      print(f'In the checkpoint, but of no use here: {", ".join(sorted(unused))}')
+    for name in self.parts.keys() - new:
+      part = self.parts[name]
       if isinstance(part, clock.Ratio):
         part.load(data[name], step=int(self.step))
       else:

@@ -16,7 +16,7 @@ from embodied.core import clock
 from embodied.core.driver import Driver
 
 from . import checkpoint, metrics, resume
-from .parts import Late, Parts
+from .parts import Owed, Parts
 from .progress import Progress
 from .signals import Signals
 from .usage import Usage
@@ -63,12 +63,11 @@ class Trainer:
     }
     self.means = {'train': metrics.Mean(), 'episodes': metrics.Mean()}
     self.rates = {'policy': metrics.Rate(), 'train': metrics.Rate()}
+    self.ended: list[dict[str, Any]] = []  # episodes on their way to the log
     self.episodes = metrics.Episodes(
-      lambda values: self.logger.add(values),
-      self.means['episodes'],
-      args.log_keys,
+      self.ended.append, self.means['episodes'], args.log_keys
     )
-    self.late = Late()
+    self.owed = Owed()
     self.logged = self.saved = -1  # steps of the last ones
     self.compiled = False
     self.usage = Usage(**args.usage)
@@ -92,6 +91,7 @@ class Trainer:
     self.resumed = self._resume()
     self.logger = make_logger(self.step, int(self.step) if self.resumed else None)
     self.driver = self._make_driver(make_env)
+    self.progress = Progress(args.steps, int(self.step))
 
   def _parts(self) -> dict[str, Any]:
     state: dict[str, Any] = {f'due_{k}': v for k, v in self.due.items()}
@@ -99,7 +99,7 @@ class Trainer:
     state |= {f'rate_{k}': v for k, v in self.rates.items()}
     state |= {f'stream_{k}': v for k, v in self.streams.items()}
     state |= {'ratio': self.ratio, 'episodes': self.episodes}
-    state['late'] = self.late
+    state['late'] = self.owed  # the name in files
     if hasattr(self.agent, 'save_acting'):
       state['acting'] = elements.Saveable(
         save=self.agent.save_acting, load=self.agent.load_acting
@@ -135,6 +135,7 @@ class Trainer:
     driver.on_step(self._count)
     driver.on_step(self._store)
     driver.on_step(self.episodes)
+    driver.on_step(self._log_episodes)
     driver.on_step(self._learn)
     driver.reset(self.agent.init_policy)
     return driver
@@ -151,6 +152,10 @@ class Trainer:
     kept = {k: v for k, v in step.items() if not k.startswith('log/')}
     self.replay.add(kept, worker)
 
+  def _log_episodes(self, *_: object) -> None:
+    while self.ended:
+      self.logger.add(self.ended.pop(0))
+
   def _learn(self, *_step: object) -> None:
     if len(self.replay) < self.batch_steps:
       return
@@ -162,7 +167,7 @@ class Trainer:
         batch = next(self.streams['train'])
       self.carries['train'], outs, mets = self.agent.train(self.carries['train'], batch)
       if not outs and not mets:
-        outs, mets = self.late.take()
+        outs, mets = self.owed.take()
       self.progress.learn()
       self.rates['train'].step(self.batch_steps)
       if 'replay' in outs:
@@ -184,8 +189,7 @@ class Trainer:
       Exit code: 0, or that of the signal.
     """
     policy = functools.partial(self.agent.policy, mode='train')
-    self.progress = Progress(self.args.steps, int(self.step))
-    self.began = time.monotonic()
+    began = time.monotonic()
     signals.begun = True
     try:
       if not self.resumed:
@@ -198,8 +202,9 @@ class Trainer:
         with elements.timer.section('driver'):
           self.driver(policy, steps=10)
         self._tell_progress()
-        report, save, late, code = self._agree(
-          self.due['report'](), self._save_due(), self._late(), signals.code
+        time_is_up = 0 < self.args.duration < time.monotonic() - began
+        report, save, stop, code = self._agree(
+          self.due['report'](), self._save_due(), time_is_up, signals.code
         )
         if report and len(self.replay):
           evaluate()
@@ -208,7 +213,7 @@ class Trainer:
           self.log()
         if save:
           self.save()
-        if late:
+        if stop:
           break
       self._finish(code)
       return code
@@ -220,9 +225,6 @@ class Trainer:
 
   def _unfinished(self) -> bool:
     return self.step < self.args.steps
-
-  def _late(self) -> bool:
-    return 0 < self.args.duration < time.monotonic() - self.began
 
   def _agree(self, *wishes: int) -> list[int]:
     """What any process of this run wants, all of them do.
@@ -292,7 +294,7 @@ class Trainer:
   def save(self) -> None:
     """Snapshot now, disk later; logs of earlier steps are written first."""
     self.logger.write()
-    self.late.put(self.agent)
+    self.owed.put(self.agent)
     self.saved = int(self.step)
     self.checkpoint.save(self.saved)
 
