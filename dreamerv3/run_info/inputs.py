@@ -33,6 +33,7 @@ READS = (
   'test_data',
   'control',
   'source_data',
+  'dream_data',
   'from_model',
   'from_pkl',
   'resume',
