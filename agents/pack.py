@@ -46,6 +46,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Packs the runs that were asked for, and says what came of it."""
   args = flags.parse(Settings, argv)
   runs, save = [pathlib.Path(x) for x in args.logdir], pathlib.Path(args.save)
   if save.exists():

@@ -313,7 +313,7 @@ def _evaluation(args: Settings) -> Study:
   results, notes = run.evaluate(data, decoders, args.layers)
   _tell(notes)
   rows = run.table_rows(results, {}, run.NOTHING, _job(args))
-  return Study(data, lambda save, note: Found(results, {}, rows))
+  return Study(data, lambda *_: Found(results, {}, rows))
 
 
 def _save(

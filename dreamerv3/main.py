@@ -51,6 +51,7 @@ class Script:
   gives: str = 'args'
 
   def resolve(self) -> Any:
+    """The function itself; imports its module."""
     module, _, name = self.target.partition(':')
     return getattr(importlib.import_module(module), name)
 

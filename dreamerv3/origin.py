@@ -32,6 +32,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Prints the chain of a file."""
   args = flags.parse(Settings, argv)
   path = pathlib.Path(args.file).expanduser().absolute()
   if not path.exists():

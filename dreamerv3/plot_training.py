@@ -46,6 +46,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Draws the learning curves and writes their numbers."""
   args = flags.parse(Settings, argv)
   runs = read(args)
   if args.show:

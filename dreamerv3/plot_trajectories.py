@@ -94,20 +94,24 @@ class Run:
   figures: list[Figure] = dataclasses.field(default_factory=list)
 
   def picture(self, name: str, figure: Figure) -> None:
+    """Saves a figure and notes its file."""
     path = files.save_figure(self.save / f'{name}.png', figure)
     self.note.outputs.append(path)
     self.figures.append(figure)
 
   def remark(self, line: str) -> None:
+    """Says something on stderr and in the provenance."""
     self.note.extra['notes'].append(line)
     print(line, file=sys.stderr)
 
   @property
   def layer_file(self) -> str:
+    """Name of the layer in names of files."""
     return self.args.layer.replace('/', '_')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Draws what was asked for."""
   args = flags.parse(Settings, argv)
   data = args.open(args.data, lambda _: ())  # kept as notes, too
   chosen, left_out = choose(args, data)
@@ -222,12 +226,14 @@ def seen_as(args: Settings, data: Trajectories) -> view.View:
 
 
 def plot_activation(run: Run) -> None:
+  """One unit along the path."""
   unit = run.args.unit
   figure = trajectories.activation(run.data.layer(run.args.layer), unit, run.data)
   run.picture(f'{run.layer_file}_{unit}_activation', figure)
 
 
 def plot_spatial(run: Run) -> None:
+  """Units that go along with the position, and their table."""
   units = correlations.correlate(run.data.layer(run.args.layer))
   path = run.save / f'{run.layer_file}_spatial.csv'
   run.note.outputs.append(files.save_csv(path, units.table()))
@@ -257,6 +263,7 @@ def plot_world(run: Run) -> None:
 
 
 def plot_animate(run: Run) -> None:
+  """All paths as they grow, on an empty map."""
   data = run.data
   pos = np.concatenate([x.pos for x in data.episodes])
   walkable = trajectories.known_map(data.metadata)
@@ -268,6 +275,7 @@ def plot_animate(run: Run) -> None:
 
 
 def plot_animate_world(run: Run) -> None:
+  """All paths as they grow, on the map of the world."""
   metadata = run.data.metadata
   unit = animate.tile_pixels(max(metadata.area))
   assert metadata.world_map is not None
@@ -276,6 +284,7 @@ def plot_animate_world(run: Run) -> None:
 
 
 def plot_worldview(run: Run) -> None:
+  """What the agent saw, beside where it was."""
   limit = run.args.max_episodes or WORLDVIEW_EPISODES
   if len(run.data) > limit:
     run.remark(

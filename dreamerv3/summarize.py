@@ -44,6 +44,7 @@ class Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+  """Prints the summary of a run."""
   args = flags.parse(Settings, argv)
   logdir = pathlib.Path(args.logdir).expanduser()
   if not logdir.is_dir():
@@ -205,7 +206,7 @@ def figures(path: pathlib.Path) -> Iterator[str]:
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, str]]:
-  with open(path, newline='') as file:
+  with path.open(newline='') as file:
     rows = list(csv.DictReader(file))
   if not rows:
     raise UserError(f'{path} is empty; make it again.')

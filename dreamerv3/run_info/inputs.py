@@ -108,6 +108,7 @@ def relative(path: str | os.PathLike, folder: pathlib.Path) -> str:
 
 
 def kind_of(path: pathlib.Path) -> str:
+  """'file', 'folder' of some kind, or 'missing'."""
   if path.is_file():
     return 'file'
   if not path.is_dir():

@@ -23,7 +23,7 @@ def clear(
   save_dir: str | os.PathLike,
   stage: str,
   outputs: Iterable[str | os.PathLike],
-  same: Callable[[Entry], bool] = lambda entry: True,
+  same: Callable[[Entry], bool] = lambda _: True,
   keep: Collection[str] = (),
 ) -> None:
   """Deletes what this run has replaced, and prints how many files.

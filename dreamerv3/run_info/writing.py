@@ -186,7 +186,7 @@ def _begin(
     'git_sha': code().sha,
     'git_dirty': code().dirty,
     'command': shlex.join(sys.orig_argv),
-    'cwd': os.getcwd(),
+    'cwd': str(pathlib.Path.cwd()),
     'folder': str(folder),
     'host': socket.gethostname(),
     'pid': os.getpid(),
@@ -243,7 +243,7 @@ def _end(folder: pathlib.Path, values: dict[str, Any], status: str, error: str) 
 def _stoppable() -> Iterator[None]:
   """SIGTERM leaves by SystemExit, so that the end of the work is noted."""
 
-  def leave(number: int, frame: FrameType | None) -> None:
+  def leave(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
   main = threading.current_thread() is threading.main_thread()
@@ -311,7 +311,7 @@ def _read(path: pathlib.Path) -> list[dict[str, Any]]:
     pass
   stamp = datetime.datetime.now().strftime('%Y%m%dT%H%M%SF%f')
   aside = path.with_name(f'run_info.corrupt-{stamp}.json')
-  os.replace(path, aside)
+  path.replace(aside)
   print(
     f'{path} is not a JSON array of entries; kept it as {aside.name} and began a '
     'new one.',

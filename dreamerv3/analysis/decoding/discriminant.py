@@ -60,6 +60,7 @@ class Features:
     return len(self.scale) if self.basis is None else self.basis.shape[1]
 
   def __call__(self, x: np.ndarray) -> torch.Tensor:
+    """(N, units) -> (N, width), scaled and rotated."""
     z = torch.from_numpy(x).to(self.scale) * self.scale
     return z if self.basis is None else z @ self.basis
 

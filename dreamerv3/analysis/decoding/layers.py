@@ -72,7 +72,7 @@ def decode_layers(
 
   def own(name: str) -> Source:
     samples = data.layer(name, track)
-    return lambda train: samples
+    return lambda _: samples
 
   tasks = _tasks(data, chosen, track, folds, options, again, read or own)
   about = {

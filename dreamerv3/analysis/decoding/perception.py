@@ -116,7 +116,7 @@ def _tokens(data: Trajectories, track: Track) -> Source:
   if not names:
     raise UserError('the recording has no layer of the encoder.')
   samples = data.layer(names[0], track)
-  return lambda train: samples
+  return lambda _: samples
 
 
 def _view(data: Trajectories, track: Track) -> Source:
@@ -128,7 +128,7 @@ def _view(data: Trajectories, track: Track) -> Source:
     X = np.concatenate([X, _one_hot(objects, int(objects.max()) + 1)], 1)
   X = X[:, X.any(0)]
   samples = Samples(VIEW, X, track)
-  return lambda train: samples
+  return lambda _: samples
 
 
 def _one_hot(ids: np.ndarray, count: int) -> np.ndarray:

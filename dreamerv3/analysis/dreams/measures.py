@@ -77,6 +77,7 @@ class DreamSet:
 
   @property
   def horizon(self) -> int:
+    """Steps that are dreamt."""
     return self.valid.shape[1] - 1
 
 

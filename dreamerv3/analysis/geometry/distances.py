@@ -26,6 +26,7 @@ class Ranks:
 
   @classmethod
   def of(cls, values: np.ndarray) -> Self:
+    """The ranks among these values (N,)."""
     sample = np.sort(values)
     if len(sample) < LEVELS:
       return cls(sample, None)
@@ -37,9 +38,11 @@ class Ranks:
 
   @property
   def most(self) -> float:
+    """The largest value."""
     return float(max(self.sample[-1], 1e-12))
 
   def __call__(self, values: np.ndarray) -> np.ndarray:
+    """Share of the sample below each value, in 0..1; same shape."""
     flat = values.ravel()
     if self.table is None:
       low = np.searchsorted(self.sample, flat, 'left')
@@ -56,8 +59,11 @@ class Ranks:
 class Distance(Protocol):
   """A distance of timesteps: of all pairs of two lists, or pair by pair."""
 
-  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray: ...
-  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray: ...
+  def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """All of i with all of j, (I, J)."""
+
+  def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Each of i with its j, (N,)."""
 
 
 class Cosine:
@@ -68,9 +74,11 @@ class Cosine:
     self.units = (X / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """All of i with all of j, (I, J)."""
     return np.maximum(1 - self.units[i] @ self.units[j].T, 0)
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Each of i with its j, (N,)."""
     return np.maximum(1 - np.einsum('nd,nd->n', self.units[i], self.units[j]), 0)
 
 
@@ -81,10 +89,12 @@ class Euclidean:
     self.X, self.squares = X, np.einsum('nd,nd->n', X, X)
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """All of i with all of j, (I, J)."""
     inner = self.X[i] @ self.X[j].T
     return np.sqrt(np.maximum(self.squares[i, None] + self.squares[j] - 2 * inner, 0))
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Each of i with its j, (N,)."""
     return np.sqrt(np.square(self.X[i] - self.X[j]).sum(1))
 
 
@@ -95,9 +105,11 @@ class Between:
     self.table, self.label = table, label
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """All of i with all of j, (I, J)."""
     return self.table[self.label[i]][:, self.label[j]]
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Each of i with its j, (N,)."""
     return self.table[self.label[i], self.label[j]]
 
 
@@ -108,9 +120,11 @@ class Apart:
     self.t = t.astype(np.float32)
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """All of i with all of j, (I, J)."""
     return np.abs(self.t[i, None] - self.t[j])
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Each of i with its j, (N,)."""
     return np.abs(self.t[i] - self.t[j])
 
 
@@ -121,6 +135,7 @@ def distances_of(
   t: np.ndarray,
   views: np.ndarray | None,
 ) -> dict[str, Distance]:
+  """The distances that are compared, by name."""
   found: dict[str, Distance] = {'code': Cosine(X), 'space': Between(table, tile)}
   if views is not None:
     found['view'] = Euclidean(views)

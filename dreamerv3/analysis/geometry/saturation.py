@@ -27,6 +27,7 @@ class Hill:
   r2: float
 
   def __call__(self, x: np.ndarray) -> np.ndarray:
+    """The curve at distances x."""
     return _hill(np.asarray(x, float), self.d0, self.d_inf, self.x_half, self.n)
 
 

@@ -130,6 +130,7 @@ class Scene:
 
   @property
   def episode(self) -> np.ndarray:
+    """Episode of each timestep that is compared."""
     return self.track.episode[self.rows]
 
   def similarity(self, X: np.ndarray, table: np.ndarray) -> Similarity:

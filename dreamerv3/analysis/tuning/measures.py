@@ -55,7 +55,7 @@ def heading(
   design, bins = setup.design, head_direction.BINS
   nothing = np.full(X.shape[1], np.nan)
   if not setup.hd:
-    return np.tile(nothing[:, None], bins), {k: nothing for k in _HEADING}
+    return np.tile(nothing[:, None], bins), dict.fromkeys(_HEADING, nothing)
   visits = (design.by_cell @ np.ones(len(X), np.float32)).reshape(-1, bins)
   sums = (design.by_cell @ X).reshape(-1, bins, X.shape[1])
   n = visits.sum(0)

@@ -33,8 +33,8 @@ class PartSums:
 
   @classmethod
   def build(cls, design: Design, X: np.ndarray) -> 'PartSums':
-    v = design.n_tiles
     """Sums X (N, D), centred, over the parts of a design of N samples."""
+    v = design.n_tiles
     sums = (design.by_part @ X).reshape(-1, v, X.shape[1])
     where = design.part * v + design.tile
     visits = np.bincount(where, minlength=len(sums) * v)

@@ -79,7 +79,7 @@ def measure(
   test: tuple[Samples, Design] | None = None,
   units: np.ndarray | None = None,
   workers: Workers[Setup, Block] | None = None,
-  step: Callable[[int], Any] = lambda units: None,
+  step: Callable[[int], Any] = lambda _: None,
 ) -> TuningTable:
   """Measures all units of a layer, a block at a time.
 
