@@ -23,7 +23,6 @@ import numpy as np
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
-from dreamerv3.run_info import read_run_info
 from embodied.run import checkpoint
 
 NETWORKS = ('enc/', 'dyn/', 'dec/', 'rew/', 'con/', 'pol/', 'val/')
@@ -67,9 +66,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     pack(path, save / 'ckpt' / path.name, found[path])
   (save / 'ckpt' / 'latest').write_text(newest.name)
   config = (runs[-1] / 'config.yaml').read_text()
-  entries = json.dumps([x for run in runs for x in read_run_info(run)], indent=2)
+  entries = [json.loads((run / 'run_info.json').read_text()) for run in runs]
+  provenance = json.dumps([x for run in entries for x in run], indent=2)
   (save / 'config.yaml').write_text(anonymous(config, runs))
-  (save / 'run_info.json').write_text(anonymous(entries, runs) + '\n')
+  (save / 'run_info.json').write_text(anonymous(provenance, runs) + '\n')
   for name in LOGS:
     records = [
       shifted(x, start)
