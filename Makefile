@@ -12,12 +12,12 @@ export MPLBACKEND ?= Agg
 # in one process, since its tests share what they set up.
 WORKERS := -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
-# make demo SIZE=... STEPS=...: the agent of the demonstration.
+# make demo-train SIZE=... STEPS=...: the agent that is trained.
 SIZE ?= size1m
 STEPS ?= 2500
 DEMO := logdir/demo
 
-.PHONY: venv demo test test-slurm fast lint format clean help
+.PHONY: venv demo demo-train test test-slurm fast lint format clean help
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,9 +35,13 @@ test: lint  ## Lint, types, all tests, then the Crafter world script.
 	$(PY) -m pytest $(WORKERS) --durations=15
 	PYTHONPATH=. $(PY) embodied/tests/test_crafter_world.py
 
-demo: venv  ## The whole pipeline on a small agent; FRESH=1 starts over.
+demo: venv  ## What the agent that ships knows about space; FRESH=1 starts over.
+	$(if $(FRESH),rm -rf logdir/crafter_small_size1m logdir/demo_further)
+	bash demo.sh
+
+demo-train: venv  ## The whole pipeline from scratch on a small agent.
 	$(if $(FRESH),rm -rf $(DEMO))
-	SIZE=$(SIZE) STEPS=$(STEPS) LOGDIR=$(DEMO) bash demo.sh
+	SIZE=$(SIZE) STEPS=$(STEPS) LOGDIR=$(DEMO) bash demo_train.sh
 
 test-slurm: venv  ## The cluster scripts through a real SLURM (needs root).
 	tests/slurm/run.sh

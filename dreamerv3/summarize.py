@@ -14,7 +14,8 @@ if not __package__:
 import collections
 import csv
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding.comparisons import ALPHA, verdict
@@ -33,6 +34,8 @@ CHANCE = {
 }
 # What the tests of a table call them.
 TESTED = {'best_constant': 'chance'}
+# Classes that name nothing.
+NAMELESS = ('untuned', 'dead', 'weak')
 FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 
@@ -41,6 +44,7 @@ class Settings:
   """Prints the main numbers and the figures of a run."""
 
   logdir: str = flag(help='Folder of the training run.')
+  verdicts: bool = flag(False, help='Only what may be said, a line each.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   logdir = pathlib.Path(args.logdir).expanduser()
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')
-  lines = list(summary(shipped.results_of(logdir)))
+  results = shipped.results_of(logdir)
+  lines = list(verdicts(results) if args.verdicts else summary(results))
   if not lines:
     raise UserError(f'{logdir} holds no results yet; record and analyse first.')
   print('\n'.join(lines))
@@ -70,6 +75,64 @@ def summary(logdir: pathlib.Path) -> Iterator[str]:
           yield from list(show(path))
       except UserError as e:
         yield f'Left out: {e}'
+
+
+def verdicts(logdir: pathlib.Path) -> Iterator[str]:
+  """What each analysis says of the run, the newest of each folder."""
+  said = {
+    'decode_position': decoding_verdicts,
+    'tuning_curve': tuning_verdict,
+    'manifold_analysis': lambda extra: extra.get('verdicts', []),
+    'dream_decode': lambda extra: [extra['verdict']] if 'verdict' in extra else [],
+  }
+  entries = {}
+  for path in sorted(logdir.rglob('run_info.json')):
+    for entry in read_run_info(path.parent):
+      if entry.stage in said and entry.extra:
+        entries[said_order(entry.stage), str(path.parent)] = entry
+  for (_, folder), entry in sorted(entries.items()):
+    lines = list(said[entry.stage](entry.extra))
+    if lines:
+      yield f'{entry.stage} ({folder})'
+      yield from (f'  {x}' for x in lines)
+
+
+def said_order(stage: str) -> int:
+  """The place of a stage in the pipeline."""
+  order = ('decode_position', 'tuning_curve', 'manifold_analysis', 'dream_decode')
+  return order.index(stage)
+
+
+def decoding_verdicts(extra: Mapping[str, Any]) -> Iterator[str]:
+  """The sentence on the recurrent state, and on how many layers differ from chance."""
+  rows = [x for x in extra.get('summary', []) if 'p_vs_chance_all' in x]
+  for row in rows:
+    if row['layer'] in ('deter', 'dyn/deter'):
+      yield verdict({k: _number(v) for k, v in row.items()})
+  if len(rows) > 3:
+    better = [x['layer'] for x in rows if _number(x['p_vs_chance_all']) <= 0.05]
+    count = f'{len(better)} of {len(rows)}'
+    yield f'{count} layers beat the hardest chance level (corrected for their number).'
+
+
+def tuning_verdict(extra: Mapping[str, Any]) -> Iterator[str]:
+  """The commonest tested classes of each layer, beside the control's shares."""
+  control = extra.get('control_fractions', {})
+  for layer, kinds in extra.get('fractions', {}).items():
+    shares = kinds.get('by_test') or {}
+    beside = control.get(layer, {}).get('by_test') or {}
+    named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x])
+    text = ', '.join(
+      f'{x} {shares[x]:.0%}' + (f' (control {beside.get(x, 0):.0%})' if beside else '')
+      for x in named[:3]
+      if shares[x] > 0
+    )
+    yield f'{layer}: {text or "no unit is named"}.'
+
+
+def _number(value: Any) -> Any:
+  """A number as provenance holds it, where NaN is text."""
+  return float(value) if value in ('nan', 'inf', '-inf') else value
 
 
 def decoding(path: pathlib.Path) -> Iterator[str]:

@@ -34,7 +34,7 @@ settings() {
 # all scripts.
 names() {
   local scripts=("$ROOT/$SELF")
-  if [ "$SELF" = run_Loop.sh ] || [ "$SELF" = demo.sh ] || [ -n "${PART_OF:-}" ]; then
+  if [ "$SELF" = run_Loop.sh ] || [ "$SELF" = demo_train.sh ] || [ -n "${PART_OF:-}" ]; then
     scripts+=("$ROOT"/run_*.sh)
   fi
   for script in "${scripts[@]}"; do settings "$script" | cut -f 1; done

@@ -11,7 +11,7 @@ import pytest
 from tests.cli import refused, start
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SCRIPTS = [*sorted(x.name for x in ROOT.glob('run_*.sh')), 'demo.sh']
+SCRIPTS = sorted(x.name for x in (*ROOT.glob('run_*.sh'), *ROOT.glob('demo*.sh')))
 NEED = ('Trajectory', 'Decoding', 'LayerDecoding', 'Tuning', 'Plotting')
 
 
@@ -109,7 +109,7 @@ def test_paths_are_those_of_the_callers_directory(tmp_path):
   assert ' dreamerv3/plot_trajectories.py ' in here.stdout
 
 
-@pytest.mark.parametrize('script', ['run_Loop.sh', 'demo.sh'])
+@pytest.mark.parametrize('script', ['run_Loop.sh', 'demo_train.sh'])
 def test_a_dry_run_knows_of_the_control_that_will_be_there(script, tmp_path):
   def uses(**more):
     done = call(script, LOGDIR=str(tmp_path / 'run'), DRY_RUN='1', **more)
@@ -164,7 +164,7 @@ def cluster(tmp_path):
     clone = tmp_path / name
     clone.mkdir()
     (clone / 'slurm').symlink_to(ROOT / 'slurm')
-    for path in (*ROOT.glob('run_*.sh'), ROOT / 'demo.sh'):
+    for path in (*ROOT.glob('run_*.sh'), *ROOT.glob('demo*.sh')):
       shutil.copy(path, clone)
     python = clone / '.venv' / 'bin' / 'python'
     python.parent.mkdir(parents=True)

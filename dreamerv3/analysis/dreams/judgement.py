@@ -33,7 +33,8 @@ RIVALS = {
   'permuted': 'dreams along permuted actions',
   'untrained': 'dreams of the untrained model',
 }
-MOVING = ('frozen', 'permuted')  # a dream that follows the agent beats these
+# A dream that follows the agent beats these, over all steps taken together.
+MOVING = ('frozen', 'permuted')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _moving(found: Mapping[str, Gain], horizon: int) -> str:
       beaten.append(f'{label} on {len(steps)} of {horizon}{first}')
     else:
       unbeaten.append(label)
-  followed = all(len(found[x].steps) for x in MOVING if x in found)
+  followed = all(found[x].overall[1] > 0 for x in MOVING if x in found)
   text = 'They move with the agent' if followed else 'Nothing shows that they move'
   if beaten:
     text += f'; they are nearer than {"; than ".join(beaten)}'
