@@ -14,6 +14,7 @@ if not __package__:
 import collections
 import csv
 import dataclasses
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding.comparisons import ALPHA, verdict
 from dreamerv3.analysis.decoding.result import counts
 from dreamerv3.analysis.dreams.measures import LABELS, steps_of
-from dreamerv3.base import flags, shipped
-from dreamerv3.base.errors import UserError, reading
+from dreamerv3.base import flags, regular, shipped
+from dreamerv3.base.errors import UserError, reading, short
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import read_run_info
 
@@ -36,6 +37,7 @@ CHANCE = {
 TESTED = {'best_constant': 'chance'}
 # Classes that name nothing.
 NAMELESS = ('untuned', 'dead', 'weak')
+MOST_BYTES = 1 << 30  # of a table
 FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 
@@ -269,8 +271,11 @@ def figures(path: pathlib.Path) -> Iterator[str]:
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, str]]:
-  with path.open(newline='') as file:
-    rows = list(csv.DictReader(file))
+  with reading(path, 'table of this project; make it again'):
+    try:
+      rows = list(csv.DictReader(io.StringIO(regular.read_text(path, MOST_BYTES))))
+    except csv.Error as e:
+      raise UserError(f'{path} is no table ({short(e)}); make it again.') from e
   if not rows:
     raise UserError(f'{path} is empty; make it again.')
   return rows

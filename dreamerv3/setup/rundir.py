@@ -20,7 +20,7 @@ import elements
 from ruamel.yaml import YAML
 
 from dreamerv3.base import files, shipped
-from dreamerv3.base.errors import UserError
+from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.locks import Lock
 from dreamerv3.setup import config as settings
 from dreamerv3.setup import yaml_file
@@ -248,7 +248,8 @@ def _enter(logdir: pathlib.Path, config: elements.Config) -> Changes:
   record = logdir / 'config.yaml'
   begun = (logdir / 'ckpt' / 'latest').exists()
   if record.exists() and begun:
-    grave, harmless = changes(read_saved(record), config)
+    with reading(record, 'settings of a run; take another --logdir'):
+      grave, harmless = changes(read_saved(record), config)
     if grave:
       listed = '; '.join(f'{k}: {a} -> {b}' for k, (a, b) in grave.items())
       raise UserError(
@@ -291,6 +292,6 @@ def record_of(config: elements.Config) -> pathlib.Path | None:
     given = pathlib.Path(config.run.from_checkpoint).expanduser().absolute()
     places = [given, *list(given.parents)[:2], *places]
   for place in places:
-    if (place / 'config.yaml').is_file():
+    if os.path.lexists(place / 'config.yaml'):  # what is no file is refused by name
       return place / 'config.yaml'
   return None

@@ -12,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from dreamerv3 import summarize
 from dreamerv3.analysis.decoding import store
 from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
@@ -20,7 +21,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metrics_log import MetricsLog
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.setup import rundir, yaml_file
+from dreamerv3.setup import config, rundir, yaml_file
 from embodied.core.chunkfiles import ChunkFiles
 from embodied.run import checkpoint
 
@@ -312,3 +313,25 @@ def test_steps_that_are_none(tmp_path, step):
   files.save_pickle(tmp_path / 'step.pkl', step)
   with pytest.raises(checkpoint.CheckpointError, match=r'step\.pkl'):
     checkpoint.step_of(tmp_path)
+
+
+def test_settings_of_another_form_stop_a_resumed_run_in_one_line(tmp_path):
+  settled = config.stack(config.read_blocks(), {'logdir': [str(tmp_path)]})
+  rundir.save(tmp_path / 'config.yaml', settled.update({'replay_context': 1}))
+  text = (tmp_path / 'config.yaml').read_text()
+  changed = text.replace('replay_context: 1\n', 'replay_context: [x]\n')
+  assert changed != text
+  (tmp_path / 'config.yaml').write_text(changed)
+  files.make_folder(tmp_path / 'ckpt')
+  (tmp_path / 'ckpt' / 'latest').touch()
+  with (
+    pytest.raises(UserError, match=r'config\.yaml is damaged'),
+    rundir.training(settled),
+  ):
+    pass
+
+
+def test_tables_that_are_no_files(tmp_path):
+  os.mkfifo(tmp_path / 'summary.csv')
+  with pytest.raises(UserError, match='FIFO'):
+    list(summarize.decoding(tmp_path / 'summary.csv'))
