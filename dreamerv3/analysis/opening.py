@@ -33,7 +33,7 @@ class Opening:
 
   def open(
     self,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     lacks: Callable[[Trajectories], Iterable[str]] = _lacks,
   ) -> Trajectories:
     """The chosen episodes of a recording; prints what it lacks.
