@@ -19,7 +19,7 @@ from typing import Any
 
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.opening import Placed
-from dreamerv3.analysis.tuning import grids, overview
+from dreamerv3.analysis.tuning import grids, overview, shares
 from dreamerv3.analysis.tuning import layers as census
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
@@ -45,6 +45,9 @@ class Settings(Placed):
   control: str = flag('', help='Recording of the untrained agent, to compare with.')
   max_neurons: int = flag(0, low=0, help='Random sample of units per layer; 0 for all.')
   no_hd: bool = flag(False, help='Leave out head direction.')
+  no_intervals: bool = flag(
+    False, help='Leave out the intervals of the shares of classes.'
+  )
   no_plots: bool = flag(False, help='Save no figures.')
   interactive: bool = flag(False, help='Open the viewer when done.')
   min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
@@ -181,7 +184,12 @@ def analyse(args: Settings, opened: Recordings) -> Results:
   control = opened.control
   compared = census.run(control, measure, opened.names) if control else {}
   about = describe(args, opened.data, opened.test, control)
-  return Results(about, tables, compared, limits(args, {}))
+  chosen_limits = limits(args, {})
+  if not args.no_intervals:
+    about['class_shares'] = shares.class_shares(
+      opened.data, measure, list(tables), chosen_limits, control
+    )
+  return Results(about, tables, compared, chosen_limits)
 
 
 def lacks(data: Trajectories, args: Settings) -> list[str]:
@@ -211,8 +219,12 @@ def reopen(args: Settings) -> Results:
   """Results of an earlier run; classes by its thresholds, or by new ones."""
   results = Results.open(args.from_pkl).select(args.layers)
   check_screen(args)
-  stored = dataclasses.asdict(results.limits)
-  return dataclasses.replace(results, limits=limits(args, stored))
+  new = limits(args, dataclasses.asdict(results.limits))
+  about = dict(results.metadata)
+  # Intervals were measured for their own thresholds.
+  known = about.pop('class_shares', []) if new == results.limits else []
+  about['class_shares'] = [x for x in known if x['layer'] in results.tables]
+  return dataclasses.replace(results, metadata=about, limits=new)
 
 
 def limits(args: Settings, stored: dict[str, float]) -> Thresholds:
@@ -254,6 +266,7 @@ _MEASURED = (
   'no_hd',
   'seed',
   'spawn_relative',
+  'no_intervals',
 )
 
 
@@ -270,6 +283,9 @@ def save_all(
   if results.control:
     rows = list(results.rows(control=True))
     yield files.save_csv(save / 'units_control.csv', rows)
+  if results.metadata.get('class_shares'):
+    rows = results.metadata['class_shares']
+    yield files.save_csv(save / 'class_shares.csv', rows)
   if not args.no_plots:
     yield from save_figures(results, save, args.seed)
 

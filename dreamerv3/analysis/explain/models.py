@@ -106,10 +106,12 @@ class Models:
   Args:
     design: of the N samples.
     rivals: the covariates besides place, whose columns are the design's tiles.
+    brief: whether to leave out the selection, for classes alone.
   """
 
-  def __init__(self, design: Design, rivals: Sequence[Covariate]):
+  def __init__(self, design: Design, rivals: Sequence[Covariate], brief: bool = False):
     self.design = design
+    self.brief = brief
     self.covariates = tuple(rivals)
     sizes = [x.size for x in self.covariates]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
@@ -131,10 +133,12 @@ class Models:
     self._solvers: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
 
   @classmethod
-  def build(cls, design: Design, steps: Steps, hd: bool = True) -> 'Models':
+  def build(
+    cls, design: Design, steps: Steps, hd: bool = True, brief: bool = False
+  ) -> 'Models':
     """The models of a path; without `hd`, what turns with the player is left out."""
     known = covariates.build(design.track, steps)
-    return cls(design, [x for x in known if hd or x.name not in TURNING])
+    return cls(design, [x for x in known if hd or x.name not in TURNING], brief)
 
   @property
   def names(self) -> tuple[str, ...]:
@@ -165,10 +169,12 @@ class Models:
     alone = {k: 1 - v.sum(0) / total for k, v in left.items()}
     given = {}
     for name in self.names:
-      if name != PLACE and name not in CELLS:
+      if name == 'facing' or not (self.brief or name in (PLACE, *CELLS)):
         both = self._left((PLACE, name), sums)
         given[name] = (left[PLACE] - both).sum(0) / total
     given |= {x: alone[x] - alone[PLACE] for x in self._cells}
+    if self.brief:
+      return Comparison(alone, given, np.full(len(total), np.nan), 0 * total)
     chosen, best = self._select(sums, left, total)
     return Comparison(alone, given, chosen, best)
 

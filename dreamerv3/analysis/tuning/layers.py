@@ -58,7 +58,7 @@ def run(
   track = data.track()
   keep = binned_path.often_visited(track, data.grid, options.min_visits)
   steps = Steps.gather(data).rows(keep)
-  setup = _setup(data, track.rows(keep), steps, options)
+  setup = prepare(data, track.rows(keep), steps, options)
   held_out = None
   if test is not None:
     test_track = test.track()
@@ -87,7 +87,14 @@ def run(
   return {x: tables[x] for x in names}
 
 
-def _setup(data: Trajectories, track: Track, steps: Steps, options: Options) -> Setup:
+def prepare(
+  data: Trajectories,
+  track: Track,
+  steps: Steps,
+  options: Options,
+  brief: bool = False,
+) -> Setup:
+  """What all layers share, of a recording's samples that are analysed."""
   walkable = data.metadata.walkable()
   walls = [] if walkable is None else border.find_walls(walkable)
   return Setup.build(
@@ -99,6 +106,7 @@ def _setup(data: Trajectories, track: Track, steps: Steps, options: Options) -> 
     seed=options.seed,
     sigma=options.sigma,
     hd=not options.no_hd,
+    brief=brief,
   )
 
 

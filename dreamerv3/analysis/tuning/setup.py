@@ -64,6 +64,7 @@ class Setup:
     seed: int = 0,
     sigma: float = 0.0,
     hd: bool = True,
+    brief: bool = False,
   ) -> 'Setup':
     """Prepares the path of a recording.
 
@@ -72,6 +73,7 @@ class Setup:
       walls: of the world.
       steps: what the recording holds of the same samples besides the track.
       n_shuffles, null, seed, sigma, hd: the flags of tuning_curve.py.
+      brief: whether classes alone are wanted, without the selected model.
     """
     steps = Steps.of_track(design.track) if steps is None else steps
     known = design.heading >= 0
@@ -102,7 +104,7 @@ class Setup:
       faced=faced,
       pairings=draw(tested, n_shuffles).reshape(-1, len(tested)),
       mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
-      models=Models.build(design, steps, hd),
+      models=Models.build(design, steps, hd, brief),
       drift=Drift.build(design, seed),
       grids=grids.large_enough(design.occupancy),
       seed=seed,

@@ -1,0 +1,165 @@
+"""How sure is the share of a class, and does it differ from a control's?
+
+  rows = class_shares(data, Options(), ['dyn/deter'], Thresholds(), control)
+
+A share depends on how much was recorded and where. So the recording is
+resampled, not its units: groups of episodes are left out in turn and all units
+classed again; and two recordings are compared on equally many samples of every
+tile.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.special
+
+from dreamerv3.analysis.explain.covariates import Steps
+from dreamerv3.analysis.tuning import cell_types, table
+from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.layers import Options, prepare
+from dreamerv3.analysis.tuning.setup import Setup
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.samples import Samples, Track
+from dreamerv3.data.trajectories import Trajectories
+
+GROUPS = 10  # of episodes, left out in turn
+FEWEST = 8  # episodes for an interval
+UNITS = 96  # of a layer that are classed again
+PAIRINGS = 40  # null pairings of each resampled recording
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+  """Share of units in each of C classes, with its standard error over episodes.
+
+  Attributes:
+    value: (C,) in the order of `cell_types.NAMES`.
+    error: (C,) by the jackknife over groups of episodes.
+  """
+
+  value: np.ndarray
+  error: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+  """A recording that is resampled: rows of each replicate, the whole first."""
+
+  data: Trajectories
+  track: Track
+  rows: tuple[np.ndarray, ...]
+  setups: tuple[Setup, ...]
+
+
+def class_shares(
+  data: Trajectories,
+  options: Options,
+  names: Sequence[str],
+  limits: Thresholds,
+  control: Trajectories | None = None,
+) -> list[dict[str, str | float]]:
+  """One row per layer and class: shares with 95 % intervals over episodes.
+
+  With a control both are measured at matched occupancy, and the difference of
+  the shares has an interval of both sides. Up to 96 units of a layer are
+  classed; the same ones on both sides. Empty below 8 episodes.
+  """
+  sides = [data] if control is None else [data, control]
+  if min(len(x) for x in sides) < FEWEST or not options.n_shuffles:
+    return []
+  tracks = [x.track() for x in sides]
+  keep = [np.ones(len(x), bool) for x in tracks]
+  if control is not None:
+    keep = [*matched(tracks[0], tracks[1], data.grid, options.seed)]
+  pairs = zip(sides, tracks, keep, strict=True)
+  resampled = [_side(x, t, k, options) for x, t, k in pairs]
+  rows: list[dict[str, str | float]] = []
+  for name in names:
+    found = [_shares(side, name, options, limits) for side in resampled]
+    rows += _rows(name, found, [min(len(x) for x in sides), GROUPS])
+  return rows
+
+
+def matched(
+  a: Track, b: Track, grid: Grid, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows of two tracks with equally many samples on every tile, as masks.
+
+  The samples that stay on a tile are drawn at random; of equal tracks all stay.
+  """
+  counts = [grid.count(x.pos) for x in (a, b)]
+  least = np.minimum(*counts).ravel()
+  masks = []
+  for track in (a, b):
+    rng = np.random.default_rng([seed, 50])
+    tile = grid.to_class(track.pos)
+    order = np.lexsort((rng.random(len(tile)), tile))
+    first = np.searchsorted(tile[order], tile[order])
+    mask = np.zeros(len(tile), bool)
+    mask[order] = np.arange(len(tile)) - first < least[tile[order]]
+    masks.append(mask)
+  return masks[0], masks[1]
+
+
+def jackknife(replicates: np.ndarray) -> np.ndarray:
+  """Standard error of a statistic from its values without each group (G, C).
+
+    sqrt((G - 1) / G sum (x_g - mean)^2)
+
+  Efron & Stein 1981, doi:10.1214/aos/1176345462.
+  """
+  groups = len(replicates)
+  error: np.ndarray = np.sqrt(replicates.var(0) * (groups - 1))
+  return error
+
+
+def _side(
+  data: Trajectories, track: Track, keep: np.ndarray, options: Options
+) -> _Side:
+  steps = Steps.gather(data)
+  group = np.unique(track.episode, return_inverse=True)[1] % GROUPS
+  rows = [keep, *(keep & (group != g) for g in np.unique(group))]
+  fewer = dataclasses.replace(options, n_shuffles=min(options.n_shuffles, PAIRINGS))
+  setups = [prepare(data, track.rows(x), steps.rows(x), fewer, True) for x in rows]
+  return _Side(data, track, tuple(rows), tuple(setups))
+
+
+def _shares(side: _Side, name: str, options: Options, limits: Thresholds) -> Share:
+  whole = side.data.layer(name, side.track)
+  rng = np.random.default_rng([options.seed, 60])
+  count = whole.X.shape[1]
+  units = np.sort(rng.choice(count, min(UNITS, count), replace=False))
+  X = np.ascontiguousarray(whole.X[:, units])
+  del whole
+  found = []
+  for rows, setup in zip(side.rows, side.setups, strict=True):
+    part = Samples(name, X[rows], side.track.rows(rows))
+    measured = table.measure(part, setup)
+    ids = cell_types.by_test(measured.metrics, measured.q, limits, measured.p)
+    found.append(cell_types.fractions(ids))
+  return Share(found[0], jackknife(np.array(found[1:])))
+
+
+def _rows(
+  name: str, found: Sequence[Share], sizes: Sequence[int]
+) -> list[dict[str, str | float]]:
+  """Rows of one layer; classes that occur on neither side are left out."""
+  reach = float(scipy.special.stdtrit(min(sizes) - 1, 0.975))
+  rows: list[dict[str, str | float]] = []
+  for k, label in enumerate(cell_types.NAMES):
+    if not any(x.value[k] or x.error[k] for x in found):
+      continue
+    row: dict[str, str | float] = {'layer': name, 'class': label}
+    for prefix, x in zip(('', 'control_'), found, strict=False):
+      share, half = float(x.value[k]), reach * float(x.error[k])
+      row[f'{prefix}share'] = share
+      row[f'{prefix}low'], row[f'{prefix}high'] = max(share - half, 0), share + half
+    if len(found) == 2:
+      a, b = found
+      gap = float(a.value[k] - b.value[k])
+      half = reach * float(np.hypot(a.error[k], b.error[k]))
+      row |= {'difference': gap, 'difference_low': gap - half}
+      row['difference_high'] = gap + half
+    rows.append(row)
+  return rows

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from dreamerv3.analysis.tuning import shares
+from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.layers import Options
+from dreamerv3.data.grid import Grid
+from dreamerv3.data.trajectories import Trajectories
+from tests import synthetic
+from tests.analysis import planted
+
+
+def test_matched_tracks_have_equal_occupancy(rng):
+  tiles = planted.world((12, 12), obstructed=False)
+  grid = Grid(12, 12)
+  a, b = planted.track(tiles, rng, 6, 80), planted.track(tiles, rng, 4, 100)
+  keep = shares.matched(a, b, grid)
+  both = [grid.count(x.pos[k]) for x, k in zip((a, b), keep, strict=True)]
+  np.testing.assert_array_equal(*both)
+  np.testing.assert_array_equal(
+    both[0], np.minimum(grid.count(a.pos), grid.count(b.pos))
+  )
+  assert all(x.all() for x in shares.matched(a, a, grid))
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error(rng):
+  x = rng.normal(size=12)
+  without = (x.sum() - x) / 11
+  error = shares.jackknife(without[:, None])[0]
+  assert error == pytest.approx(x.std(ddof=1) / np.sqrt(12))
+
+
+@pytest.fixture(scope='module')
+def twice(tmp_path_factory):
+  """Two recordings of one network: places of one tile, and noise."""
+  codes = {
+    'dyn/deter': lambda p, f, r: np.concatenate(
+      [synthetic.one_hot_places(p, f, r)[:, ::6], synthetic.noise(p, f, r, 8, 0.9)], 1
+    )
+  }
+  folder = tmp_path_factory.mktemp('twice')
+  return [
+    Trajectories.open(synthetic.record(folder / str(seed), codes, 10, 80, seed=seed))
+    for seed in (0, 1)
+  ]
+
+
+def test_shares_of_one_network_do_not_differ(twice):
+  options = Options(n_shuffles=40)
+  rows = shares.class_shares(twice[0], options, ['dyn/deter'], Thresholds(), twice[1])
+  assert {x['layer'] for x in rows} == {'dyn/deter'}
+  for row in rows:
+    assert row['low'] <= row['share'] <= row['high']
+    assert row['difference'] == pytest.approx(row['share'] - row['control_share'])
+  differ = [x for x in rows if not x['difference_low'] <= 0 <= x['difference_high']]
+  assert len(differ) <= 1
+  assert sum(x['share'] for x in rows) == pytest.approx(1)
+
+
+def test_few_episodes_have_no_interval(recording):
+  data = Trajectories.open(recording)
+  assert not shares.class_shares(data, Options(), ['dyn/deter'], Thresholds())
