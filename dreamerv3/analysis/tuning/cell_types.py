@@ -234,7 +234,8 @@ def _spatial(m: Mapping[str, np.ndarray]) -> np.ndarray:
   zero = np.zeros_like(m['EVs'])
   names = ('EV_place', 'EV_boundary', 'EV_facing', 'EV_place_x_facing')
   found = [m.get(x, zero) for x in names]
-  return np.max([*found, found[0] + m.get('gain_facing', zero)], 0)
+  best: np.ndarray = np.max([*found, found[0] + m.get('gain_facing', zero)], 0)
+  return best
 
 
 def _rival(

@@ -47,8 +47,9 @@ def twice(tmp_path_factory):
 
 def test_shares_of_one_network_do_not_differ(twice):
   options = Options(n_shuffles=40)
-  rows = shares.class_shares(twice[0], options, ['dyn/deter'], Thresholds(), twice[1])
-  assert {x['layer'] for x in rows} == {'dyn/deter'}
+  found = shares.class_shares(twice[0], options, ['dyn/deter'], Thresholds(), twice[1])
+  assert {x['layer'] for x in found} == {'dyn/deter'}
+  rows: list[dict] = [dict(x) for x in found]
   for row in rows:
     assert row['low'] <= row['share'] <= row['high']
     assert row['difference'] == pytest.approx(row['share'] - row['control_share'])
