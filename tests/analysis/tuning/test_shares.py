@@ -16,7 +16,7 @@ def test_matched_tracks_have_equal_occupancy(rng):
   a, b = planted.track(tiles, rng, 6, 80), planted.track(tiles, rng, 4, 100)
   keep = shares.matched(a, b, grid)
   both = [grid.count(x.pos[k]) for x, k in zip((a, b), keep, strict=True)]
-  np.testing.assert_array_equal(*both)
+  np.testing.assert_array_equal(both[0], both[1])
   np.testing.assert_array_equal(
     both[0], np.minimum(grid.count(a.pos), grid.count(b.pos))
   )
