@@ -13,7 +13,7 @@ from tests import cli, test_layers
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 # import name -> name of the package, where they differ
-NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml'}
+NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml', 'sklearn': 'scikit-learn'}
 # Comes with another package, or is asked for when it is used.
 OTHERS = {'cycler', 'ml_dtypes', 'wandb'}
 
@@ -102,4 +102,4 @@ def test_a_built_package_knows_its_commit(tmp_path):
   done = cli.python('-m', 'dreamerv3', '--version', cwd=tmp_path)
   sha = (tmp_path / 'dreamerv3' / 'base' / 'git_sha.txt').read_text().strip()
   assert done.stdout.endswith(f', code {sha}\n')
-  assert version.code().sha == sha.removesuffix('-dirty')
+  assert version.code.__wrapped__().sha == sha.removesuffix('-dirty')
