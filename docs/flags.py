@@ -1,4 +1,4 @@
-"""Keeps the tables of flags in README.md equal to the parsers.
+"""Keeps the tables of flags in docs/commands.md equal to the parsers.
 
   python docs/flags.py          # rewrite the tables
   python docs/flags.py --check  # exit code 1 if a table is out of date
@@ -19,17 +19,17 @@ import importlib
 
 from dreamerv3.base import flags
 
-README = ROOT / 'README.md'
+PAGE = ROOT / 'docs' / 'commands.md'
 BLOCK = re.compile(r'(<!-- flags (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
 def main() -> int:
   """Rewrites the tables; with --check, exit code 1 if one is out of date."""
-  old = README.read_text()
+  old = PAGE.read_text()
   new = BLOCK.sub(lambda m: m[1] + '\n' + table(m[2]) + '\n' + m[3], old)
   if '--check' in sys.argv:
     return int(new != old)
-  README.write_text(new)
+  PAGE.write_text(new)
   return 0
 
 

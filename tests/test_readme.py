@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
   'decode_position',
+  'manifold_analysis',
   'tuning_curve',
   'plot_trajectories',
   'plot_training',
@@ -33,6 +34,7 @@ SMALLER = {
 MORE = {
   'my_run --env.crafter.random_spawn': '--run.steps 400 --run.train_ratio 4',
   'tuning_curve.py': '--n_shuffles 20',
+  'manifold_analysis.py': '--n_shuffles 20 --max_wake_samples 300',
   'dream_decode': '--dream_decode.num_batches 1',
 }
 
@@ -60,7 +62,8 @@ def script_flags(name):
 def test_tables_of_flags_are_those_of_the_parsers():
   done = cli.python('docs/flags.py', '--check')
   assert done.returncode == 0, 'run python docs/flags.py'
-  named = set(re.findall(r'<!-- flags (\w+) -->', README))
+  page = (ROOT / 'docs' / 'commands.md').read_text()
+  named = set(re.findall(r'<!-- flags (\w+) -->', page))
   assert named == {*SCRIPTS, 'eval_trajectory', 'replay_activations', 'dream_decode'}
 
 
