@@ -25,7 +25,7 @@ from dreamerv3.plots import style, world
 COLORS = {
   'untuned': '#bbbbbb',
   'dead': '#444444',
-  'weak': '#e3e3e3',
+  'weak': '#d9d0c4',
   'single_field': style.BLUE,
   'border_cells': '#00a0b0',
   'boundary_vector': style.SKY,
@@ -79,7 +79,7 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
 
 def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   """Share of units per class: tested, by thresholds, and in the control."""
-  figure, axes = style.new_figure(width=6.0, height=3.2)
+  figure, axes = style.new_figure(width=9.0, height=3.2)
   ax = axes[0, 0]
   simple, tested = results.classes(layer)
   bars: list[tuple[str, np.ndarray, dict[str, Any]]] = []
@@ -106,7 +106,8 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           va='bottom',
           fontsize=6,
         )
-  ax.set_xticks(x, [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES])
+  labels = [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES]
+  ax.set_xticks(x, labels, fontsize=8)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
@@ -243,7 +244,9 @@ def layer_summary(results: Results) -> Figure:
     figure.suptitle(f'Left out, one unit: {", ".join(single)}.', fontsize=9)
   axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
   handles = [Patch(color=COLORS[x], label=LABELS[x]) for x in cell_types.NAMES]
-  figure.legend(handles=handles, loc='outside lower center', ncols=len(COLORS))
+  figure.legend(
+    handles=handles, loc='outside lower center', ncols=(len(COLORS) + 1) // 2
+  )
   return figure
 
 
