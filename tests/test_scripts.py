@@ -130,6 +130,7 @@ def test_saved_decoders_are_evaluated_without_control_and_test_data(tmp_path):
   assert '--holdout_frac' not in fitted
   alone = call('run_LayerDecoding.sh', cwd=tmp_path, LOGDIR='x', DRY_RUN='1').stdout
   assert '--holdout_frac 0.2' in alone
+  assert '--method classification' in alone
   assert '--n_cv_folds' not in alone
   folds = dict(LOGDIR='x', DRY_RUN='1', HOLDOUT_FRAC='0', N_CV_FOLDS='4')
   across = call('run_LayerDecoding.sh', cwd=tmp_path, **folds).stdout
@@ -139,7 +140,9 @@ def test_saved_decoders_are_evaluated_without_control_and_test_data(tmp_path):
   assert words[words.index('--from_model') + 1] == 'm'
   # decode_position.py refuses these beside it.
   assert not {'--control', '--test_data', '--save_model', '--device'} & {*words}
-  assert not {'--holdout_frac', '--n_cv_folds', '--max_samples'} & {*words}
+  assert not {'--holdout_frac', '--n_cv_folds', '--max_samples', '--method'} & {*words}
+  ridge = call('run_Decoding.sh', LOGDIR='x', DRY_RUN='1', METHOD='ridge').stdout
+  assert '--method ridge' in ridge
 
 
 # ---------------------------------------------------------------------------
