@@ -136,8 +136,9 @@ def compare(
     W, _ = reference(X[split.train], y, len(classes), args.iterations, args.device, i)
     pred = grid.to_pos(classes[(X[split.test] @ W).argmax(1)])
     theirs.append(manhattan(pred, track.pos[split.test]).mean())
-    ours.append(result.errors[result.fold == i].mean())
-    floor.append(folds[i].constant.mean())
+    # Of the most probable tile, as the reference's.
+    ours.append(result.argmax[result.fold == i].mean())
+    floor.append(folds[i].best_constant.mean())
   gap = np.array(ours) - np.array(theirs)
   sem = gap.std(ddof=1) / len(gap) ** 0.5
   print(

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.comparisons import ALPHA, verdict
 from dreamerv3.analysis.decoding.result import counts
 from dreamerv3.analysis.dreams.measures import LABELS, steps_of
@@ -27,12 +28,6 @@ from dreamerv3.base.errors import UserError, reading, short
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import read_run_info
 
-# Columns of chance levels, as sentences call them.
-CHANCE = {
-  'best_constant': 'best constant guess',
-  'prior': 'guess from the occupancy',
-  'shuffled': "decoder of another episode's path",
-}
 # What the tests of a table call them.
 TESTED = {'best_constant': 'chance'}
 # Classes that name nothing.
@@ -184,9 +179,9 @@ def meaning(row: dict[str, str]) -> str:
   text = (
     f'{row["layer"]}: {share:.0%} of the error of the best constant guess ({spread})'
   )
-  levels = {x: float(row[x]) / constant for x in CHANCE}
+  levels = {x: float(row[x]) / constant for x in LEVELS}
   name = min(levels, key=lambda x: (levels[x] != levels[x], levels[x]))
-  least = f'{CHANCE[name]} {levels[name]:.0%}'
+  least = f'{LEVELS[name].guess} {levels[name]:.0%}'
   text += f'; hardest chance level: {least}'
   if known:
     text += f', {_against(row, name, levels[name])} that'

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding import occupancy
+from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
@@ -71,8 +72,8 @@ def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
   known = np.isfinite(result.shuffled).all()
   series = [('decoded', result.errors, style.BLUE)]
   if known:
-    series.append(("another episode's path", result.shuffled, style.RED))
-  series.append(('best constant', result.constant, style.BLACK))
+    series.append((LEVELS['shuffled'].label, result.shuffled, style.RED))
+  series.append((LEVELS['best_constant'].label, result.best_constant, style.BLACK))
   top = max(float(np.percentile(x, 99.5)) for _, x, _ in series)
   edges = np.arange(-0.5, np.ceil(top) + 1.5)
   for label, values, color in series:
@@ -163,7 +164,12 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
     ms=4,
     label='mean, SEM over tiles',
   )
-  ax.axhline(result.constant.mean(), color='black', lw=1, label='best constant')
+  ax.axhline(
+    result.best_constant.mean(),
+    color='black',
+    lw=1,
+    label=LEVELS['best_constant'].label,
+  )
   most = max(x.max(initial=1), 1)
   ticks = [0, 1, 2, 5, 10, 20] if most <= 20 else [0, 1, 10, 100, 1000]
   keep = np.array([t for t in ticks if t <= 2 * most], float)

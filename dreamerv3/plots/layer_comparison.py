@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dreamerv3.analysis.bootstrap import NONE
+from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.comparisons import ALPHA
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.plots import style
@@ -19,8 +20,8 @@ from dreamerv3.plots import style
 Rows = Sequence[Mapping[str, Any]]
 # Chance levels: colour and line.
 CHANCE = {
-  'best_constant': ('best constant', style.BLACK, '-'),
-  'prior': ('occupancy prior', style.GREY, '--'),
+  'best_constant': (style.BLACK, '-'),
+  'prior': (style.GREY, '--'),
 }
 
 
@@ -172,13 +173,13 @@ def _sign(row: Mapping[str, Any], name: str) -> str:
 
 
 def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
-  for key, (label, color, line) in CHANCE.items():
+  for key, (color, line) in CHANCE.items():
     ax.axvline(
       rows[0][key],
       color=color,
       ls=line,
       lw=1.2,
-      label=f'{label} {rows[0][key]:.2f}',
+      label=f'{LEVELS[key].label} {rows[0][key]:.2f}',
     )
   if rows[0].get('seen'):
     ax.axvline(
@@ -197,5 +198,5 @@ def _chance_marks(ax: Axes, rows: Rows, y: np.ndarray) -> None:
       color=style.RED,
       ms=12,
       mew=2,
-      label="another episode's path",
+      label=LEVELS['shuffled'].label,
     )

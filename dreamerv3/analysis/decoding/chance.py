@@ -8,9 +8,28 @@ For judging a decoder: an agent that stays near its start is easy to "decode".
 All are measured on training positions, over tiles the agent can be on.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dreamerv3.data.grid import Grid
+
+
+class Level(NamedTuple):
+  """What a chance level is called: over a column, in a figure, in a sentence."""
+
+  column: str
+  label: str
+  guess: str
+
+
+LEVELS = {
+  'best_constant': Level('constant', 'best constant', 'best constant guess'),
+  'prior': Level('prior', 'occupancy prior', 'guess from the occupancy'),
+  'shuffled': Level(
+    'shuffled', "another episode's path", "decoder of another episode's path"
+  ),
+}
 
 
 def best_constant(pos: np.ndarray, grid: Grid) -> np.ndarray:

@@ -37,7 +37,7 @@ def compare(
   """
   episode = results[0].episode
   errors = np.stack([x.errors for x in results])
-  chance = paired(errors - results[0].constant, episode, n_boot, seed)
+  chance = paired(errors - results[0].best_constant, episode, n_boot, seed)
   shuffled = _against_shuffled(results, errors, seed)
   against = _against_control(results, control, n_boot, seed)
   columns = []
@@ -158,13 +158,15 @@ def _against_control(
   if not both:
     return {}
   first, other = both[0]
-  mine = Side(np.stack([x.errors for x, _ in both]), first.constant, first.episode)
+  mine = Side(np.stack([x.errors for x, _ in both]), first.best_constant, first.episode)
   errors = np.stack([x.errors for _, x in both])
   if all(same_path(*x) for x in both):
     whole = max(float(mine.constant.mean()), 1e-12)
     found = paired((mine.errors - errors) / whole, mine.episode, n_boot, seed)
   else:
-    found = unpaired(mine, Side(errors, other.constant, other.episode), n_boot, seed)
+    found = unpaired(
+      mine, Side(errors, other.best_constant, other.episode), n_boot, seed
+    )
   return {
     x.layer: Differences(*(v[i : i + 1] for v in found))
     for i, (x, _) in enumerate(both)

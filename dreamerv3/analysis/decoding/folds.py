@@ -1,7 +1,7 @@
 """One split of a recording, with everything that its layers share.
 
   folds = make_folds(data.track(), data.grid, parts, seed=0)
-  folds[0].constant.mean()   # error [tiles] of the best constant
+  folds[0].best_constant.mean()   # error [tiles] of the best constant
 
 For `layers`, which decodes many layers along the same folds.
 """
@@ -29,7 +29,7 @@ class Fold:
     pos: (M, 2) true tile of each training row.
     paired: (M, 2) tile on another episode's path; None with one episode.
     paired_groups: (M,) validation groups of the decoder of those.
-    constant, prior: (T,) errors [tiles] of the best constant and of the
+    best_constant, prior: (T,) errors [tiles] of the best constant and of the
       occupancy prior.
     visits: (W, H) training visits.
     examples: (K,) places in `split.test` whose maps are kept.
@@ -40,7 +40,7 @@ class Fold:
   pos: np.ndarray
   paired: np.ndarray | None
   paired_groups: np.ndarray
-  constant: np.ndarray
+  best_constant: np.ndarray
   prior: np.ndarray
   visits: np.ndarray
   examples: np.ndarray
@@ -84,7 +84,7 @@ def _fold(
     paired=chance.other_path(train.pos, train.episode, train.t, rng),
     # Another path's frames are neighbours within the episode all the same.
     paired_groups=splits.inner(train.episode, GROUPS, seed),
-    constant=manhattan(tile, test.pos).astype(np.float32),
+    best_constant=manhattan(tile, test.pos).astype(np.float32),
     prior=chance.prior_error(train.pos, test.pos, grid),
     visits=grid.count(train.pos).astype(np.int32),
     examples=example_rows(test.episode, test.t),

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from dreamerv3.analysis import bootstrap
+from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.occupancy import balanced_error
 from dreamerv3.data.grid import Grid
 
@@ -26,7 +27,7 @@ class DecodeResult:
     errors: (N,) |dx| + |dy| between them [tiles].
     episode, t, fold: (N,) where each row comes from.
     visited: (N,) whether training visited the true tile.
-    constant, prior, shuffled: (N,) errors at chance: best constant, training
+    best_constant, prior, shuffled: (N,) errors at chance: best constant, training
       occupancy, decoder fitted to another episode's path (NaN without one).
     fold_visits: (F, W, H) training visits of each fold.
     fits: one dict per fold: penalty, temperature, iterations, curve, rows.
@@ -46,7 +47,7 @@ class DecodeResult:
   t: np.ndarray
   fold: np.ndarray
   visited: np.ndarray
-  constant: np.ndarray
+  best_constant: np.ndarray
   prior: np.ndarray
   shuffled: np.ndarray
   fold_visits: np.ndarray
@@ -93,6 +94,8 @@ class DecodeResult:
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers, as they are saved."""
     values = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
+    # On disk the level keeps the name that files of before have.
+    values['constant'] = values.pop('best_constant')
     return values | {'grid': self.grid.shape, 'fits': list(self.fits)}
 
   @classmethod
@@ -102,7 +105,9 @@ class DecodeResult:
     # Results of before named the most probable tile.
     nan = np.full((len(values['pos']), 2), np.nan, np.float32)
     older = {'argmax': values['errors'], 'estimate': nan}
-    return cls(**{**older, **values, **changed})
+    named = {k: v for k, v in values.items() if k != 'constant'}
+    changed['best_constant'] = values['constant']
+    return cls(**{**older, **named, **changed})
 
 
 _PER_ROW = (
@@ -112,7 +117,7 @@ _PER_ROW = (
   't',
   'fold',
   'visited',
-  'constant',
+  'best_constant',
   'prior',
   'shuffled',
   'argmax',
@@ -138,7 +143,7 @@ def summary(result: DecodeResult, n_boot: int = 1000, seed: int = 0) -> dict[str
     'median': float(np.median(errors)),
     'accuracy': float((errors == 0).mean()),
     'balanced': balanced_error(result.pos, errors, result.grid),
-    'best_constant': float(result.constant.mean()),
+    'best_constant': float(result.best_constant.mean()),
     'prior': float(result.prior.mean()),
     'shuffled': float(result.shuffled.mean()),
     'unvisited': float(1 - result.visited.mean()),
@@ -169,9 +174,7 @@ COLUMNS = {
   'median': 'median',
   'balanced': 'by tile',
   'accuracy': 'exact',
-  'best_constant': 'constant',
-  'prior': 'prior',
-  'shuffled': 'shuffled',
+  **{k: x.column for k, x in LEVELS.items()},
   'control': 'untrained',
   'control_constant': 'its const.',
 }

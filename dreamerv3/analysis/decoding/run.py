@@ -182,7 +182,9 @@ def table_rows(
     row, other = summary(result, job.n_boot, job.seed), control.get(result.layer)
     row['control'] = NAN if other is None else float(other.errors.mean())
     # It may walk paths of its own, which can be easier or harder to guess.
-    row['control_constant'] = NAN if other is None else float(other.constant.mean())
+    row['control_constant'] = (
+      NAN if other is None else float(other.best_constant.mean())
+    )
     gain = dict.fromkeys(('memory', 'memory_low', 'memory_high', 'p_memory'), NAN)
     if result.layer in seen.both:
       best = seen.alone[hardest(seen.alone)]

@@ -64,7 +64,7 @@ def test_results_hold_r2_and_decoders_survive_the_disk(tmp_path):
   (deter, decoder), (stoch, _) = work
   assert deter.r2() > 0.9
   assert -0.3 < stoch.r2() < 0.1
-  assert deter.errors.mean() < 0.5 * deter.constant.mean()
+  assert deter.errors.mean() < 0.5 * deter.best_constant.mean()
   assert np.isnan(deter.argmax).all()
   path = files.save_pickle(tmp_path / 'dyn_deter.pkl', decoder.to_dict())
   again = store.open_decoder(path)
