@@ -3,6 +3,7 @@
   python bench/tuning.py               # 3072 units, a few minutes
   python bench/tuning.py --units 512   # quicker
   python bench/tuning.py --layers      # every layer of a size1m recording
+  python bench/tuning.py --rivals      # what the comparison with rivals costs
 
 The reference computes the same metrics as published analyses do: pynapple for
 curves and information (whole layer, and once per fold and half), scipy's
@@ -14,6 +15,7 @@ in seconds of CPU time, since other work on the machine stretches the clock.
 
 import argparse
 import contextlib
+import dataclasses
 import pathlib
 import statistics
 import sys
@@ -30,6 +32,7 @@ import scipy.optimize
 import scipy.signal
 import scipy.stats
 
+from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.tuning import block, border, table
 from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.border import find_walls
@@ -228,6 +231,31 @@ def compare(args: argparse.Namespace, track: Track) -> None:
   print(f'ours, {args.nulls} nulls, {args.jobs} processes, wall {null:9.2f} s')
 
 
+def rivals(args: argparse.Namespace, track: Track) -> None:
+  """CPU time with the rivals of place, and with facing alone, as it once was."""
+  design = Design.build(track, Grid(*AREA))
+  tiles = synthetic.world(AREA, tuple((15, y) for y in range(5, 20)))
+  grass = synthetic.MATERIALS.index('grass')
+  walls = find_walls(tiles == grass)
+  samples = Samples('layer', activity(track, args.units), track)
+  steps = Steps.of_track(track, tiles, (grass,))
+  whole = Setup.build(design, walls, steps, n_shuffles=args.nulls)
+  plain = Setup.build(design, walls, n_shuffles=args.nulls, brief=True)
+  scorer = dataclasses.replace(plain.scorer, rivals=None)
+  plain = dataclasses.replace(plain, scorer=scorer)
+  spent: dict[str, list[float]] = {'with': [], 'without': []}
+  for _ in range(args.rounds):
+    for name, setup in (('with', whole), ('without', plain)):
+      spent[name].append(
+        seconds(table.measure, samples, setup, clock=time.process_time)
+      )
+  a, b = (statistics.median(spent[x]) for x in ('with', 'without'))
+  print(
+    f'{args.units} units, {args.nulls} nulls, CPU time: with rivals {a:.1f} s, '
+    f'without {b:.1f} s, {a / b:.1f} times'
+  )
+
+
 def layers(args: argparse.Namespace, track: Track) -> None:
   """All layers of a recording; one at a time in memory, as the script does."""
   design = Design.build(track, Grid(*AREA))
@@ -271,10 +299,12 @@ def main() -> None:
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--jobs', type=int, default=2)
   parser.add_argument('--layers', action='store_true')
+  parser.add_argument('--rivals', action='store_true')
   args = parser.parse_args()
   warnings.simplefilter('ignore')  # of pynapple, about empty bins
   track = path(args.steps)
-  (layers if args.layers else compare)(args, track)
+  chosen = layers if args.layers else rivals if args.rivals else compare
+  chosen(args, track)
 
 
 if __name__ == '__main__':
