@@ -1,7 +1,7 @@
 """What an agent that is led along a recording gets to see of it.
 
   sight = Sight.of('20', 'vitals', data)   # blind from timestep 20 on
-  sight.image(episode, t); sight.blind(t)
+  sight.image(image, number, t); sight.blind(t)
 
 Interventions on the input, whose effect on a code is then decoded: is what it
 holds of the place seen, or remembered?

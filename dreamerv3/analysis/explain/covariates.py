@@ -1,7 +1,7 @@
 """What a unit may follow instead of place: the rivals of a spatial code.
 
   steps = Steps.gather(data)                  # actions, light, vitals, tiles
-  for x in build(track, grid, steps): ...     # a Covariate each
+  for x in build(track, steps): ...     # a Covariate each
 
 A covariate is a set of one-hot columns, so that all are fitted alike and for
 all units at once (`models`). See docs/science.md for what each stands for.

@@ -1,7 +1,7 @@
 """Which of several covariates predict a unit on episodes that were held out.
 
   models = Models.build(design, covariates.build(track, steps))
-  found = models.compare(X, sums)             # X (N, D) centred
+  found = models.compare(sums)             # X (N, D) centred
   found.alone['view']                         # (D,) held-out variance
 
 Ridge regressions on one-hot columns, all units of a block by the same matrix

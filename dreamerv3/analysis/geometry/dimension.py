@@ -1,6 +1,6 @@
 """How many dimensions does a code use?
 
-ratio, d = participation(X, episode), two_nn(X, episode)
+ratio, d = participation(X, episode, weight), two_nn(X, episode, weight)
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """How far do dreamed states lie from those of the waking agent?
 
-found = Sleep.of(wake, episode, dreams)
+found = Sleep.of(wake, episode, dreams, valid)
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """How sure is an sRSA: intervals over episodes, and the null of exchanged paths.
 
-low, high = interval(draws(similarity, weights))
-p = exchanged(X, tile, table, track, rows, given=(), count=200, seed=0)[1]
+low, high = interval(draws(similarity, given, weight), episodes)
+p = exchanged(X, tile, table, track, rows, views=None, count=200, seed=0)
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The rows of a recording whose distances are compared, in whole episodes' shares.
 
 chosen = choose(data.track(), most=4000, seed=0)
-images = views(data, chosen)
+images = views(data, track, rows)
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Distances between tiles: straight, and along what can be walked.
 
-table = walking(metadata.walkable())   # (tiles, tiles) [steps]
+table = walking(metadata.walkable(), visited)   # (tiles, tiles) [steps]
 """
 
 import numpy as np
