@@ -2,6 +2,7 @@
 
   python bench/classes.py                    # minutes on one core
   python bench/classes.py --seeds 1 --noise 0.1
+  python bench/classes.py --calibration      # noise alone, more paths
 
 Every class, clear in noise of 0.1 and 0.2 of the amplitude and drowned in twice
 the amplitude, in an open and an obstructed world, on random walks and on walks
@@ -23,6 +24,7 @@ from dreamerv3.analysis.tuning.border import find_walls
 from dreamerv3.analysis.tuning.cell_types import NAMES, Thresholds
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid
+from dreamerv3.data.samples import Samples
 from tests.analysis import planted, planted_kinds
 
 RECORDINGS = pathlib.Path(__file__).resolve().parents[1] / 'tests/fixtures/recordings'
@@ -68,6 +70,31 @@ def show(truth: np.ndarray, ids: np.ndarray) -> None:
     print(f'| {name} | {cells} | {right / counts[k].sum():.1%} |')
 
 
+def calibrate(recordings: int = 12) -> None:
+  """Prints how much noise passes each test at 5 %, with its error over paths."""
+  passed: dict[str, list[float]] = {}
+  for seed in range(recordings):
+    rng = np.random.default_rng(100 + seed)
+    tiles = planted.world((16, 16), obstructed=False)
+    tiles[5, 5:9] = tiles[11, 3:6] = 3
+    track = (
+      planted.track(tiles, rng, 30, 160)
+      if seed % 2
+      else planted_kinds.replayed(tiles, rng, RECORDINGS, 30, 160)
+    )
+    steps = planted_kinds.last_actions(track, tiles, rng)
+    noise = [planted.slow_noise(track, 60, rho, rng) for rho in (0.9, 0.98)]
+    samples = Samples('noise', np.concatenate(noise, 1).astype(np.float32), track)
+    design = Design.build(track, Grid(*tiles.shape))
+    setup = Setup.build(design, (), steps, n_shuffles=99, seed=seed, brief=True)
+    for name, p in table.measure(samples, setup).p.items():
+      passed.setdefault(name, []).append(float((p <= 0.05).mean()))
+  print(f'noise with p <= 0.05, {recordings} paths of 120 units:')
+  for name, found in passed.items():
+    error = np.std(found) / np.sqrt(len(found))
+    print(f'  {name:16}{np.mean(found):.1%} +- {error:.1%}')
+
+
 def main() -> None:
   """Prints the table of each noise level."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -75,7 +102,11 @@ def main() -> None:
   parser.add_argument('--each', type=int, default=12)
   parser.add_argument('--nulls', type=int, default=200)
   parser.add_argument('--noise', type=float, nargs='+', default=(0.1, 0.2))
+  parser.add_argument('--calibration', action='store_true')
   args = parser.parse_args()
+  if args.calibration:
+    calibrate()
+    return
   for noise in args.noise:
     found = [
       classify(seed, obstructed, real, noise, args.each, args.nulls)
