@@ -172,6 +172,17 @@ class Model(Networks):
     new |= slow_update(new, 'val', 'slowval', slow.rate, slow.every)
     return new, aux, metrics
 
+  def needed(self, data: Arrays) -> dict[str, jax.Array]:
+    """What `context` reads of a batch: of stored latents, the first K steps.
+
+    Latents are most of a batch's bytes, and of K + T steps T need no copy.
+    """
+    K = self.config.replay_context
+    latent = tuple(f'dyn/{k}' for k in Latent._fields)
+    return {
+      k: v[:, :K] if k in latent else v for k, v in data.items() if K or k not in latent
+    }
+
   def context(self, carry: Carry, data: Arrays) -> Context:
     """Cut the replay context off a batch and find the state to start from.
 
@@ -180,7 +191,7 @@ class Model(Networks):
 
     Args:
       carry: as from init_carry, or from the chunk before.
-      data: (B, K + T, ...) per key.
+      data: (B, K + T, ...) per key; latents may be (B, K, ...).
     """
     obs = {k: data[k] for k in (*self.spaces, *_FLAGS) if k in data}
     stepid = data.get('stepid')

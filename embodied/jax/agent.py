@@ -202,6 +202,7 @@ class JaxAgent(base.Agent):
   def put(self, batch: Dict) -> Dict:
     """Check one batch of numpy arrays and move it to the train devices."""
     batch = {k: v for k, v in batch.items() if not k.startswith('log/')}
+    batch = self.model.needed(batch)
     _finite(batch, 'replay', self.counters['batches'])
     return self.place.put_batch(batch)
 

@@ -89,7 +89,8 @@ def pooled(kernel: jax.Array, width: int) -> Form:
   if on_cpu() and kernel.shape[2] <= 4 and kernel.shape[3] <= 16:
     return conv_cpu.pooled_conv(kernel)
   conv = plain(kernel, width)
-  return lambda x: max_pool(conv(x))
+  pool = max_pool if on_cpu() else plain_pool
+  return lambda x: pool(conv(x))
 
 
 def upsampled(kernel: jax.Array, width: int) -> Form:
@@ -141,6 +142,12 @@ def phases(size: int) -> np.ndarray:
     for d in range(-reach, reach + 1):
       fold[a, (a + d) // 2 + small, d + reach] = 1
   return fold
+
+
+def plain_pool(x: jax.Array) -> jax.Array:
+  """`max_pool`, its derivative left to XLA, which needs the large map."""
+  N, H, W, C = x.shape
+  return x.reshape((N, H // 2, 2, W // 2, 2, C)).max((2, 4))
 
 
 @jax.custom_vjp

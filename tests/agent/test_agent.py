@@ -171,6 +171,24 @@ def test_replay_context_gives_the_stored_state(rng, K):
     np.testing.assert_array_equal(start.deter, carry.latent.deter)
 
 
+@pytest.mark.parametrize('K', [0, 1, 2])
+def test_only_the_latents_that_are_read_are_sent(rng, K):
+  agent = agents.make_agent(['debug'], {**SMALL, 'replay_context': K})
+  data = agents.batch(agent, rng, 2, K + 4)
+  deter = rng.normal(size=data['dyn/deter'].shape).astype('f4')
+  deter[:, K:] = np.nan  # that would stop training if it were looked at
+  data['dyn/deter'] = deter
+  sent = agent.put(data)
+  assert sent['image'].shape[:2] == (2, K + 4)
+  if not K:
+    assert not {'dyn/deter', 'dyn/stoch'} & sent.keys()
+    return
+  assert sent['dyn/deter'].shape[:2] == sent['dyn/stoch'].shape[:2] == (2, K)
+  carry = agent.init_train(2)
+  whole = agent.model.context(carry, jax.tree.map(jnp.asarray, data))
+  jax.tree.map(np.testing.assert_array_equal, whole, agent.model.context(carry, sent))
+
+
 @pytest.mark.slow
 def test_training_is_late_by_one_continues_exactly_and_reports(rng):
   one, two = (agents.make_agent(['debug'], SMALL) for _ in range(2))

@@ -24,7 +24,7 @@ def lowered():
   found = {}
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(conv, 'on_cpu', lambda: False)
-    for name in ('conv', 'pooled_conv', 'fast_conv', 'blocked_conv'):
+    for name in ('conv', 'pooled_conv', 'fast_conv', 'blocked_conv', 'ties'):
       patch.setattr(conv_cpu, name, refuse)
     for unroll in (1, 4):
       changes = {**SMALL, 'jax.unroll': unroll, 'jax.compute_dtype': 'bfloat16'}
@@ -68,6 +68,14 @@ def test_loops_take_several_steps_as_one_where_asked(lowered):
   one, four = lowered[1][2], lowered[4][2]
   assert one.count(' unroll=1') > four.count(' unroll=4') >= 4
   assert ' unroll=1' not in four
+
+
+def test_the_plain_pool_is_the_one_of_cpus(rng):
+  x = jnp.asarray(rng.integers(0, 3, (2, 6, 4, 3)), jnp.float32)  # with ties
+  grad = jnp.asarray(rng.normal(size=(2, 3, 2, 3)), jnp.float32)
+  plain, own = (jax.vjp(f, x) for f in (conv.plain_pool, conv.max_pool))
+  np.testing.assert_array_equal(plain[0], own[0])
+  np.testing.assert_allclose(plain[1](grad)[0], own[1](grad)[0], rtol=1e-6)
 
 
 def test_several_steps_as_one_give_the_same(rng):
