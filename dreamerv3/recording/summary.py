@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.data import layers
+from dreamerv3.data.coverage import Coverage
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.recording.plan import size
@@ -29,6 +30,7 @@ class Summary:
     layer_bytes: {layer: bytes on disk}, in network order.
     layer_units: {layer: units}.
     image_bytes: bytes of the images.
+    coverage: of the world; None where its map is unknown or worlds change.
   """
 
   numbers: np.ndarray
@@ -39,6 +41,7 @@ class Summary:
   layer_bytes: Mapping[str, int]
   layer_units: Mapping[str, int]
   image_bytes: int
+  coverage: Coverage | None
 
   @classmethod
   def of(cls, data: Trajectories) -> 'Summary':
@@ -56,6 +59,7 @@ class Summary:
       layer_bytes={k: _bytes(data, PREFIX + k) for k in layers.order(units)},
       layer_units=units,
       image_bytes=_bytes(data, 'image'),
+      coverage=_coverage(data),
     )
 
   def lines(self) -> list[str]:
@@ -68,8 +72,11 @@ class Summary:
       f'  return        {_spread(self.returns)}',
       f'  achievements  {len(reached)} of {len(self.unlocked)} unlocked: '
       + (', '.join(f'{k} {v:.0%}' for k, v in _ranked(reached)) or 'none'),
-      f'  {"layer":<18}{"units":>8}{"size":>11}',
     ]
+    if self.coverage is not None:
+      lines.append(f'  coverage      {self.coverage.line()}')
+      lines += [f'  {x}' for x in self.coverage.warnings()]
+    lines.append(f'  {"layer":<18}{"units":>8}{"size":>11}')
     for name, number in self.layer_bytes.items():
       units = self.layer_units[name]
       lines.append(f'  {name:<18}{units:>8}{size(number):>11}')
@@ -82,6 +89,7 @@ class Summary:
       f'Episodes: {len(self.lengths)}',
       f'Length:   {_spread(self.lengths)}',
       f'Reward:   {_spread(self.returns)}',
+      *([f'Coverage: {self.coverage.line()}'] if self.coverage else []),
       '',
       f'{"episode":>8}{"length":>8}{"reward":>8}',
     ]
@@ -101,7 +109,15 @@ class Summary:
       'mean_return': float(self.returns.mean()),
       'unlocked': dict(self.unlocked),
       'layer_bytes': dict(self.layer_bytes),
+      'coverage': self.coverage and dataclasses.asdict(self.coverage),
     }
+
+
+def _coverage(data: Trajectories) -> Coverage | None:
+  walkable = data.metadata.walkable()
+  if walkable is None or not data.metadata.fixed_seed:
+    return None
+  return Coverage.of(np.concatenate([x.pos for x in data.episodes]), walkable)
 
 
 def _bytes(data: Trajectories, key: str) -> int:

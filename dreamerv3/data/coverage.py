@@ -1,0 +1,92 @@
+"""How well does a recording cover the world that it could have covered?
+
+  found = Coverage.of(pos, metadata.walkable())
+  print(found.line())
+
+Analyses of space say nothing about tiles that nobody visited, and little where a few
+tiles hold most of the time.
+"""
+
+import dataclasses
+from typing import Self
+
+import numpy as np
+
+LEAST = 0.25  # of the reachable tiles; below it maps are mostly holes
+EVEN = 0.9  # evenness below which one tile holds a tenth of the time
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+  """Where the agent was, among the tiles that it could have reached.
+
+  Attributes:
+    reachable: tiles connected to a visited one over walkable ones; visited tiles count
+      whatever the map says, since tunnels are dug.
+    visited: tiles where it was.
+    share: visited / reachable.
+    evenness: 1 - max |p - u|, p the share of time in each reachable tile and u the same
+      for all, 0 to 1.
+    divergence: KL(p || u) [bits], 0 for even occupancy, log2(reachable) for one tile.
+  """
+
+  reachable: int
+  visited: int
+  share: float
+  evenness: float
+  divergence: float
+
+  @classmethod
+  def of(cls, pos: np.ndarray, walkable: np.ndarray) -> Self:
+    """Measures positions (N, 2) in a world (W, H) of walkable tiles."""
+    times = np.zeros(walkable.shape)
+    np.add.at(times, tuple(pos.T), 1)
+    within = _connected(times > 0, walkable)
+    p = times[within] / times.sum()
+    u = 1 / within.sum()
+    known = p > 0
+    divergence = float((p[known] * np.log2(p[known] / u)).sum())
+    return cls(
+      int(within.sum()),
+      int(known.sum()),
+      float(known.mean()),
+      float(1 - np.abs(p - u).max()),
+      max(divergence, 0.0),
+    )
+
+  def line(self) -> str:
+    """For titles and tables."""
+    return (
+      f'{self.visited} of {self.reachable} reachable tiles ({self.share:.0%}), '
+      f'evenness {self.evenness:.2f}, {self.divergence:.1f} bits from uniform'
+    )
+
+  def warnings(self) -> list[str]:
+    """Lines on what maps and decoders will lack."""
+    lines = []
+    if self.share < LEAST:
+      lines.append(
+        f'Only {self.share:.0%} of the reachable tiles were visited: maps have holes, '
+        'and positions there cannot be decoded. Record more, from random spawns.'
+      )
+    if self.evenness < EVEN:
+      lines.append(
+        'One tile holds more than a tenth of the time: an agent that stands still '
+        'says little about space. Take a policy that wanders.'
+      )
+    return lines
+
+
+def _connected(seeds: np.ndarray, walkable: np.ndarray) -> np.ndarray:
+  """Tiles that can be reached from the seeds, these included."""
+  free, found = walkable | seeds, seeds.copy()
+  while True:
+    near = found.copy()
+    near[1:] |= found[:-1]
+    near[:-1] |= found[1:]
+    near[:, 1:] |= found[:, :-1]
+    near[:, :-1] |= found[:, 1:]
+    near &= free
+    if (near == found).all():
+      return found
+    found = near

@@ -1,0 +1,37 @@
+"""Coverage of a world by hand."""
+
+import numpy as np
+import pytest
+
+from dreamerv3.data.coverage import Coverage
+
+
+def test_by_hand():
+  walkable = np.ones((4, 3), bool)
+  walkable[2] = False  # a wall; the last column cannot be reached
+  pos = np.array([(0, 0), (0, 0), (0, 1), (1, 1)])
+  found = Coverage.of(pos, walkable)
+  assert (found.reachable, found.visited) == (6, 3)
+  assert found.share == 0.5
+  assert found.evenness == pytest.approx(1 - (1 / 2 - 1 / 6))
+  expected = 0.5 * np.log2(3) + 2 * 0.25 * np.log2(1.5)
+  assert found.divergence == pytest.approx(expected)
+  assert '3 of 6 reachable tiles (50%)' in found.line()
+
+
+def test_a_tunnel_opens_what_lies_behind():
+  walkable = np.ones((4, 3), bool)
+  walkable[2] = False
+  found = Coverage.of(np.array([(1, 1), (2, 1)]), walkable)
+  assert found.reachable == 10
+
+
+def test_even_occupancy_and_standing_still():
+  walkable = np.ones((5, 4), bool)
+  everywhere = np.stack(np.nonzero(walkable), 1)
+  even = Coverage.of(everywhere, walkable)
+  assert (even.share, even.evenness, even.divergence) == (1, 1, 0)
+  assert even.warnings() == []
+  still = Coverage.of(everywhere[:1].repeat(9, 0), walkable)
+  assert still.divergence == pytest.approx(np.log2(20))
+  assert len(still.warnings()) == 2
