@@ -10,7 +10,8 @@ from dreamerv3.base import files, flags, unpickle
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SCRIPT = [sys.executable, str(ROOT / 'dreamerv3' / 'decode_position.py')]
-QUICK = ['--n_iters', '100', '--n_boot', '50']
+BRIEF = ['--n_iters', '100', '--n_boot', '50']
+QUICK = [*BRIEF, '--no-perception']
 
 
 def words(text):

@@ -10,7 +10,7 @@ from dreamerv3.analysis.decoding.decoder import LinearDecoder
 from dreamerv3.base import unpickle
 from dreamerv3.run_info import read_run_info
 from tests import synthetic
-from tests.decoding_cli import QUICK, SCRIPT, damaged, names, run, words
+from tests.decoding_cli import BRIEF, QUICK, SCRIPT, damaged, names, run, words
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +26,7 @@ def layered(recording, tmp_path_factory):
     recording,
     '--n_jobs',
     2,
-    *QUICK,
+    *BRIEF,
   )
   return save, out
 
@@ -71,6 +71,7 @@ def test_layers_mode_writes_all_its_files(layered, recording):
     'layer_comparison.png',
     'layer_decode_results.pkl',
     'layer_summary.csv',
+    'layer_pairs.csv',
     'layer_decode_checkpoint.pkl',
     'layer_decoders/manifest.pkl',
     'layer_decoders/dyn_deter.pkl',
@@ -89,6 +90,15 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   for row in results['summary']:
     assert row['control'] == pytest.approx(row['mean'])
   assert 'untrained' in out
+  assert set(results['perception']) == {'pixels', 'tokens', 'view'}
+  assert len(results['pairs']) == 6
+  # One tested episode is too few for any test, and the verdict says so.
+  said = out.splitlines()[-1]
+  assert said.startswith('dyn/deter: ')
+  assert 'from what is seen now, view' in said
+  assert '(not tested): no memory shown.' in said
+  assert 'p <' not in said
+  assert 'nan' not in said
 
 
 def test_modes_share_a_folder_that_holds_one_run_of_each(recording, tmp_path):

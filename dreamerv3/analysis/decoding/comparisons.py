@@ -119,8 +119,11 @@ def verdict(row: Mapping[str, Any]) -> str:
   text += f'({_word(row, "seen")})'
   gain = row.get('memory', NAN)
   if gain == gain:
-    spread = f'[{row["memory_low"]:.2f}, {row["memory_high"]:.2f}], '
-    text += f'; beside it {gain:+.2f} {spread}p {_p(row["p_memory"])}'
+    text += f'; beside it {gain:+.2f}'
+    if row['memory_low'] == row['memory_low']:
+      text += f' [{row["memory_low"]:.2f}, {row["memory_high"]:.2f}]'
+    known = row['p_memory'] == row['p_memory']
+    text += f', p {_p(row["p_memory"])}' if known else ' (not tested)'
   if _beats(row, 'seen'):
     return text + ': memory.'
   if gain > 0 and row['p_memory'] <= ALPHA:
