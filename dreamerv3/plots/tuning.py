@@ -107,7 +107,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           fontsize=6,
         )
   labels = [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES]
-  ax.set_xticks(x, labels, fontsize=8)
+  ax.set_xticks(x, labels, fontsize=7)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.results import Results, wall_name
 from dreamerv3.plots import style, tuning, world
@@ -109,6 +110,10 @@ class Viewer:
     lines = [f'by thresholds: {cell_types.NAMES[simple[unit]]}']
     if tested is not None:
       lines.insert(0, f'tested: {cell_types.NAMES[tested[unit]]}')
+    if 'best_model' in table.metrics:
+      model = models.names_of(table.metrics['best_model'][unit])
+      share = table.metrics['EV_best'][unit]
+      lines.append(f'predicted best from: {model or "nothing"} ({share:.2f})')
     lines.append('')
     for key, label, dimension in SHOWN:
       if key not in table.metrics:
