@@ -12,7 +12,9 @@ train   the train step of each preset at 16x64, scans with 1 and with 4 steps as
         block_until_ready, updates/s, share of the peak (FLOP of flops.py), XLA's
         peak memory beside the estimate of setup/memory.py, policy calls
 parity  bench/golden.py's forward pass, losses and gradients: float32 with
-        products in full and in TF32, and bfloat16; largest relative errors
+        products in full and in TF32, and bfloat16; relative errors, the largest and
+        the median over arrays, and that of the total loss. Modes of near ties flip
+        in bfloat16, and with them what follows: there, the largest says nothing
 decode  fits of a position decoder by torch on CPU and GPU
 """
 

@@ -174,7 +174,10 @@ def parity(spec: dict[str, Any], options: argparse.Namespace) -> None:
     for name, errors in golden.errors.items():
       where, worst = max(errors.items(), key=lambda x: x[1])
       middle = float(np.median(list(errors.values())))
-      say(group=name, worst=worst, median=middle, where=where, seconds=took)
+      row: Row = dict(group=name, median=middle, worst=worst, where=where)
+      if 'loss/total' in errors:
+        row['total'] = errors['loss/total']
+      say(**row, seconds=took)
     golden.errors.clear()
 
 
