@@ -19,9 +19,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from dreamerv3.analysis.tuning import cell_types, table
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.border import find_walls
 from dreamerv3.analysis.tuning.cell_types import NAMES, Thresholds
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples

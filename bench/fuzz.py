@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.analysis.decoding import store
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError

@@ -185,7 +185,7 @@ def decode(_: dict[str, Any], options: argparse.Namespace) -> None:
   """A position decoder of planted activations on each device."""
   import torch
 
-  from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
+  from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
   from dreamerv3.data.grid import Grid
 
   rows, units, side = (400, 16, 6) if options.quick else (20000, 1024, 32)

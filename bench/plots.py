@@ -27,7 +27,8 @@ from matplotlib.patches import Polygon
 from dreamerv3.base.files import save_figure
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.plots import animate, style, video, world
+from dreamerv3.plots import style, world
+from dreamerv3.plots.moving import animate, video
 from dreamerv3.plots.view import View
 from tests import synthetic
 

@@ -33,9 +33,10 @@ import scipy.signal
 import scipy.stats
 
 from dreamerv3.analysis.explain.covariates import Steps
-from dreamerv3.analysis.tuning import block, border, table
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.border import find_walls
+from dreamerv3.analysis.tuning import block, table
+from dreamerv3.analysis.tuning.maps import border
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track

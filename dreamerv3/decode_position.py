@@ -23,7 +23,7 @@ import tqdm
 
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
-from dreamerv3.analysis.decoding.fit import FitOptions, devices
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, devices
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
 from dreamerv3.analysis.opening import Placed

@@ -20,7 +20,8 @@ from dreamerv3.base import files, flags, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
-from dreamerv3.plots import training, windows
+from dreamerv3.plots import training
+from dreamerv3.plots.screen import windows
 from dreamerv3.run_info import noting
 
 

@@ -23,7 +23,9 @@ from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.plots import animate, trajectories, video, view, windows, world
+from dreamerv3.plots import trajectories, view, world
+from dreamerv3.plots.moving import animate, video
+from dreamerv3.plots.screen import windows
 from dreamerv3.plots.style import Figure
 from dreamerv3.run_info import Entry, Note, noting
 from dreamerv3.run_info.chain import read_by

@@ -19,9 +19,10 @@ from typing import Any
 
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
 from dreamerv3.analysis.opening import Placed
-from dreamerv3.analysis.tuning import grids, overview, shares
 from dreamerv3.analysis.tuning import layers as census
+from dreamerv3.analysis.tuning import overview, shares
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
@@ -308,14 +309,14 @@ def save_figures(
 def check_screen(args: Settings) -> None:
   """Raises UserError where the viewer was asked for and cannot be shown."""
   if args.interactive or not args.save:
-    from dreamerv3.plots import windows
+    from dreamerv3.plots.screen import windows
 
     windows.check('--interactive' if args.interactive else '--from_pkl alone')
 
 
 def view(results: Results) -> None:
   """Opens the viewer and returns when it is closed."""
-  from dreamerv3.plots import tuning_viewer, windows
+  from dreamerv3.plots.screen import tuning_viewer, windows
 
   viewer = tuning_viewer.Viewer(results)
   windows.show([viewer.figure])

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.base import unpickle
 from dreamerv3.run_info import read_run_info
 from tests import synthetic

@@ -86,10 +86,10 @@ ROOMS = _rules()
 # A heavy library is imported by these modules alone.
 ONLY = {
   'torch': {
-    'dreamerv3.analysis.decoding.discriminant',
-    'dreamerv3.analysis.decoding.training',
-    'dreamerv3.analysis.decoding.fit',
-    'dreamerv3.analysis.decoding.ridge',
+    'dreamerv3.analysis.decoding.linear.discriminant',
+    'dreamerv3.analysis.decoding.linear.training',
+    'dreamerv3.analysis.decoding.linear.fit',
+    'dreamerv3.analysis.decoding.linear.ridge',
   },
   'pynapple': {'dreamerv3.analysis.tuning.table'},
   'sklearn': {'dreamerv3.analysis.geometry.embedding'},

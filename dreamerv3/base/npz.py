@@ -18,8 +18,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from dreamerv3.base import arrays, regular
+from dreamerv3.base import regular
 from dreamerv3.base.errors import Unreadable, short
+from dreamerv3.base.pickles import arrays
 
 # What deflate can gain at most, for bytes that are all equal.
 MOST_RATIO = 1032

@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.base import arrays, containers, regular
+from dreamerv3.base import regular
 from dreamerv3.base.errors import Unreadable, short
-from dreamerv3.base.instructions import Machine
-from dreamerv3.base.records import Factory, Foreign, Payload
-from dreamerv3.base.steps import TABLE
+from dreamerv3.base.pickles import arrays, containers
+from dreamerv3.base.pickles.instructions import Machine
+from dreamerv3.base.pickles.records import Factory, Foreign, Payload
+from dreamerv3.base.pickles.steps import TABLE
 
 ADVICE = 'record or copy the file again'
 

@@ -29,7 +29,7 @@ import elements
 import numpy as np
 
 from dreamerv3.analysis.compatible import same_world
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
 from dreamerv3.analysis.dreams import judgement
 from dreamerv3.analysis.dreams import measures as stats

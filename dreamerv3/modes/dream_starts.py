@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.columns import Column

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dreamerv3.agent.latents import Latent
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.base.progress import ProgressBar
 from dreamerv3.modes.dream_starts import Start, Starts

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.tuning import cell_types
-from dreamerv3.analysis.tuning.head_direction import STEPS
+from dreamerv3.analysis.tuning.maps.head_direction import STEPS
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid

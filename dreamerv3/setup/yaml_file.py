@@ -20,8 +20,9 @@ from ruamel.yaml.events import (
   ScalarEvent,
 )
 
-from dreamerv3.base import containers, regular
+from dreamerv3.base import regular
 from dreamerv3.base.errors import UserError, reading, short
+from dreamerv3.base.pickles import containers
 
 MOST_BYTES = 1 << 20  # of a file; a config.yaml has 5 kB
 MOST_DEPTH = 32

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from dreamerv3.analysis.tuning import border, cell_types
-from dreamerv3.analysis.tuning.head_direction import to_bin
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.maps import border
+from dreamerv3.analysis.tuning.maps.head_direction import to_bin
 from dreamerv3.data.samples import Samples, Track
 from tests import synthetic
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from dreamerv3.analysis.explain import surroundings
 from dreamerv3.analysis.explain.covariates import Steps
-from dreamerv3.analysis.tuning import border, cell_types
-from dreamerv3.analysis.tuning.head_direction import STEPS, to_bin
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.maps import border
+from dreamerv3.analysis.tuning.maps.head_direction import STEPS, to_bin
 from dreamerv3.data.samples import Samples, Track
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic

@@ -13,8 +13,8 @@ from dreamerv3.analysis.compatible import (
   untrained,
 )
 from dreamerv3.analysis.decoding import layers, protocol
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic

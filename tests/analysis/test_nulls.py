@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import nulls
-from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.analysis.tuning.table import measure, significance
 from dreamerv3.data.grid import Grid

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding import store
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError, reading

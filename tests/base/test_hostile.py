@@ -14,7 +14,7 @@ import pytest
 
 from dreamerv3 import summarize
 from dreamerv3.analysis.decoding import store
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, npz, regular, unpickle
 from dreamerv3.base.errors import UserError

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dreamerv3.agent.latents import Feat
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.data.columns import Column
 from dreamerv3.data.grid import Grid
 from dreamerv3.modes import imagine

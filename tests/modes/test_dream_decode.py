@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dreamerv3 import main
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan

@@ -7,7 +7,7 @@ import pytest
 
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.plots import decoding, layer_comparison, probmaps

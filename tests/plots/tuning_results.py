@@ -3,9 +3,9 @@
 import numpy as np
 
 from dreamerv3.analysis.tuning import table
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.border import find_walls
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid

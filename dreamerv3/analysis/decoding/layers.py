@@ -20,13 +20,13 @@ import threadpoolctl
 
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding import chance, splits
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.devices import Devices
-from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder, devices
 from dreamerv3.analysis.decoding.folds import GROUPS, Fold, all_rows, example_rows
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.devices import Devices
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder, devices
+from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder
 from dreamerv3.analysis.decoding.perception import Source
 from dreamerv3.analysis.decoding.result import DecodeResult
-from dreamerv3.analysis.decoding.ridge import RidgeDecoder
 from dreamerv3.analysis.parallel import in_threads, return_memory
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers as names

@@ -21,7 +21,7 @@ from dreamerv3.analysis.decoding.comparisons import (
   hardest,
   memory,
 )
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.perception import TOKENS, Source, beside, sources
 from dreamerv3.analysis.decoding.protocol import REPRS, Plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary

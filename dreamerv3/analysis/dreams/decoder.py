@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 

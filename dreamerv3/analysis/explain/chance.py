@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse
 
-from dreamerv3.analysis.tuning.binned_path import indicator
+from dreamerv3.analysis.tuning.maps.binned_path import indicator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dreamerv3.analysis.explain import surroundings
-from dreamerv3.analysis.tuning import head_direction
+from dreamerv3.analysis.tuning.maps import head_direction
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.metadata import WALKABLE
 from dreamerv3.data.samples import Track

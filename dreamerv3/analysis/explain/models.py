@@ -22,7 +22,7 @@ import scipy.special
 
 from dreamerv3.analysis.explain import covariates
 from dreamerv3.analysis.explain.covariates import Covariate, Steps
-from dreamerv3.analysis.tuning.binned_path import FOLDS, Design, indicator
+from dreamerv3.analysis.tuning.maps.binned_path import FOLDS, Design, indicator
 
 RIDGE = 4.0  # samples that pull a column's weight towards 0
 BLOCK = 3  # side of the blocks [tiles] that cells of two variables borrow from

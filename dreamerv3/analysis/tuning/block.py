@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dreamerv3.analysis.parallel import Workers
-from dreamerv3.analysis.tuning import fields, information, measures, robust
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.reliability import (
+from dreamerv3.analysis.tuning import measures, robust
+from dreamerv3.analysis.tuning.maps import fields, information
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.reliability import (
   PartSums,
   transfer,
   weighted_squares,

@@ -12,8 +12,9 @@ import numpy as np
 
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.explain.covariates import Steps
-from dreamerv3.analysis.tuning import binned_path, block, border, table
-from dreamerv3.analysis.tuning.binned_path import Design
+from dreamerv3.analysis.tuning import block, table
+from dreamerv3.analysis.tuning.maps import binned_path, border
+from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers

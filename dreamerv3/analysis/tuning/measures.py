@@ -13,15 +13,15 @@ import numpy as np
 import scipy.sparse
 
 from dreamerv3.analysis.explain.models import JOINT
-from dreamerv3.analysis.tuning import (
+from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.maps import (
   border,
-  cell_types,
   fields,
   grids,
   head_direction,
   information,
 )
-from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT, PartSums
+from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT, PartSums
 from dreamerv3.analysis.tuning.setup import Setup, distances
 
 

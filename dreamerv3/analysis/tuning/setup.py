@@ -12,10 +12,11 @@ from dreamerv3.analysis import nulls
 from dreamerv3.analysis.explain import covariates
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.explain.models import Models
-from dreamerv3.analysis.tuning import grids, significance
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.border import Wall
-from dreamerv3.analysis.tuning.drift import Drift
+from dreamerv3.analysis.tuning import significance
+from dreamerv3.analysis.tuning.maps import grids
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.border import Wall
+from dreamerv3.analysis.tuning.maps.drift import Drift
 
 MI_NULLS = 10  # pairings that the bias of the mutual information is from
 

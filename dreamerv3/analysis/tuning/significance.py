@@ -16,8 +16,8 @@ import numpy as np
 import scipy.sparse
 
 from dreamerv3.analysis.explain.chance import Rivals
-from dreamerv3.analysis.tuning import border, head_direction, information
-from dreamerv3.analysis.tuning.binned_path import Design, indicator
+from dreamerv3.analysis.tuning.maps import border, head_direction, information
+from dreamerv3.analysis.tuning.maps.binned_path import Design, indicator
 
 # Scores that are tested; the docstring of `Scorer.scores` defines them.
 PLACE = ('EVs', 'SI')

@@ -19,8 +19,8 @@ import numpy as np
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.parallel import Workers
 from dreamerv3.analysis.tuning import block, significance
-from dreamerv3.analysis.tuning.binned_path import Design
 from dreamerv3.analysis.tuning.block import Block
+from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.samples import Samples
 

@@ -12,7 +12,7 @@ from dreamerv3.analysis.decoding.comparisons import (
   same_path,
   verdict,
 )
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.perception import sources
 from dreamerv3.analysis.decoding.protocol import Protocol, make_plan
 from dreamerv3.data.trajectories import Trajectories

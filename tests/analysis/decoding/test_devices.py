@@ -6,9 +6,9 @@ import numpy as np
 
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
-from dreamerv3.analysis.decoding.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.devices import Devices
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
+from dreamerv3.analysis.decoding.linear.devices import Devices
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.data.trajectories import Trajectories
 
 

@@ -6,7 +6,7 @@ import pytest
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, occupancy, splits
 from dreamerv3.analysis.decoding import result as decode_result
-from dreamerv3.analysis.decoding.fit import FitOptions
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import manhattan
 from dreamerv3.data.trajectories import Trajectories

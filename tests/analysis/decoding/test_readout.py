@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding import chance, splits
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
-from dreamerv3.analysis.decoding.readout import Readout, expected_distance
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
+from dreamerv3.analysis.decoding.linear.readout import Readout, expected_distance
 from dreamerv3.data.grid import Grid, manhattan
 from tests import synthetic
 

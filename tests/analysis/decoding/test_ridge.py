@@ -6,9 +6,9 @@ import pytest
 from dreamerv3.analysis.decoding import chance, splits, store
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers as decode
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
-from dreamerv3.analysis.decoding.ridge import RidgeDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
+from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.analysis.dreams.measures import DreamSet

@@ -4,8 +4,8 @@ import pytest
 from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.explain.models import Models, names_of
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.reliability import PartSums
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.reliability import PartSums
 from dreamerv3.data.grid import Grid
 from tests import synthetic
 from tests.analysis import planted

@@ -4,9 +4,9 @@ import pytest
 from bench import classes
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning import table as tuning
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.border import find_walls
 from dreamerv3.analysis.tuning.cell_types import NAMES, Thresholds
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.grid import Grid
 from tests.analysis import planted

@@ -1,8 +1,8 @@
 import numpy as np
 
 from dreamerv3.analysis import nulls
-from dreamerv3.analysis.tuning.binned_path import Design
-from dreamerv3.analysis.tuning.drift import Drift
+from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.drift import Drift
 from dreamerv3.data.grid import Grid
 from tests.analysis import planted
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from dreamerv3.analysis.tuning import grids
+from dreamerv3.analysis.tuning.maps import grids
 
 
 def lattice(size, spacing, turn, shift):

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.tuning import block, cell_types, head_direction, information
+from dreamerv3.analysis.tuning import block, cell_types
 from dreamerv3.analysis.tuning import table as tuning
-from dreamerv3.analysis.tuning.binned_path import Design, often_visited
-from dreamerv3.analysis.tuning.border import find_walls
-from dreamerv3.analysis.tuning.reliability import PartSums, correlation, transfer
+from dreamerv3.analysis.tuning.maps import head_direction, information
+from dreamerv3.analysis.tuning.maps.binned_path import Design, often_visited
+from dreamerv3.analysis.tuning.maps.border import find_walls
+from dreamerv3.analysis.tuning.maps.reliability import PartSums, correlation, transfer
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dreamerv3.base import regular
-from dreamerv3.base.records import Factory, Payload, Unbuilt
+from dreamerv3.base.pickles.records import Factory, Payload, Unbuilt
 
 WINDOW = 1 << 13  # bytes of instructions read at a time
 LONGEST = 10  # bytes of an instruction of fixed length

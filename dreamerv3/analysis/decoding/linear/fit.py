@@ -20,16 +20,16 @@ import numpy as np
 import torch
 
 from dreamerv3.analysis.decoding import chance
-from dreamerv3.analysis.decoding.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.discriminant import (
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
+from dreamerv3.analysis.decoding.linear.discriminant import (
   Features,
   Solution,
   generator,
   solve,
 )
-from dreamerv3.analysis.decoding.readout import Readout, candidates
-from dreamerv3.analysis.decoding.ridge import RidgeDecoder, solve_ridge
-from dreamerv3.analysis.decoding.training import MOST_CHECKED, Training
+from dreamerv3.analysis.decoding.linear.readout import Readout, candidates
+from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder, solve_ridge
+from dreamerv3.analysis.decoding.linear.training import MOST_CHECKED, Training
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
 

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 
-from dreamerv3.analysis.decoding.decoder import (
+from dreamerv3.analysis.decoding.linear.decoder import (
   CHUNK,
   Search,
   about,
   read_about,
   repeated,
 )
-from dreamerv3.analysis.decoding.discriminant import Features, Moments
-from dreamerv3.analysis.decoding.training import Training
+from dreamerv3.analysis.decoding.linear.discriminant import Features, Moments
+from dreamerv3.analysis.decoding.linear.training import Training
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.grid import Grid

@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from dreamerv3.analysis.tuning.binned_path import FOLDS, Design
+from dreamerv3.analysis.tuning.maps.binned_path import FOLDS, Design
 
 # Visits at which a tile counts half as much as one that was visited at will:
 # sampling noise falls with visits, a map's own variance does not.

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.base import arrays
-from dreamerv3.base.arrays import BadArray
-from dreamerv3.base.containers import check_keys
 from dreamerv3.base.errors import short
+from dreamerv3.base.pickles import arrays
+from dreamerv3.base.pickles.arrays import BadArray
+from dreamerv3.base.pickles.containers import check_keys
 
 
 class Foreign(ValueError):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dreamerv3.plots import video
+from dreamerv3.plots.moving import video
 
 COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 200, 10))
 

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from dreamerv3.analysis.decoding.discriminant import (
+from dreamerv3.analysis.decoding.linear.discriminant import (
   CHUNK,
   Features,
   Moments,

@@ -13,8 +13,8 @@ import itertools
 import numpy as np
 import scipy.sparse
 
-from dreamerv3.analysis.tuning.binned_path import Design, indicator
-from dreamerv3.analysis.tuning.reliability import HALF_WEIGHT, correlation
+from dreamerv3.analysis.tuning.maps.binned_path import Design, indicator
+from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT, correlation
 
 BLOCKS = 10  # runs of neighbouring episodes
 SPLITS = 60  # random halves of the runs

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.tuning import border
+from dreamerv3.analysis.tuning.maps import border
 
 
 def place(walkable, names=None):

@@ -3,7 +3,7 @@ import pytest
 import scipy.ndimage
 import scipy.signal
 
-from dreamerv3.analysis.tuning import fields
+from dreamerv3.analysis.tuning.maps import fields
 
 
 def bumps(centres, width=1.5, size=(14, 11)):

@@ -7,7 +7,7 @@ from matplotlib.backend_bases import (
   PickEvent,
 )
 
-from dreamerv3.plots import tuning_viewer
+from dreamerv3.plots.screen import tuning_viewer
 from tests.plots import tuning_results
 
 

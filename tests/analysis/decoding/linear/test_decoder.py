@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding import splits
-from dreamerv3.analysis.decoding.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.fit import FitOptions, PositionDecoder
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
@@ -77,7 +77,7 @@ def test_wrong_sizes_are_refused(rng):
 
 
 def test_applying_a_decoder_needs_numpy_alone():
-  found = cli.loaded('import dreamerv3.analysis.decoding.decoder')
+  found = cli.loaded('import dreamerv3.analysis.decoding.linear.decoder')
   assert not {'torch', 'sklearn', 'joblib', 'jax'} & found
 
 

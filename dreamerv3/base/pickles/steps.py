@@ -12,10 +12,10 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from dreamerv3.base.containers import MOST_INT_BYTES, check_keys
 from dreamerv3.base.errors import short
-from dreamerv3.base.instructions import Machine, Step, Truncated
-from dreamerv3.base.records import Foreign, Name, Unbuilt, find
+from dreamerv3.base.pickles.containers import MOST_INT_BYTES, check_keys
+from dreamerv3.base.pickles.instructions import Machine, Step, Truncated
+from dreamerv3.base.pickles.records import Foreign, Name, Unbuilt, find
 
 
 def _binget(m: Machine) -> None:

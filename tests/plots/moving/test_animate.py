@@ -7,8 +7,9 @@ import pytest
 from PIL import ImageColor
 
 from dreamerv3.data.episode import Episode, StoredArray
-from dreamerv3.plots import animate, world
-from dreamerv3.plots.animate import BAR, Scene
+from dreamerv3.plots import world
+from dreamerv3.plots.moving import animate
+from dreamerv3.plots.moving.animate import BAR, Scene
 from dreamerv3.plots.view import View
 from tests import synthetic
 

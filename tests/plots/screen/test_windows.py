@@ -9,13 +9,15 @@ import pytest
 from matplotlib import pyplot
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.plots import style, windows
+from dreamerv3.plots import style
+from dreamerv3.plots.screen import windows
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 CODE = """
-from dreamerv3.plots import style, windows
+from dreamerv3.plots import style
+from dreamerv3.plots.screen import windows
 from dreamerv3.base.errors import UserError
 style.new_figure()[0].savefig('figure.png')
 try:

@@ -15,7 +15,7 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from dreamerv3.analysis.tuning import head_direction
+from dreamerv3.analysis.tuning.maps import head_direction
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track

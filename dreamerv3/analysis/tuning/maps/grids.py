@@ -14,7 +14,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.sparse
 
-from dreamerv3.analysis.tuning import fields
+from dreamerv3.analysis.tuning.maps import fields
 
 # A lattice shows in a world that holds two of its periods each way.
 LEAST_SIDE = 20  # [tiles] of the visited part

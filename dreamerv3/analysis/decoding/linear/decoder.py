@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.readout import Readout
+from dreamerv3.analysis.decoding.linear.readout import Readout
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.grid import Grid

@@ -1,0 +1,1 @@
+"""Linear decoders of position: softmax and ridge, their training and read-out."""

@@ -1,0 +1,1 @@
+"""Measures of one unit's map: fields, borders, grids, information, facing."""

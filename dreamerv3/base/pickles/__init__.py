@@ -1,0 +1,1 @@
+"""How a pickle is followed without calling anything in it; see `base.unpickle`."""
