@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from embodied.envs.grid import GOAL, MOVES, PLAYER, Grid
+from embodied.envs.grid import GOAL, MOVES, PLAYER, GridWorld
 
 LENGTH = 50
 PIXELS = 2  # of a cell, across
@@ -124,7 +124,7 @@ def straight(cells: int, episodes: int = 500) -> float:
 
   What the image shows is read off, as the agent has to.
   """
-  env = Grid(size=(cells * PIXELS,) * 2, cells=cells, length=LENGTH, seed=12345)
+  env = GridWorld(size=(cells * PIXELS,) * 2, cells=cells, length=LENGTH, seed=12345)
   total = 0.0
   for _ in range(episodes):
     obs = env.step({'action': 0, 'reset': True})

@@ -81,12 +81,12 @@ def _record(folder: pathlib.Path, length: int) -> Trajectories:
 
 def _frames(
   data: Trajectories, episode: Episode, steps: int
-) -> tuple[Iterator[np.ndarray], animate.Plan]:
+) -> tuple[Iterator[np.ndarray], animate.FramePlan]:
   metadata = data.metadata
   assert metadata.world_map is not None
   image = world.world_image(metadata.world_map, metadata.materials, 16)
   scene = animate.Scene(image, 16)
-  shown = animate.Plan(tuple((0, t) for t in range(steps)), 1)
+  shown = animate.FramePlan(tuple((0, t) for t in range(steps)), 1)
   frames = animate.worldview([episode], shown, lambda _: scene, View.normal())
   return frames, shown
 

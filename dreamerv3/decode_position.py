@@ -244,8 +244,8 @@ def _plan(data: Trajectories, args: Settings, test: str = '') -> Plan:
   return plan
 
 
-def _job(args: Settings) -> run.Job:
-  return run.Job(
+def _job(args: Settings) -> run.FitJob:
+  return run.FitJob(
     FitOptions(args.n_iters, args.patience, args.seed, args.device, method=args.method),
     n_jobs=args.n_jobs,
     save=args.save_model,
@@ -282,13 +282,13 @@ def _fitting(args: Settings) -> Study:
   return Study(plan.data, work)
 
 
-def _done(plan: Plan, args: Settings) -> store.Checkpoint:
+def _done(plan: Plan, args: Settings) -> store.FitCheckpoint:
   """The layers that an earlier run has done, if it is to be gone on with."""
   keep = {x: getattr(args, x) for x in KEPT}
   known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
   if args.resume:
-    return store.Checkpoint.resume(args.resume, known)
-  return store.Checkpoint(known)
+    return store.FitCheckpoint.resume(args.resume, known)
+  return store.FitCheckpoint(known)
 
 
 def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult]:

@@ -141,23 +141,23 @@ def _dreams(path: str) -> Dreams:
 
 def _measure(
   args: Settings, data: Trajectories, control: Trajectories | None, dreams: Dreams
-) -> list[study.Comparison]:
+) -> list[study.GeometryComparison]:
   names = layers.select(args.layers, data.layers())
-  options = study.Options(
-    **{x.name: getattr(args, x.name) for x in dataclasses.fields(study.Options)}
+  options = study.GeometryOptions(
+    **{x.name: getattr(args, x.name) for x in dataclasses.fields(study.GeometryOptions)}
   )
   work = study.study(data, names, options, control, dreams)
   return list(tqdm.tqdm(work, total=len(names), unit='layer', disable=None))
 
 
-def reopen(path: pathlib.Path) -> list[study.Comparison]:
+def reopen(path: pathlib.Path) -> list[study.GeometryComparison]:
   """The results of an earlier call."""
   with reading(path, 'manifold_results.pkl of this program; measure again'):
     return study.from_dict(unpickle.load(path))
 
 
 def _draw(
-  found: Sequence[study.Comparison], save: pathlib.Path
+  found: Sequence[study.GeometryComparison], save: pathlib.Path
 ) -> Iterator[pathlib.Path]:
   from dreamerv3.plots import manifold  # slow to import
 

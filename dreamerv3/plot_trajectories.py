@@ -311,7 +311,7 @@ def plot_worldview(run: Run) -> None:
 
   shown = animate.plan([len(x) for x in episodes], FRAMES[_form(run)])
 
-  def frames(plan: animate.Plan) -> Iterator[np.ndarray]:
+  def frames(plan: animate.FramePlan) -> Iterator[np.ndarray]:
     return animate.worldview(episodes, plan, scene, seen, run.args.window_tiles)
 
   _film(run, 'worldview_agentview', frames, shown, WORLDVIEW_MS)
@@ -324,7 +324,7 @@ def _journeys(run: Run, name: str, scene: animate.Scene) -> None:
   shown = animate.plan([len(x) for x in episodes], limit)
   colors = animate.hex_colors(trajectories.episode_colors(len(episodes)))
 
-  def frames(plan: animate.Plan) -> Iterator[np.ndarray]:
+  def frames(plan: animate.FramePlan) -> Iterator[np.ndarray]:
     return animate.journeys(episodes, plan, scene, colors)
 
   _film(run, name, frames, shown, JOURNEY_MS)
@@ -333,8 +333,8 @@ def _journeys(run: Run, name: str, scene: animate.Scene) -> None:
 def _film(
   run: Run,
   name: str,
-  frames: Callable[[animate.Plan], Iterator[np.ndarray]],
-  shown: animate.Plan,
+  frames: Callable[[animate.FramePlan], Iterator[np.ndarray]],
+  shown: animate.FramePlan,
   step_ms: int,
 ) -> None:
   """Writes an animation, and says so where steps were left out."""

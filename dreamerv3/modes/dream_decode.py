@@ -258,7 +258,7 @@ class DreamResults:
     self,
     dreams: DreamSet,
     kept: Mapping[str, np.ndarray],
-    curves: stats.Curves,
+    curves: stats.DreamCurves,
     found: Mapping[str, stats.Coherence],
   ) -> dict[str, Any]:
     """dream_results.pkl, see docs/data_format.md."""
@@ -289,7 +289,7 @@ class DreamResults:
     self,
     dreams: DreamSet,
     kept: Mapping[str, np.ndarray],
-    curves: stats.Curves,
+    curves: stats.DreamCurves,
     found: Mapping[str, stats.Coherence],
   ) -> dict[str, Any]:
     """{name: matplotlib figure}."""

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.dreams.judgement import verdict
-from dreamerv3.analysis.dreams.measures import Coherence, Curves, DreamSet
+from dreamerv3.analysis.dreams.measures import Coherence, DreamCurves, DreamSet
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 
@@ -140,7 +140,9 @@ def probabilities(
   return fig
 
 
-def compare(dreams: DreamSet, curves: Curves, found: Mapping[str, Coherence]) -> Figure:
+def compare(
+  dreams: DreamSet, curves: DreamCurves, found: Mapping[str, Coherence]
+) -> Figure:
   """Error against the horizon with floor and chance, and share of jumps."""
   fig, axes = style.new_figure(1, 2, width=5.4, height=3.9, width_ratios=(2.3, 1))
   _curves(axes[0, 0], curves)
@@ -175,7 +177,7 @@ def window(
   return x - 0.5, x + side - 0.5, y - 0.5, y + side - 0.5
 
 
-def _curves(ax: Axes, curves: Curves) -> None:
+def _curves(ax: Axes, curves: DreamCurves) -> None:
   steps = np.arange(len(curves.count))
   for name, label in LINES.items():
     if name not in curves.mean:

@@ -10,13 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dreamerv3.analysis.geometry.dreamed import Sleep
-from dreamerv3.analysis.geometry.study import Comparison, Estimate, LayerGeometry
+from dreamerv3.analysis.geometry.study import (
+  Estimate,
+  GeometryComparison,
+  LayerGeometry,
+)
 from dreamerv3.plots import style
 
 LEAST = 2e-4  # share of all pairs behind a drawn mean
 
 
-def all_figures(found: Sequence[Comparison]) -> dict[str, Figure]:
+def all_figures(found: Sequence[GeometryComparison]) -> dict[str, Figure]:
   """Every figure of the results by its file name."""
   figures = {}
   for x in found:
@@ -33,7 +37,7 @@ def all_figures(found: Sequence[Comparison]) -> dict[str, Figure]:
   return figures
 
 
-def srsa(x: Comparison) -> Figure:
+def srsa(x: GeometryComparison) -> Figure:
   """Conditional histogram of the code's distance at each distance in space."""
   both = [x.geometry, *([] if x.control is None else [x.control])]
   fig, axes = style.new_figure(1, len(both), width=3.4, height=2.9)
@@ -57,7 +61,7 @@ def srsa(x: Comparison) -> Figure:
   return fig
 
 
-def hillfit(x: Comparison) -> Figure:
+def hillfit(x: GeometryComparison) -> Figure:
   """Mean distance of the code against the distance in space, with its fit."""
   fig, axes = style.new_figure(width=4.2, height=3.0)
   ax = axes[0, 0]
@@ -145,7 +149,7 @@ def sleep_course(sleep: Sleep) -> Figure:
   return fig
 
 
-def summary(found: Sequence[Comparison]) -> Figure:
+def summary(found: Sequence[GeometryComparison]) -> Figure:
   """sRSA, its partial form and the dimension of every layer."""
   fig, axes = style.new_figure(
     1, 3, width=3.0, height=0.9 + 0.45 * len(found), sharey=True

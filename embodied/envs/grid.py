@@ -3,7 +3,7 @@
 For tests and bench/learn.py: it is solved only by an agent whose world model
 sees where it is and where the goal is, and plans a few steps.
 
-  env = Grid('goal', cells=4, seed=0); obs = env.step(
+  env = GridWorld('goal', cells=4, seed=0); obs = env.step(
     {'action': 0, 'reset': True})
 """
 
@@ -24,7 +24,7 @@ MOVES = (
 FLOOR, PLAYER, GOAL = (20, 20, 20), (250, 40, 40), (40, 250, 40)
 
 
-class Grid(base.Env):
+class GridWorld(base.Env):
   """A square room; reaching the goal gives 1 and moves the goal elsewhere.
 
   Args:

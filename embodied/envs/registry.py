@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ENVS = {
   'crafter': 'embodied.envs.crafter:Crafter',
   'dummy': 'embodied.envs.dummy:Dummy',
-  'grid': 'embodied.envs.grid:Grid',
+  'grid': 'embodied.envs.grid:GridWorld',
 }
 
 

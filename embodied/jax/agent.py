@@ -24,7 +24,6 @@ from embodied.core import base, streams
 from . import internal, params
 from .devices import bring_up
 
-Dict = dict[str, Any]
 MODES = ('train', 'eval', 'greedy')
 # Sources of random numbers, so that none shifts those of another.
 _LEARNING, _ACTING, _REPORTING, _EVALUATING = range(4)
@@ -68,9 +67,9 @@ class JaxAgent(base.Agent):
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
     self._policy_keys = [k for k in self.state if re.match(self.model.policy_regex, k)]
     self._compile()
-    self._fresh: Dict | None = None
+    self._fresh: dict[str, Any] | None = None
     self._acting = self._copy_policy()
-    self._pending: tuple[Dict, Dict] | None = None
+    self._pending: tuple[dict[str, Any], dict[str, Any]] | None = None
 
   def _compile(self) -> None:
     """Make the compiled functions; each compiles at its first call."""
@@ -82,7 +81,11 @@ class JaxAgent(base.Agent):
     self._copy = place.jit(functools.partial(jax.tree.map, jnp.copy), 's', 's')
 
     def policy(
-      greedy: bool, state: Dict, seeds: jax.Array, carry: Dict, obs: Dict
+      greedy: bool,
+      state: dict[str, Any],
+      seeds: jax.Array,
+      carry: dict[str, Any],
+      obs: dict[str, Any],
     ) -> tuple:
       keys = internal.keys_from_seeds(seeds)
       _, out = nj.pure(model.policy)(state, carry, obs, keys, greedy, modify=False)
@@ -95,17 +98,17 @@ class JaxAgent(base.Agent):
 
   # Carries
 
-  def init_policy(self, batch_size: int) -> Dict:
+  def init_policy(self, batch_size: int) -> dict[str, Any]:
     """Zero latents and actions for batch_size environments."""
     self.actors.check(batch_size)
     return self.actors.put_batch(self.model.init_carry(batch_size))
 
-  def init_train(self, batch_size: int) -> Dict:
+  def init_train(self, batch_size: int) -> dict[str, Any]:
     """Zero latents and actions for batch_size rows of this process."""
     self.place.check(batch_size)
     return self.place.put_batch(self.model.init_carry(batch_size))
 
-  def init_report(self, batch_size: int) -> Dict:
+  def init_report(self, batch_size: int) -> dict[str, Any]:
     """As for training."""
     return self.init_train(batch_size)
 
@@ -113,11 +116,11 @@ class JaxAgent(base.Agent):
 
   def policy(
     self,
-    carry: Dict,
-    obs: Dict,
+    carry: dict[str, Any],
+    obs: dict[str, Any],
     mode: str = 'train',
     seeds: np.ndarray | None = None,
-  ) -> tuple[Dict, Dict, Dict]:
+  ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Choose actions for a batch of observations.
 
     Args:
@@ -150,7 +153,9 @@ class JaxAgent(base.Agent):
       self._acting, self._fresh = self._fresh, None
     return carry, act, out if self.config.replay_context else {}
 
-  def train(self, carry: Dict, data: Dict) -> tuple[Dict, Dict, Dict]:
+  def train(
+    self, carry: dict[str, Any], data: dict[str, Any]
+  ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Learn from one batch; outs and metrics are those of the call before.
 
     Args:
@@ -176,7 +181,7 @@ class JaxAgent(base.Agent):
     self._pending = (outs, mets)
     return carry, *before
 
-  def flush(self) -> tuple[Dict, Dict]:
+  def flush(self) -> tuple[dict[str, Any], dict[str, Any]]:
     """Outs and metrics of the last train call, waiting for it.
 
     The next train call then returns none. Before saving, this hands over
@@ -184,7 +189,9 @@ class JaxAgent(base.Agent):
     """
     return self._collect()
 
-  def report(self, carry: Dict, data: Dict) -> tuple[Dict, Dict]:
+  def report(
+    self, carry: dict[str, Any], data: dict[str, Any]
+  ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Losses on a batch and videos, without learning."""
     if not self.config.report:
       return carry, {}
@@ -199,7 +206,7 @@ class JaxAgent(base.Agent):
     """Batches of the source, checked and moved to the train devices."""
     return streams.Prefetch(source, self.put)
 
-  def put(self, batch: Dict) -> Dict:
+  def put(self, batch: dict[str, Any]) -> dict[str, Any]:
     """Check one batch of numpy arrays and move it to the train devices."""
     batch = {k: v for k, v in batch.items() if not k.startswith('log/')}
     batch = self.model.needed(batch)
@@ -208,7 +215,7 @@ class JaxAgent(base.Agent):
 
   # State
 
-  def save(self) -> Dict:
+  def save(self) -> dict[str, Any]:
     """Parameters by name and counters, as plain containers and arrays."""
     self._check_pending()
     return {
@@ -216,7 +223,7 @@ class JaxAgent(base.Agent):
       'counters': dict(self.counters),
     }
 
-  def load(self, data: Dict, regex: str | None = None) -> None:
+  def load(self, data: dict[str, Any], regex: str | None = None) -> None:
     """Take over parameters: all of them, or those that the regex matches.
 
     With a regex, a checkpoint of the networks alone is taken too: what only learning
@@ -236,7 +243,7 @@ class JaxAgent(base.Agent):
       self.counters = {k: int(data['counters'][k]) for k in self.counters}
     self._fresh, self._acting = None, self._copy_policy()
 
-  def save_acting(self) -> Dict | None:
+  def save_acting(self) -> dict[str, Any] | None:
     """Parameters of the next policy call, where they are not the newest.
 
     The policy is one call behind `train`; a run that continues exactly needs
@@ -246,7 +253,7 @@ class JaxAgent(base.Agent):
       return None
     return params.to_host(jax.device_get(self._acting))
 
-  def load_acting(self, data: Dict | None) -> None:
+  def load_acting(self, data: dict[str, Any] | None) -> None:
     """After `load`: act once more with the parameters of `save_acting`."""
     if data is not None:
       self._fresh = self._acting
@@ -281,14 +288,14 @@ class JaxAgent(base.Agent):
     source = (_EVALUATING, replica, self.counters['updates'])
     return self._seeds(source, self._evaluated, (batch, 2))
 
-  def _ready(self, data: Dict) -> Dict:
+  def _ready(self, data: dict[str, Any]) -> dict[str, Any]:
     """A batch on the devices."""
     if not isinstance(data['is_first'], jax.Array):
       data = self.put(data)
     self.counters['batches'] += 1
     return data
 
-  def _copy_policy(self) -> Dict:
+  def _copy_policy(self) -> dict[str, Any]:
     """Parameters that the policy needs, apart from those being trained."""
     chosen = self._copy({k: self.state[k] for k in self._policy_keys})
     if self.place.shared:
@@ -311,7 +318,7 @@ class JaxAgent(base.Agent):
         f'{", ".join(found)} not finite at update {self.counters["updates"]}'
       )
 
-  def _collect(self) -> tuple[Dict, Dict]:
+  def _collect(self) -> tuple[dict[str, Any], dict[str, Any]]:
     if self._pending is None:
       return {}, {}
     outs, mets = self._pending
@@ -335,7 +342,7 @@ class JaxAgent(base.Agent):
       jax.profiler.stop_trace()
 
 
-def _finite(batch: Dict, source: str, number: int) -> None:
+def _finite(batch: dict[str, Any], source: str, number: int) -> None:
   """FloatingPointError if a float array holds a NaN or an infinity."""
   for key, value in batch.items():
     if not np.issubdtype(value.dtype, np.floating):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from embodied.envs.grid import FLOOR, GOAL, MOVES, PLAYER, Grid
+from embodied.envs.grid import FLOOR, GOAL, MOVES, PLAYER, GridWorld
 from embodied.tests.contract import EnvContract
 
 
 class TestGrid(EnvContract):
-  make = staticmethod(lambda: Grid(seed=0))
+  make = staticmethod(lambda: GridWorld(seed=0))
 
 
 def find(image, color, cells=4):
@@ -19,7 +19,7 @@ def find(image, color, cells=4):
 
 
 def test_moves_walls_reward_and_length():
-  env = Grid(seed=1, length=30)
+  env = GridWorld(seed=1, length=30)
   obs = env.step({'action': 0, 'reset': True})
   assert obs['is_first']
   for step in range(30):
@@ -40,7 +40,7 @@ def test_moves_walls_reward_and_length():
 
 
 def test_walls_hold():
-  env = Grid(seed=0)
+  env = GridWorld(seed=0)
   obs = env.step({'action': 0, 'reset': True})
   for _ in range(5):
     obs = env.step({'action': MOVES.index((-1, 0)), 'reset': False})
@@ -50,7 +50,7 @@ def test_walls_hold():
 def test_equal_seeds_give_equal_episodes():
   frames = []
   for seed in (3, 3, 4):
-    env = Grid(seed=seed)
+    env = GridWorld(seed=seed)
     frames.append([env.step({'action': 1, 'reset': not t})['image'] for t in range(60)])
   np.testing.assert_array_equal(frames[0], frames[1])
   assert not np.array_equal(frames[0], frames[2])
@@ -61,4 +61,4 @@ def test_equal_seeds_give_equal_episodes():
 )
 def test_bad_settings(kwargs):
   with pytest.raises(ValueError, match=r'grid task|cells'):
-    Grid(**kwargs)
+    GridWorld(**kwargs)

@@ -76,7 +76,7 @@ def test_lists_of_decoders(tmp_path, content):
 )
 def test_checkpoints(tmp_path, content):
   def read(path):
-    store.Checkpoint.resume(path, {})
+    store.FitCheckpoint.resume(path, {})
 
   refuses(read, tmp_path / 'checkpoint.pkl', content)
 

@@ -110,7 +110,7 @@ def special(folder, kind):
     Results.open,
     store.load_decoders,
     Trajectories.open,
-    lambda path: store.Checkpoint.resume(path, {}),
+    lambda path: store.FitCheckpoint.resume(path, {}),
   ],
 )
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding import chance, splits
 from dreamerv3.analysis.decoding.folds import GROUPS, Fold, all_rows, example_rows
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.linear.devices import Devices
+from dreamerv3.analysis.decoding.linear.devices import FitDevices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder, devices
 from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder
 from dreamerv3.analysis.decoding.perception import Source
@@ -82,7 +82,7 @@ def decode_layers(
     'trained_on': data.source(np.unique(track.episode[rows])),
   }
   visits = np.stack([x.visits for x in folds])  # once, for all results
-  run = functools.partial(_run, Devices(devices(options.device)))
+  run = functools.partial(_run, FitDevices(devices(options.device)))
   with (
     threadpoolctl.threadpool_limits(1),
     contextlib.closing(in_threads(run, tasks, n_jobs)) as done,
@@ -231,7 +231,7 @@ def _tasks(
     del task, source  # and the layer with them, before the next one is read
 
 
-def _run(pool: Devices, task: _Task | None, stop: threading.Event) -> _Done | None:
+def _run(pool: FitDevices, task: _Task | None, stop: threading.Event) -> _Done | None:
   if task is None:
     return None
   X = task.samples.X

@@ -1,8 +1,8 @@
 """A whole study of position decoding: results of all layers, and their table.
 
   plan = make_plan(data, None, Protocol(mode='layers'))
-  for result, decoder in work(plan, plan.chosen, Job()): ...
-  rows = table_rows(results, control, perceive(plan, results, Job()), Job())
+  for result, decoder in work(plan, plan.chosen, FitJob()): ...
+  rows = table_rows(results, control, perceive(plan, results, FitJob()), FitJob())
 
 For decode_position.py and for notebooks. Nothing is printed or written here.
 """
@@ -31,7 +31,7 @@ from dreamerv3.data.trajectories import Trajectories
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class FitJob:
   """How a plan is worked off.
 
   Attributes:
@@ -51,7 +51,7 @@ class Job:
 
 
 def work(
-  plan: Plan, todo: Sequence[str], job: Job
+  plan: Plan, todo: Sequence[str], job: FitJob
 ) -> Generator[tuple[DecodeResult, decode.Decoder]]:
   """Decodes some of the plan's layers; yields each as it is done."""
   refit = job.save and len(plan.folds) > 1
@@ -85,7 +85,7 @@ def open_control(plan: Plan, control: Trajectories) -> list[str]:
 
 
 def control_results(
-  plan: Plan, wanted: Sequence[str], job: Job
+  plan: Plan, wanted: Sequence[str], job: FitJob
 ) -> dict[str, DecodeResult]:
   """The same work on the recording of the untrained network."""
   job = dataclasses.replace(job, save=False)
@@ -142,7 +142,7 @@ class Seen(NamedTuple):
 NOTHING = Seen({}, {}, [])
 
 
-def perceive(plan: Plan, results: Sequence[DecodeResult], job: Job) -> Seen:
+def perceive(plan: Plan, results: Sequence[DecodeResult], job: FitJob) -> Seen:
   """Decodes what is seen now, and the best of it beside the recurrent state."""
   track = plan.data.track()
   found, notes = sources(plan.data, track, job.seed)
@@ -173,7 +173,7 @@ def table_rows(
   results: Sequence[DecodeResult],
   control: Mapping[str, DecodeResult],
   seen: Seen,
-  job: Job,
+  job: FitJob,
 ) -> list[dict[str, Any]]:
   """A row of the table per result: `result.summary` and `comparisons.compare`."""
   more = compare(results, control, seen.alone, job.n_boot, job.seed)

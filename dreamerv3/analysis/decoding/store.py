@@ -1,6 +1,6 @@
 """Files of position decoding: results, saved decoders, unfinished work.
 
-  store = Checkpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
+  store = FitCheckpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
   store.results[result.layer] = result; store.save(path)
 
 For decode_position.py, and for readers of what it wrote: plain dicts of
@@ -53,7 +53,7 @@ def fingerprint(
 
 
 @dataclasses.dataclass
-class Checkpoint:
+class FitCheckpoint:
   """The layers that are done, for a run that was stopped."""
 
   fingerprint: dict[str, Any]
@@ -102,7 +102,7 @@ class Shelf:
     outputs: files that were finished.
   """
 
-  def __init__(self, folder: pathlib.Path, mode: str, save: bool, done: Checkpoint):
+  def __init__(self, folder: pathlib.Path, mode: str, save: bool, done: FitCheckpoint):
     """`save` decoders too; `done` holds what an earlier run has left."""
     self.folder = folder
     self.outputs: list[pathlib.Path] = []

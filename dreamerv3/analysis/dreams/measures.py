@@ -82,7 +82,7 @@ class DreamSet:
 
 
 @dataclasses.dataclass(frozen=True)
-class Curves:
+class DreamCurves:
   """Mean distance from the real position at each step, 0 to H [tiles].
 
   Attributes:
@@ -124,7 +124,7 @@ class Coherence:
   walkable: float
 
 
-def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
+def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> DreamCurves:
   """All errors against the horizon.
 
   Args:
@@ -147,7 +147,7 @@ def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> Curves:
   other, done, rows = shuffle(replay, valid, dreams.episode, rng)
   mean['shuffled'] = _mean(manhattan(other, real[rows]), done)
   bands = {k: _band(errors[k], valid, dreams.episode, seed) for k in dreams.decoded}
-  return Curves(
+  return DreamCurves(
     valid.sum(0),
     mean,
     {k: v[0] for k, v in bands.items()},
@@ -238,7 +238,7 @@ def steps_of(horizon: int) -> list[int]:
   return [*(x for x in STEPS if x < horizon), horizon]
 
 
-def table(curves: Curves, found: Mapping[str, Coherence]) -> list[str]:
+def table(curves: DreamCurves, found: Mapping[str, Coherence]) -> list[str]:
   """The printed table: how each path moves, and how far from the real one."""
   steps = steps_of(len(curves.count) - 1)
   head = f'{"":<20}{"step length":>12}{"jumps":>8}{"walkable":>10}'
@@ -279,7 +279,7 @@ LABELS = {
 }
 
 
-def rows_of(curves: Curves) -> list[dict[str, Any]]:
+def rows_of(curves: DreamCurves) -> list[dict[str, Any]]:
   """The curves as rows of a table, one per step."""
   return [
     {

@@ -4,7 +4,7 @@ low, high = interval(draws(similarity, given, weight), episodes)
 p = exchanged(X, tile, table, track, rows, views=None, count=200, seed=0)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -88,24 +88,10 @@ def exchanged(
   distances = distances_of(X[pick], tile[here], table, t, seen)
   ranks = ranks_of(distances, episode, seed)
   i, j = np.nonzero(np.triu(episode[:, None] != episode[None], 1))
-  fixed = np.stack(
-    [ranks[k](x.pairs(i, j)) for k, x in distances.items() if k != 'space']
-  )
-  fixed -= fixed.mean(1, keepdims=True)
-  fixed /= np.maximum(np.linalg.norm(fixed, axis=1, keepdims=True), 1e-12)
-  rank_table = ranks['space'](table)
-  matrix = np.eye(len(fixed) + 1)
-  matrix[1:, 1:] = fixed @ fixed.T  # space comes first
-
-  def values(label: np.ndarray) -> np.ndarray:
-    space = rank_table[label[i], label[j]]
-    space -= space.mean()
-    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / np.linalg.norm(space)
-    inverse = np.linalg.pinv(matrix)
-    partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
-    return np.array([matrix[0, 1], partial])
-
-  if not fixed[0].any():
+  others = {k: x for k, x in distances.items() if k != 'space'}
+  fixed = np.stack([ranks[k](x.pairs(i, j)) for k, x in others.items()])
+  values = _values_of(fixed, ranks['space'](table), i, j)
+  if values is None:
     return none
   observed = values(tile[here])
   rng = np.random.default_rng([seed, 35])
@@ -116,3 +102,30 @@ def exchanged(
     null.append(values(label[here]))
   p = nulls.p_values(observed, np.array(null))
   return {'p': float(p[0]), 'p_partial': float(p[1])}
+
+
+def _values_of(
+  fixed: np.ndarray, rank_table: np.ndarray, i: np.ndarray, j: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray] | None:
+  """sRSA and its partial form of any labels of the rows; None for a constant code.
+
+  Args:
+    fixed: (V - 1, P) ranks of pairs i, j: of the code first, then of what is given.
+    rank_table: (tiles, tiles) ranks of the distances in space.
+  """
+  fixed = fixed - fixed.mean(1, keepdims=True)
+  if not fixed[0].any():
+    return None
+  fixed /= np.maximum(np.linalg.norm(fixed, axis=1, keepdims=True), 1e-12)
+  matrix = np.eye(len(fixed) + 1)
+  matrix[1:, 1:] = fixed @ fixed.T  # space comes first
+
+  def values(label: np.ndarray) -> np.ndarray:
+    space = rank_table[label[i], label[j]]
+    space = space - space.mean()
+    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / np.linalg.norm(space)
+    inverse = np.linalg.pinv(matrix)
+    partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    return np.array([matrix[0, 1], partial])
+
+  return values

@@ -1,6 +1,6 @@
 """The geometry of some layers of a recording, beside a control and dreams.
 
-found = study(data, ['dyn/deter'], Options(), control=untrained)
+found = study(data, ['dyn/deter'], GeometryOptions(), control=untrained)
 files.save_pickle('manifold_results.pkl', to_dict(found))
 """
 
@@ -23,7 +23,7 @@ NAN = float('nan')
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class GeometryOptions:
   """What is computed; see the flags of manifold_analysis.py."""
 
   max_wake_samples: int = 4000
@@ -81,7 +81,7 @@ class LayerGeometry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class GeometryComparison:
   """A layer with its control: differences of sRSA and of the partial sRSA.
 
   Attributes:
@@ -98,7 +98,7 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class SampledRows:
   """What all layers of a recording share: the sampled rows and their distances."""
 
   data: Trajectories
@@ -108,10 +108,10 @@ class Scene:
   straight: np.ndarray
   walking: np.ndarray | None
   views: np.ndarray | None
-  options: Options
+  options: GeometryOptions
 
   @classmethod
-  def of(cls, data: Trajectories, options: Options) -> 'Scene':
+  def of(cls, data: Trajectories, options: GeometryOptions) -> 'SampledRows':
     """Draws the rows and looks up what they share."""
     track = data.track()
     rows = sampling.choose(track, options.max_wake_samples, options.seed)
@@ -154,23 +154,23 @@ class Scene:
 def study(
   data: Trajectories,
   names: Sequence[str],
-  options: Options,
+  options: GeometryOptions,
   control: Trajectories | None = None,
   dreams: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
-) -> Iterator[Comparison]:
+) -> Iterator[GeometryComparison]:
   """Layer by layer, in the order of `names`.
 
   Args:
     control: recording of another network, of the same layers.
     dreams: {layer: (states (N, H, D), valid (N, H))} of layers that were dreamed.
   """
-  scene = Scene.of(data, options)
-  beside = None if control is None else Scene.of(control, options)
+  scene = SampledRows.of(data, options)
+  beside = None if control is None else SampledRows.of(control, options)
   for name in names:
     dreamed = (dreams or {}).get(name)
     found, similarity = measure(scene, name, dreamed)
     if beside is None:
-      yield Comparison(found)
+      yield GeometryComparison(found)
       continue
     other, theirs = measure(beside, name, None)
     paired = same_path(scene, beside)
@@ -178,7 +178,7 @@ def study(
 
 
 def measure(
-  scene: Scene, name: str, dreamed: tuple[np.ndarray, np.ndarray] | None
+  scene: SampledRows, name: str, dreamed: tuple[np.ndarray, np.ndarray] | None
 ) -> tuple[LayerGeometry, Similarity]:
   """One layer of one recording."""
   options = scene.options
@@ -228,7 +228,7 @@ def measure(
   return found, similarity
 
 
-def same_path(scene: Scene, other: Scene) -> bool:
+def same_path(scene: SampledRows, other: SampledRows) -> bool:
   """Whether two recordings went the same ways in the same episodes."""
   mine, theirs = ([(x.number, len(x)) for x in y.data.episodes] for y in (scene, other))
   if mine != theirs or len(scene.track) != len(other.track):
@@ -236,7 +236,9 @@ def same_path(scene: Scene, other: Scene) -> bool:
   return bool((scene.track.pos == other.track.pos).all())
 
 
-def _embedding(X: np.ndarray, states: np.ndarray, options: Options) -> Embedding:
+def _embedding(
+  X: np.ndarray, states: np.ndarray, options: GeometryOptions
+) -> Embedding:
   flat = bool((X[0] == X).all())  # no neighbours, but components
   isomap = not options.no_isomap and not flat
   return embed(X, states, options.n_neighbors, isomap, options.seed)
@@ -251,14 +253,14 @@ def _estimate(
 
 
 def _compared(
-  scene: Scene,
-  beside: Scene,
+  scene: SampledRows,
+  beside: SampledRows,
   found: LayerGeometry,
   mine: Similarity,
   other: LayerGeometry,
   theirs: Similarity,
   paired: bool,
-) -> Comparison:
+) -> GeometryComparison:
   weight, apart = scene.weights(), beside.weights()
   if not paired:  # the same seed would draw the same episodes on both sides
     apart = evidence.weights(apart.shape[1], len(apart), beside.options.seed + 1)
@@ -270,21 +272,21 @@ def _compared(
     p = evidence.two_sided(drawn) if np.isfinite(low) else NAN
     made.append(Estimate(mine.value(given) - theirs.value(given), low, high, p))
   srsa, partial = made
-  return Comparison(found, other, srsa, partial, paired)
+  return GeometryComparison(found, other, srsa, partial, paired)
 
 
-def to_dict(found: Sequence[Comparison]) -> dict[str, Any]:
+def to_dict(found: Sequence[GeometryComparison]) -> dict[str, Any]:
   """Plain dicts of arrays, as manifold_results.pkl holds them."""
   return {'format': 1, 'layers': [dataclasses.asdict(x) for x in found]}
 
 
-def from_dict(values: Mapping[str, Any]) -> list[Comparison]:
+def from_dict(values: Mapping[str, Any]) -> list[GeometryComparison]:
   """Reads what `to_dict` made."""
   return [_comparison(x) for x in values['layers']]
 
 
-def _comparison(x: Mapping[str, Any]) -> Comparison:
-  return Comparison(
+def _comparison(x: Mapping[str, Any]) -> GeometryComparison:
+  return GeometryComparison(
     _geometry(x['geometry']),
     None if x['control'] is None else _geometry(x['control']),
     Estimate(**x['srsa']),

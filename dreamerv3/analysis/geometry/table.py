@@ -6,13 +6,18 @@ files.save_csv('manifold_summary.csv', rows(found))
 from collections.abc import Sequence
 from typing import Any
 
-from dreamerv3.analysis.geometry.study import NAN, Comparison, Estimate, LayerGeometry
+from dreamerv3.analysis.geometry.study import (
+  NAN,
+  Estimate,
+  GeometryComparison,
+  LayerGeometry,
+)
 
 BESIDE = ('srsa', 'partial', 'ratio', 'intrinsic')  # of the control
 ENDS = ('', '_low', '_high', '_p')
 
 
-def rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
+def rows(found: Sequence[GeometryComparison]) -> list[dict[str, Any]]:
   """The table manifold_summary.csv: a row per layer."""
   table = []
   for x in found:
@@ -34,7 +39,7 @@ def rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
   return table
 
 
-def _empty(x: Comparison) -> dict[str, Any]:
+def _empty(x: GeometryComparison) -> dict[str, Any]:
   names = [f'control_{k}' for k in BESIDE]
   gains = [f'{k}_gain{end}' for k in ('srsa', 'partial') for end in ENDS]
   return {**dict.fromkeys([*names, *gains], NAN), 'paired': x.paired}
@@ -65,7 +70,7 @@ def _row(x: LayerGeometry) -> dict[str, Any]:
   return row
 
 
-def lines(found: Sequence[Comparison]) -> list[str]:
+def lines(found: Sequence[GeometryComparison]) -> list[str]:
   """The printed table."""
   head = f'{"layer":<16}{"sRSA":>22}{"p":>7}{"given view, time":>24}{"p":>7}'
   head += f'{"untrained":>11}{"p of diff.":>12}{"PR":>7}{"TwoNN":>7}'
@@ -81,7 +86,7 @@ def lines(found: Sequence[Comparison]) -> list[str]:
   return out
 
 
-def verdict(x: Comparison) -> str:
+def verdict(x: GeometryComparison) -> str:
   """What may be said of a layer's code of space."""
   g = x.geometry
   if not g.srsa.p <= 0.05:

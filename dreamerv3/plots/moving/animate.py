@@ -50,7 +50,7 @@ EGO_ACTIONS = {1: 'go left', 2: 'go right', 3: 'go forward', 4: 'go backward'}
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class FramePlan:
   """Which timesteps become frames.
 
   Attributes:
@@ -64,13 +64,13 @@ class Plan:
   def __len__(self) -> int:
     return len(self.steps)
 
-  def thinner(self, count: int) -> 'Plan':
+  def thinner(self, count: int) -> 'FramePlan':
     """About `count` frames of the plan, spread over all of it."""
     index = np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)
-    return Plan(tuple(self.steps[i] for i in index), self.every)
+    return FramePlan(tuple(self.steps[i] for i in index), self.every)
 
 
-def plan(lengths: Sequence[int], limit: int) -> Plan:
+def plan(lengths: Sequence[int], limit: int) -> FramePlan:
   """Frames for episodes of these lengths, at most `limit` where possible.
 
   The first and last timestep of each episode are always shown, so that two
@@ -84,7 +84,7 @@ def plan(lengths: Sequence[int], limit: int) -> Plan:
       for t in sorted({*range(0, length, every), length - 1})
     )
     if len(steps) <= limit or every >= max(lengths):
-      return Plan(steps, every)
+      return FramePlan(steps, every)
     # At least one more, and in big steps where there is far to go.
     every = max(every + 1, every * len(steps) // (2 * limit))
 
@@ -149,7 +149,7 @@ def floor_plan(visited: np.ndarray, walkable: np.ndarray | None) -> np.ndarray:
 
 def journeys(
   episodes: Sequence[Episode],
-  shown: Plan,
+  shown: FramePlan,
   scene: Scene,
   colors: Sequence[str],
 ) -> Iterator[np.ndarray]:
@@ -180,7 +180,7 @@ def journeys(
 
 def worldview(
   episodes: Sequence[Episode],
-  shown: Plan,
+  shown: FramePlan,
   scene: Callable[[int], Scene],
   view: View,
   window: int = 17,

@@ -19,7 +19,7 @@ from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
 
 AREA = (30, 28)
-JOB = run.Job(FitOptions(n_iters=0), n_boot=100)
+JOB = run.FitJob(FitOptions(n_iters=0), n_boot=100)
 
 
 def places(pos, facing, rng):

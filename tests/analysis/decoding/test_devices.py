@@ -7,14 +7,14 @@ import numpy as np
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.linear.devices import Devices
+from dreamerv3.analysis.decoding.linear.devices import FitDevices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.data.trajectories import Trajectories
 
 
 def test_work_goes_to_the_device_that_has_had_the_least():
   now = [0.0]
-  pool = Devices(['a', 'b'], lambda: now[0])
+  pool = FitDevices(['a', 'b'], lambda: now[0])
   costs, used = [10, 1] * 4, {'a': 0.0, 'b': 0.0}
   for cost in costs:  # long and short in turns, as real and null fits
     with pool.take() as name:
@@ -25,7 +25,7 @@ def test_work_goes_to_the_device_that_has_had_the_least():
 
 
 def test_a_device_in_use_is_not_lent_before_a_free_one():
-  pool = Devices(['a', 'b'])
+  pool = FitDevices(['a', 'b'])
   with pool.take() as first, pool.take() as second:
     assert {first, second} == {'a', 'b'}
 

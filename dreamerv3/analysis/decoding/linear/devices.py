@@ -1,6 +1,6 @@
 """Which device does the next fit? The one that has had the least to do.
 
-  pool = Devices(['cuda:0', 'cuda:1'])
+  pool = FitDevices(['cuda:0', 'cuda:1'])
   with pool.take() as device: ...
 
 For `layers`: fits differ in cost by a factor of ten, so that taking turns
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 
-class Devices:
+class FitDevices:
   """Lends devices to threads: the least loaded, then the least used.
 
   Args:
