@@ -62,6 +62,7 @@ DASHES = {
   'prior': ':',
   'shuffled': '-.',
 }
+BANDS = ('replay', 'observed')  # more of them merge into one block
 BARS = {
   'replay': 'dream,\nreal actions',
   'policy': 'dream,\nown actions',
@@ -193,7 +194,7 @@ def _curves(ax: Axes, curves: DreamCurves) -> None:
       lw=2.2 if dream else 1.2,
       marker='o' if len(steps) == 2 else None,
     )
-    if dream and np.isfinite(curves.low[name]).any():
+    if name in BANDS and np.isfinite(curves.low[name]).any():
       ax.fill_between(
         steps,
         curves.low[name],

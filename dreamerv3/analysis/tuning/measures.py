@@ -20,6 +20,7 @@ from dreamerv3.analysis.tuning.maps import (
   grids,
   head_direction,
   information,
+  smoothness,
 )
 from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT, PartSums
 from dreamerv3.analysis.tuning.setup import Setup, distances
@@ -99,6 +100,8 @@ def shape(maps: np.ndarray, floor: np.ndarray, setup: Setup) -> dict[str, np.nda
     'pf_peaks': fields.peaks(acg),
     'fieldsize': size,
     'fieldasymmetry': asymmetry,
+    'morans_i': smoothness.moran(maps),
+    'gearys_c': smoothness.geary(maps),
   }
 
 

@@ -30,6 +30,7 @@ SHOWN = (
   ('pf_peaks', 'fields', ''),
   ('fieldsize', 'field size', 'tiles'),
   ('fieldasymmetry', 'field asymmetry', ''),
+  ('morans_i', "Moran's I", ''),
 )
 TESTED = {
   'HD_info_given_place': 'HD_given_place',

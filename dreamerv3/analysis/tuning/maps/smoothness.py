@@ -1,0 +1,58 @@
+"""Is a map smooth? Spatial autocorrelation of neighbouring tiles.
+
+  I, C = moran(maps), geary(maps)   # (D,) each
+
+Neighbours are visited tiles that share a side. Without structure I is near
+-1 / (n - 1) and C near 1; of a smooth map I comes near 1 and C near 0, of a
+chequerboard -1 and 2.
+"""
+
+import numpy as np
+
+
+def moran(maps: np.ndarray) -> np.ndarray:
+  """Moran's I (Moran 1950, doi:10.2307/2332142), -1 to 1; NaN for constant maps.
+
+  I = n / W sum_ij w_ij z_i z_j / sum_i z_i^2, z the map minus its mean over the n
+  visited tiles, w_ij = 1 for neighbours, W their sum.
+
+  Args:
+    maps: (D, width, height), NaN where not visited.
+  """
+  z, squares, n = _centred(maps)
+  total, pairs = np.zeros(len(maps)), np.zeros(len(maps))
+  for a, b in _neighbours(z):
+    product = a * b
+    total += np.nansum(product, (1, 2))
+    pairs += np.isfinite(product).sum((1, 2))
+  return _ratio(n * total, pairs * squares)
+
+
+def geary(maps: np.ndarray) -> np.ndarray:
+  """Geary's C (Geary 1954, doi:10.2307/2986645), 0 to about 2; NaN for constant maps.
+
+  C = (n - 1) / (2 W) sum_ij w_ij (x_i - x_j)^2 / sum_i z_i^2.
+  """
+  z, squares, n = _centred(maps)
+  total, pairs = np.zeros(len(maps)), np.zeros(len(maps))
+  for a, b in _neighbours(z):
+    difference = np.square(a - b)
+    total += np.nansum(difference, (1, 2))
+    pairs += np.isfinite(difference).sum((1, 2))
+  return _ratio((n - 1) * total, 2 * pairs * squares)
+
+
+def _centred(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  known = np.isfinite(maps)
+  n = known.sum((1, 2))
+  mean = np.where(known, maps, 0).sum((1, 2)) / np.maximum(n, 1)
+  z = np.asarray(maps, np.float64) - mean[:, None, None]
+  return z, np.nansum(z * z, (1, 2)), n
+
+
+def _neighbours(z: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+  return (z[:, 1:], z[:, :-1]), (z[:, :, 1:], z[:, :, :-1])
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+  return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)
