@@ -141,23 +141,8 @@ def imagination(
   target = jnp.concatenate([found.target, jnp.zeros_like(found.target[:, :1])], 1)
   cost = critic_loss(dreamt.value, target.T, slow_target.T, slowreg=slowreg)
   weights = sg(weight_t[:, :-1])
-  all_ret = shards.whole(found.ret)
-  metrics = dict(
-    adv=found.adv.mean(),
-    adv_std=shards.whole(found.adv).std(),
-    adv_mag=jnp.abs(found.adv).mean(),
-    rew=r_t.mean(),
-    con=c_t.mean(),
-    weight=weight_t.mean(),
-    ret=all_ret.mean(),
-    ret_min=all_ret.min(),
-    ret_max=all_ret.max(),
-    ret_rate=(jnp.abs(found.ret) >= 1).mean(),
-    val=val_t.mean(),
-    tar=found.target.mean(),
-    slowval=slow_t.mean(),
-    **_entropies(dreamt.policy, ents),
-  )
+  metrics = _metrics(found, r_t=r_t, c_t=c_t, weight_t=weight_t, val_t=val_t)
+  metrics = {**metrics, 'slowval': slow_t.mean(), **_entropies(dreamt.policy, ents)}
   actor, critic = (weights * loss.T).mean(1), (weights * cost[:-1].T).mean(1)
   assert actor.shape == critic.shape == (len(ret),), (actor.shape, critic.shape)
   return Imagined(actor, critic, ret, found.stats, metrics)
@@ -286,6 +271,32 @@ def _normed(ret: jax.Array, v_t: jax.Array, stats: State, norms: Norms) -> _Norm
     (adv - aoffset) / ascale,
     (ret - roffset) / rscale,
     (ret - voffset) / vscale,
+  )
+
+
+def _metrics(
+  found: _Normed,
+  *,
+  r_t: jax.Array,
+  c_t: jax.Array,
+  weight_t: jax.Array,
+  val_t: jax.Array,
+) -> Arrays:
+  """Scalars of dreams, over all processes where they are no means."""
+  ret = shards.whole(found.ret)
+  return dict(
+    adv=found.adv.mean(),
+    adv_std=shards.whole(found.adv).std(),
+    adv_mag=jnp.abs(found.adv).mean(),
+    rew=r_t.mean(),
+    con=c_t.mean(),
+    weight=weight_t.mean(),
+    ret=ret.mean(),
+    ret_min=ret.min(),
+    ret_max=ret.max(),
+    ret_rate=(jnp.abs(found.ret) >= 1).mean(),
+    val=val_t.mean(),
+    tar=found.target.mean(),
   )
 
 

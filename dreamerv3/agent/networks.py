@@ -134,13 +134,13 @@ def _scales(config: elements.Config, spaces: Spaces) -> dict[str, float]:
   rec = scales.pop('rec')
   if not config.repval_loss:
     del scales['repval']
-  return scales | {k: rec for k in spaces}
+  return scales | dict.fromkeys(spaces, rec)
 
 
 def _priority(config: elements.Config, spaces: Spaces) -> dict[str, float]:
   """The losses, with their weights, whose sum is the priority of a step."""
   names = ('rew', 'con', 'dyn', 'rep')
-  terms = {k: config.loss_scales.rec for k in spaces}
+  terms = dict.fromkeys(spaces, config.loss_scales.rec)
   terms |= {k: config.loss_scales[k] for k in names}
   signal = config.get('priosignal', '')
   if signal in ('', 'model'):

@@ -49,7 +49,7 @@ def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
       yield file
       file.flush()
       os.fsync(raw.fileno())
-    os.replace(temp, path)
+    temp.replace(path)
   except OSError as e:
     if e.filename is not None:
       raise
@@ -152,7 +152,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
   probe = place / f'.probe.{_writer()}.tmp'
   try:
     try:
-      with open(probe, 'wb') as file:
+      with probe.open('wb') as file:
         file.write(bytes(PROBE))
         file.flush()
         os.fsync(file.fileno())

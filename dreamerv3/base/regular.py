@@ -35,7 +35,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[io.FileIO]:
       same for an error of the system while the file is read.
   """
   try:
-    _check(path, os.stat(path))
+    _check(path, pathlib.Path(path).stat())
     flags = os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)
     with io.FileIO(os.open(path, flags), 'rb') as file:
       # What lies there may have been exchanged in between.

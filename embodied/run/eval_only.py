@@ -28,11 +28,10 @@ def eval_only(
   `run.from_checkpoint_regex` says which of its parameters, the rest is
   untrained. With `run.greedy` it takes the most likely actions.
   """
-  checkpoint.find(args.from_checkpoint or args.logdir)  # before the slow part
+  source = args.from_checkpoint or args.logdir
+  checkpoint.find(source)  # before the slow part
   agent = make_agent()
-  checkpoint.load_agent(
-    agent, args.from_checkpoint or args.logdir, args.from_checkpoint_regex
-  )
+  checkpoint.load_agent(agent, source, args.from_checkpoint_regex)
   step = elements.Counter()
   logger = make_logger(step)
   mean, rate = metrics.Mean(), metrics.Rate()
@@ -52,8 +51,7 @@ def eval_only(
     logger.write()
 
   makes = [functools.partial(make_env, i) for i in range(args.envs)]
-  mode = 'greedy' if args.greedy else 'eval'
-  policy = functools.partial(agent.policy, mode=mode)
+  policy = functools.partial(agent.policy, mode='greedy' if args.greedy else 'eval')
   began = time.monotonic()
   try:
     with (

@@ -151,11 +151,7 @@ def by_test(
   programs have no rivals, and no held-out variance of facing.
   """
   m = {k: np.nan_to_num(v) for k, v in metrics.items()}
-  if 'R2_both' in m:
-    spatial, turned = _tests(m, q, limits)
-  else:
-    spatial = (_known(q['EVs']) <= limits.alpha) & (m['R2_place'] > MIN_EFFECT)
-    turned = np.zeros_like(spatial)
+  spatial, turned = _tuned(m, q, limits)
   rival, explains, found = _rival(m, q, limits)
   leads = found & ((explains > _spatial(m)) | ~(spatial | turned))
   silent = np.isnan(metrics['fieldsize']) & np.isnan(metrics['fieldasymmetry'])
@@ -166,26 +162,43 @@ def by_test(
     ~leads & turned & ~_holds(m, 'place_x_facing', 'joint_reliability', one),
     ~leads & ~turned & ~_holds(m, 'place', 'map_reliability', m['EVs']),
   ]
-  moved = _known((p or {}).get('map_drift', one)) <= limits.alpha
+  nothing = ~spatial & ~turned & ~found
+  moved = _moved(m, p or {}, limits)
+  rules = (
+    (silent, DEAD),
+    (nothing, UNTUNED),
+    (weak[0], WEAK),
+    (leads, rival),
+    (weak[1], WEAK),
+    (~spatial, HD),
+    (weak[2], WEAK),
+    (turned, BOTH),
+    (moved, REMAPPING),
+    (weak[3], WEAK),
+  )
+  return np.select([x for x, _ in rules], [x for _, x in rules], _shape(m))
+
+
+def _tuned(
+  m: Mapping[str, np.ndarray], q: Mapping[str, np.ndarray], limits: Thresholds
+) -> tuple[np.ndarray, np.ndarray]:
+  """Units that are spatial, and directional, by their tests."""
+  if 'R2_both' in m:
+    return _tests(m, q, limits)
+  spatial = (_known(q['EVs']) <= limits.alpha) & (m['R2_place'] > MIN_EFFECT)
+  return spatial, np.zeros_like(spatial)
+
+
+def _moved(
+  m: Mapping[str, np.ndarray], p: Mapping[str, np.ndarray], limits: Thresholds
+) -> np.ndarray:
+  """Whether the map of the second half is another one."""
+  one = np.ones(len(m['EVs']))
+  moved = _known(p.get('map_drift', one)) <= limits.alpha
   halves = m.get('EV_place_x_half', 0 * one)
   moved &= halves >= MIN_MAP
   moved &= halves - np.maximum(m.get('EV_place', halves), 0) > CHANGED * halves
-  return np.select(
-    [
-      silent,
-      ~spatial & ~turned & ~found,
-      weak[0],
-      leads,
-      weak[1],
-      ~spatial,
-      weak[2],
-      turned,
-      moved,
-      weak[3],
-    ],
-    [DEAD, UNTUNED, WEAK, rival, WEAK, HD, WEAK, BOTH, REMAPPING, WEAK],
-    _shape(m),
-  )
+  return moved
 
 
 def _shape(m: Mapping[str, np.ndarray]) -> np.ndarray:

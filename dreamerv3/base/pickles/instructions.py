@@ -114,6 +114,7 @@ class Machine:
     return offset
 
   def payload(self, count: int) -> bytes | Payload:
+    """The next bytes, or where they lie if they are many and may stay on disk."""
     if count < LAZY_BYTES or not self.lazy:
       return self.take(count)
     return Payload(self._skip(count), count)
@@ -142,12 +143,14 @@ class Machine:
     return items
 
   def get(self, index: int) -> None:
+    """Puts an entry of the memo onto the stack."""
     value = self.memo[index]
     if type(value) is Unbuilt and value.value is not None:
       value = value.value
     self.stack.append(value)
 
   def put(self, index: int) -> None:
+    """Notes what is on top of the stack in the memo."""
     self.memo[index] = self.stack[-1]
 
 

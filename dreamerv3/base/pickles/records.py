@@ -238,7 +238,7 @@ def _set(kind: Callable[[Any], Any]) -> Callable[[Factory, tuple[Any, ...]], Any
 
 def _deque(factory: Factory, args: tuple[Any, ...]) -> collections.deque[Any]:
   items, most = (*args, None, None)[:2]
-  if items not in (None, ()) or not (most is None or type(most) is int and most >= 0):
+  if items not in (None, ()) or not (most is None or (type(most) is int and most >= 0)):
     raise BadArray('a deque that begins with values')
   return collections.deque(maxlen=most)
 
