@@ -131,6 +131,7 @@ def test_commands_run_in_order(tmp_path):
     'dream_decode',
     'decode_position',
     'eval_trajectory',
+    'replay_activations',  # the control
     'train',
   }
   assert run / 'config.yaml' in stages['train'].outputs
