@@ -27,7 +27,7 @@ $python dreamerv3/decode_position.py "${pair[@]}" --mode layers \
 $python dreamerv3/tuning_curve.py "${pair[@]}" --save $out/tuning_results \
   --max_neurons 512 --n_jobs -1
 $python dreamerv3/plot_training.py --logdir $agent
-$python dreamerv3/plot_trajectories.py --data $out/trajectories --plot trajectories \
+$python dreamerv3/plot_trajectories.py --data $out/trajectories --plot world \
   --max_episodes 5 --save $out/plots
 
 cp $out/plots/training_progress.png $out/layer_results/layer_comparison.png \
