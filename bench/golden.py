@@ -5,6 +5,8 @@ the published agent makes of them, all sampling replaced by the mode. Sizes
 are read off the arrays.
 
   python bench/golden.py --npz tests/fixtures/dreamerv3_size1m.npz
+
+Longer than other files: one group of golden numbers after the other.
 """
 
 import argparse

@@ -19,8 +19,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import tqdm
-
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, devices
@@ -30,6 +28,7 @@ from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
+from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import Note, noting
 
@@ -295,11 +294,10 @@ def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult
   """All results in network order; what is done is on disk."""
   todo = shelf.todo(plan.chosen)
   work = run.work(plan, todo, _job(args))
-  bar = tqdm.tqdm(total=len(todo), unit='layer', disable=None)
-  with contextlib.closing(work), bar:
+  with contextlib.closing(work), ProgressBar(len(todo), 'layer') as bar:
     for result, decoder in work:
       shelf.keep(result, decoder)
-      bar.update()
+      bar.update(1, result.layer)
       print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
   names = plan.names if args.mode == 'layers' else plan.chosen
   return shelf.finish(names, plan.copies, plan.data)

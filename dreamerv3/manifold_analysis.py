@@ -18,7 +18,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tqdm
 
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.geometry import study, table
@@ -26,6 +25,7 @@ from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
+from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import noting
@@ -147,7 +147,12 @@ def _measure(
     **{x.name: getattr(args, x.name) for x in dataclasses.fields(study.GeometryOptions)}
   )
   work = study.study(data, names, options, control, dreams)
-  return list(tqdm.tqdm(work, total=len(names), unit='layer', disable=None))
+  found = []
+  with ProgressBar(len(names), 'layer') as bar:
+    for one in work:
+      found.append(one)
+      bar.update(1, one.geometry.layer)
+  return found
 
 
 def reopen(path: pathlib.Path) -> list[study.GeometryComparison]:

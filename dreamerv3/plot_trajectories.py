@@ -4,6 +4,8 @@ Reads recorded trajectories; makes pictures (.png), animations (.gif or .mp4)
 and a table of the units that go along with the position.
 
   python dreamerv3/plot_trajectories.py --data logdir/run/trajectories
+
+Longer than other files: a row of the table of plots is no use apart from its flags.
 """
 
 import pathlib

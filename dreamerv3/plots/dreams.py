@@ -27,6 +27,7 @@ from dreamerv3.plots import style, world
 
 STARTS = 6  # of the figure of paths
 SHOWN = 6  # steps of a map of probability
+LEAST = 11  # tiles a side of a panel
 TIME = 'plasma'
 DIM = 0.55  # of the world under paths
 ACTIONS = {'replay': 'real actions', 'policy': 'own actions'}
@@ -90,10 +91,10 @@ def paths(dreams: DreamSet, metadata: Metadata) -> Figure:
     keep = dreams.valid[i]
     real = dreams.real[i, keep]
     both = [dreams.decoded[x][i, keep] for x in ACTIONS]
-    box = window(np.concatenate([real, *both]), dreams.grid.shape)
+    part = world.box(np.concatenate([real, *both]), dreams.grid, 1, LEAST)
     for ax, path, label in zip(pair, both, ACTIONS.values(), strict=True):
       world.draw_world(ax, metadata, DIM)
-      _zoom(ax, box)
+      world.zoom(ax, part)
       _path(ax, path, real, norm)
       ax.set_title(f'episode {dreams.episode[i]}, t {dreams.t[i]}, {label}')
   _label_edges(axes)
@@ -118,14 +119,14 @@ def probabilities(
   shown = np.concatenate(
     [dreams.real[i, : last + 1], *(dreams.decoded[k][i, : last + 1] for k in ACTIONS)]
   )
-  box = window(shown, dreams.grid.shape)
+  part = world.box(shown, dreams.grid, 1, LEAST)
   for row, (kind, label) in zip(axes, ACTIONS.items(), strict=True):
     for ax, step in zip(row, steps, strict=True):
       world.draw_world(ax, metadata, DIM)
       _cloud(ax, proba[kind][i, step - 1])
       _marker(ax, dreams.real[i, step], 'o', 'white', 60)
       _marker(ax, dreams.decoded[kind][i, step], 'x', style.SKY, 45)
-      _zoom(ax, box)
+      world.zoom(ax, part)
       ax.set_title(f'step {step}, {label}')
   _label_edges(axes)
   norm = Normalize(0, 1)
@@ -161,21 +162,6 @@ def compare(
 
 def _folded(sentence: str) -> str:
   return '\n'.join(textwrap.wrap(sentence, 96))
-
-
-def window(
-  points: np.ndarray, shape: tuple[int, int], least: int = 11
-) -> tuple[float, float, float, float]:
-  """A square (left, right, top, bottom) [tiles] around points (N, 2)."""
-  low, high = points.min(0) - 1, points.max(0) + 1
-  side = max(int((high - low).max()) + 1, least)
-  side = min(side, max(shape))
-  first = []
-  for axis in (0, 1):
-    start = (low[axis] + high[axis] + 1 - side) // 2
-    first.append(int(np.clip(start, 0, max(shape[axis] - side, 0))))
-  x, y = first
-  return x - 0.5, x + side - 0.5, y - 0.5, y + side - 0.5
 
 
 def _curves(ax: Axes, curves: DreamCurves) -> None:
@@ -270,12 +256,6 @@ def _marker(ax: Axes, at: np.ndarray, form: str, color: Any, size: float) -> Non
     edgecolors='black',
     linewidths=1.1,
   )
-
-
-def _zoom(ax: Axes, box: tuple[float, float, float, float]) -> None:
-  left, right, top, bottom = box
-  ax.set_xlim(left, right)
-  ax.set_ylim(bottom, top)
 
 
 def _label_edges(axes: np.ndarray) -> None:

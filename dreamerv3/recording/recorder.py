@@ -14,6 +14,8 @@ A file is there when it is whole. So a recording that was killed goes on with
 the numbers that are missing, and two that differ never share a folder. The folder
 is ours from the first whole episode on: what was refused or killed before it does
 not stand in the way of another.
+
+Longer than other files: what writes, resumes and joins a recording keeps one state.
 """
 
 import sys

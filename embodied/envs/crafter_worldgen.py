@@ -9,6 +9,8 @@ for tile and object for object, and leaves its random stream at the same
 place. The noise is the opensimplex library's; what is ours is to run it over
 a whole map in compiled code. The rules (Hafner 2021, arXiv:2109.06780) are in
 `_terrain` and `_spawn`.
+
+Longer than other files: the generation of a world is one contract, tile for tile.
 """
 
 import dataclasses

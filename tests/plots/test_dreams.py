@@ -9,6 +9,7 @@ from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import dreams as plots
+from dreamerv3.plots import world
 from tests import synthetic
 
 
@@ -89,13 +90,11 @@ def test_a_path_ends_with_its_episode():
   np.testing.assert_array_equal(dots, dreams.decoded['policy'][0, :2])
 
 
-def test_the_window_holds_all_points_and_stays_inside(rng):
+def test_a_panel_holds_all_points_and_stays_inside(rng):
   for _ in range(50):
-    shape = tuple(rng.integers(1, 60, 2).tolist())
-    points = rng.integers(0, shape, (rng.integers(1, 5), 2))
-    left, right, top, bottom = plots.window(points, shape)
-    low, high = points.min(0), points.max(0)
-    assert left < low[0] <= high[0] < right
-    assert top < low[1] <= high[1] < bottom
-    assert right - left == bottom - top
-    assert min(left, top) >= -0.5
+    grid = Grid(*rng.integers(1, 60, 2).tolist())
+    points = rng.integers(0, grid.shape, (rng.integers(1, 5), 2))
+    x, y, w, h = world.box(points, grid, 1, plots.LEAST)
+    assert x <= points[:, 0].min() <= points[:, 0].max() < x + w <= grid.width
+    assert y <= points[:, 1].min() <= points[:, 1].max() < y + h <= grid.height
+    assert min(x, y) >= 0

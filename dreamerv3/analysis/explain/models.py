@@ -9,6 +9,8 @@ products: sums of columns and of their products are kept per part of the
 episodes, so that fitting on some parts and testing on the others reads no
 sample twice. Covariates are added one by one as long as the held-out episodes
 gain (Hardcastle et al. 2017, doi:10.1016/j.neuron.2017.03.025).
+
+Longer than other files: the sums that all models share are laid out once.
 """
 
 import dataclasses

@@ -10,17 +10,15 @@ changes between them.
 import fractions
 import os
 import pathlib
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import av
 import numpy as np
-import tqdm
 from PIL import Image
 
 from dreamerv3.base import files
+from dreamerv3.base.progress import ProgressBar
 
 FORMS = ('.gif', '.mp4')
 # A GIF counts time in hundredths of a second.
@@ -62,13 +60,10 @@ def progress(
   frames: Iterable[np.ndarray], count: int, name: str
 ) -> Iterator[np.ndarray]:
   """Shows a bar on a terminal, and a line now and then elsewhere."""
-  last = time.monotonic()
-  bar = tqdm.tqdm(frames, name, count, unit='frame', disable=None, leave=False)
-  for i, frame in enumerate(bar):
-    yield frame
-    if bar.disable and time.monotonic() - last > EVERY:
-      last = time.monotonic()
-      print(f'{name}: {i + 1} of {count} frames', file=sys.stderr, flush=True)
+  with ProgressBar(count, 'frame', EVERY) as bar:
+    for frame in frames:
+      yield frame
+      bar.update(1, name)
 
 
 def palette(sample: np.ndarray, colors: int = 255) -> np.ndarray:

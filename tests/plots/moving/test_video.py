@@ -102,4 +102,4 @@ def test_a_line_now_and_then_without_a_terminal(monkeypatch, capsys):
   monkeypatch.setattr(video, 'EVERY', 0.0)
   frames = [flat(x) for x in COLORS[:3]]
   assert len(list(video.progress(frames, 3, 'walk.gif'))) == 3
-  assert 'walk.gif: 2 of 3 frames' in capsys.readouterr().err
+  assert '2/3 frames, walk.gif' in capsys.readouterr().err
