@@ -14,7 +14,7 @@ source "$ROOT/slurm/common.sh"
 
 # Settings
 LOGDIR=${LOGDIR:-}                    # folder of a run; empty: the agent that ships
-NUM_EPISODES=${NUM_EPISODES:-40}      # episodes to record
+NUM_EPISODES=${NUM_EPISODES:-60}      # episodes to record
 SECONDS_MORE=${SECONDS_MORE:-60}      # of further training; 0: none
 
 AGENT=${LOGDIR:-${HERE}agents/crafter_small_size1m}
