@@ -50,7 +50,7 @@ def peak(name: str, given: float) -> float:
   return next((v for k, v in PEAKS.items() if k in name.split()), 0.0)
 
 
-class Trained:
+class TrainedStep:
   """A preset's compiled train step and policy."""
 
   def __init__(self, spec: dict[str, Any], options: argparse.Namespace):
@@ -138,7 +138,7 @@ def train(spec: dict[str, Any], options: argparse.Namespace) -> None:
   """The train step and the policy of one preset."""
   import jax
 
-  made = Trained(spec, options)
+  made = TrainedStep(spec, options)
   made.synced()
   wait()
   made.synced()

@@ -98,7 +98,7 @@ class Bench:
       def begin(number: int) -> eval_trajectory.RecordingTaker:
         return eval_trajectory.RecordingTaker(recorder.begin(number), {}, bar)
 
-      clock = Clock(rollouts, recorder, warmup=4 * envs, seconds=seconds)
+      clock = Stopwatch(rollouts, recorder, warmup=4 * envs, seconds=seconds)
       rollouts.play(range(1, 10000), begin, clock)
       return clock.result()
 
@@ -109,7 +109,7 @@ class Bench:
       tempfile.TemporaryDirectory() as folder,
       Recorder(folder, self.metadata, self.columns) as recorder,
     ):
-      clock = Clock(replays, recorder, warmup=4 * taps.WIDTH, seconds=seconds)
+      clock = Stopwatch(replays, recorder, warmup=4 * taps.WIDTH, seconds=seconds)
       numbers = range(1, taps.WIDTH + 1)
       replays.play(numbers, Endless, lambda k: Kept(recorder.begin(k)), clock)
       return clock.result()
@@ -161,7 +161,7 @@ class Kept:
     """Never comes."""
 
 
-class Clock:
+class Stopwatch:
   """Tells the recording when to stop, and what happened after the warm-up.
 
   Args:

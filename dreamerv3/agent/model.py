@@ -41,7 +41,7 @@ class Context(NamedTuple):
   stepid: jax.Array | None = None
 
 
-class World(NamedTuple):
+class WorldTerms(NamedTuple):
   """What the world model finds in a batch.
 
   Attributes:
@@ -240,7 +240,7 @@ class Model(Networks):
     assert total.shape == (), total.shape
     return total, Aux(world.last, world.feat, terms, stats, metrics)
 
-  def world_loss(self, batch: Context, key: jax.Array | None) -> World:
+  def world_loss(self, batch: Context, key: jax.Array | None) -> WorldTerms:
     """Reconstruction, KL, reward and continuation, each (B, T)."""
     config, obs = self.config, batch.obs
     tokens = self.enc(obs, 2, self.dtype)
@@ -261,7 +261,7 @@ class Model(Networks):
     terms['con'] = self.con(x).loss(live)
     shapes = {k: v.shape for k, v in terms.items()}
     assert all(x == reset.shape for x in shapes.values()), (reset.shape, shapes)
-    return World(last, feat, terms, metrics)
+    return WorldTerms(last, feat, terms, metrics)
 
   def imagine(self, feat: Feat, last: int, key: jax.Array | None) -> losses.Dreamt:
     """Dreams from the last `last` steps of each sequence, read by all heads."""

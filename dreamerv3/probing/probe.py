@@ -22,6 +22,7 @@ import numpy as np
 
 from dreamerv3.agent import Model
 from dreamerv3.agent.latents import Arrays, Carry, Latent, State, tensor
+from dreamerv3.agent.networks import TRAINED
 from dreamerv3.data.columns import Column
 from embodied.jax import internal, outs
 
@@ -34,7 +35,7 @@ WIDTH = 16
 SCALAR = np.dtype(np.float32)
 
 # Parameters that the layers depend on; the rest is only for training.
-REGEX = r'(enc|dyn|dec|rew|con|pol|val)/'
+REGEX = TRAINED.pattern.removeprefix('^')
 
 
 class Probe:
