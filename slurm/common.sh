@@ -257,7 +257,7 @@ write_settings() {
 # same variables, but must not be requeued.
 in_batch() {
   [ -n "${SLURM_JOB_ID:-}" ] &&
-    scontrol show job "$SLURM_JOB_ID" | grep -q 'BatchFlag=1'
+    grep 'BatchFlag=1' <<<"$(scontrol show job "$SLURM_JOB_ID")" >/dev/null
 }
 
 # run_requeue COMMAND ...: runs training so that SLURM's warning before the time
