@@ -56,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     there = checkpoint.complete(run / 'ckpt')
     if not there:
       raise UserError(f'{run} holds no complete checkpoint.')
+    lacks = [
+      x for x in (*LOGS, 'config.yaml', 'run_info.json') if not (run / x).exists()
+    ]
+    if lacks:
+      raise UserError(f'{run} lacks {", ".join(lacks)}; expected a whole training run.')
     found |= {x: starts[-1] + checkpoint.step_of(x) for x in there}
   newest = max(found, key=lambda x: (found[x], x.name))
   chosen = {

@@ -56,3 +56,7 @@ def test_what_inference_needs_of_runs_that_went_on(tmp_path):
   assert 'logdir: logdir/bb' in (save / 'config.yaml').read_text()
   with pytest.raises(UserError, match='is there already'):
     pack['main'](words)
+  (runs[1] / 'run_info.json').unlink()
+  with pytest.raises(UserError, match='lacks run_info.json'):
+    pack['main']([*words[:4], str(tmp_path / 'other')])
+  assert not (tmp_path / 'other').exists()
