@@ -155,13 +155,7 @@ def by_test(
   rival, explains, found = _rival(m, q, limits)
   leads = found & ((explains > _spatial(m)) | ~(spatial | turned))
   silent = np.isnan(metrics['fieldsize']) & np.isnan(metrics['fieldasymmetry'])
-  one = np.ones(len(spatial))
-  weak = [
-    leads & (explains < MIN_HELD_OUT),
-    ~leads & ~spatial & ~_holds(m, 'facing', 'HD_reliability', one),
-    ~leads & turned & ~_holds(m, 'place_x_facing', 'joint_reliability', one),
-    ~leads & ~turned & ~_holds(m, 'place', 'map_reliability', m['EVs']),
-  ]
+  weak = _weak(m, spatial, turned, leads, explains)
   nothing = ~spatial & ~turned & ~found
   moved = _moved(m, p or {}, limits)
   rules = (
@@ -177,6 +171,23 @@ def by_test(
     (weak[3], WEAK),
   )
   return np.select([x for x, _ in rules], [x for _, x in rules], _shape(m))
+
+
+def _weak(
+  m: Mapping[str, np.ndarray],
+  spatial: np.ndarray,
+  turned: np.ndarray,
+  leads: np.ndarray,
+  explains: np.ndarray,
+) -> list[np.ndarray]:
+  """Units whose curve does not hold: of the rival, facing, both, and place."""
+  one = np.ones(len(spatial))
+  return [
+    leads & (explains < MIN_HELD_OUT),
+    ~leads & ~spatial & ~_holds(m, 'facing', 'HD_reliability', one),
+    ~leads & turned & ~_holds(m, 'place_x_facing', 'joint_reliability', one),
+    ~leads & ~turned & ~_holds(m, 'place', 'map_reliability', m['EVs']),
+  ]
 
 
 def _tuned(
