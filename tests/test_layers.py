@@ -53,6 +53,7 @@ embodied.envs: embodied.core: elements crafter numba opensimplex PIL
 embodied.jax: embodied.core dreamerv3.base: {JAXES} elements ml_dtypes
 embodied.run: embodied.core dreamerv3.base: elements
 dreamerv3.base: : ml_dtypes
+dreamerv3.base.yaml_file: dreamerv3.base: ruamel
 dreamerv3.run_info: dreamerv3.base:
 dreamerv3.data: dreamerv3.base:
 dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:

@@ -19,11 +19,10 @@ from typing import Any
 import elements
 from ruamel.yaml import YAML
 
-from dreamerv3.base import files, shipped
+from dreamerv3.base import files, shipped, yaml_file
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.locks import Lock
 from dreamerv3.setup import config as settings
-from dreamerv3.setup import yaml_file
 
 # What inference takes over from the run it looks at.
 INHERITED = re.compile(r'agent\..*|env\..*|seed|task')

@@ -16,12 +16,12 @@ from dreamerv3 import summarize
 from dreamerv3.analysis.decoding import store
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
-from dreamerv3.base import files, npz, regular, unpickle
+from dreamerv3.base import files, npz, regular, unpickle, yaml_file
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metrics_log import MetricsLog
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.setup import config, rundir, yaml_file
+from dreamerv3.setup import config, rundir
 from embodied.core.chunkfiles import ChunkFiles
 from embodied.run import checkpoint
 

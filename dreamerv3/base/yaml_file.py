@@ -1,8 +1,9 @@
 """Reads a YAML file that may come from anyone: settings, within bounds.
 
-For `rundir`. YAML can refer to what it has said (a few lines of references to
-references are billions of values), merge mappings, and nest without end. What such
-a file may be is decided from its events, before anything is built of it.
+For whoever reads the settings of a run. YAML can refer to what it has said (a few
+lines of references to references are billions of values), merge mappings, and nest
+without end. What such a file may be is decided from its events, before anything is
+built of it.
 
   settings = load('RUN/config.yaml')
 """
