@@ -15,8 +15,7 @@ import collections
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding.chance import LEVELS
@@ -26,12 +25,11 @@ from dreamerv3.analysis.dreams.measures import LABELS, steps_of
 from dreamerv3.base import flags, regular, shipped
 from dreamerv3.base.errors import UserError, reading, short
 from dreamerv3.base.flags import flag
+from dreamerv3.pages.verdicts import verdicts
 from dreamerv3.run_info import read_run_info
 
 # What the tests of a table call them.
 TESTED = {'best_constant': 'chance'}
-# Classes that name nothing.
-NAMELESS = ('untuned', 'dead', 'weak')
 MOST_BYTES = 1 << 30  # of a table
 FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
@@ -51,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')
   results = shipped.results_of(logdir)
-  lines = list(verdicts(results) if args.verdicts else summary(results))
+  lines = list(said(results) if args.verdicts else summary(results))
   if not lines:
     raise UserError(f'{logdir} holds no results yet; record and analyse first.')
   print('\n'.join(lines))
@@ -74,62 +72,11 @@ def summary(logdir: pathlib.Path) -> Iterator[str]:
         yield f'Left out: {e}'
 
 
-def verdicts(logdir: pathlib.Path) -> Iterator[str]:
-  """What each analysis says of the run, the newest of each folder."""
-  said = {
-    'decode_position': decoding_verdicts,
-    'tuning_curve': tuning_verdict,
-    'manifold_analysis': lambda extra: extra.get('verdicts', []),
-    'dream_decode': lambda extra: [extra['verdict']] if 'verdict' in extra else [],
-  }
-  entries = {}
-  for path in sorted(logdir.rglob('run_info.json')):
-    for entry in read_run_info(path.parent):
-      if entry.stage in said and entry.extra:
-        entries[said_order(entry.stage), str(path.parent)] = entry
-  for (_, folder), entry in sorted(entries.items()):
-    lines = list(said[entry.stage](entry.extra))
-    if lines:
-      yield f'{entry.stage} ({folder})'
-      yield from (f'  {x}' for x in lines)
-
-
-def said_order(stage: str) -> int:
-  """The place of a stage in the pipeline."""
-  order = ('decode_position', 'tuning_curve', 'manifold_analysis', 'dream_decode')
-  return order.index(stage)
-
-
-def decoding_verdicts(extra: Mapping[str, Any]) -> Iterator[str]:
-  """The sentence on the recurrent state, and on how many layers differ from chance."""
-  rows = [x for x in extra.get('summary', []) if 'p_vs_chance_all' in x]
-  for row in rows:
-    if row['layer'] in ('deter', 'dyn/deter'):
-      yield verdict({k: _number(v) for k, v in row.items()})
-  if len(rows) > 3:
-    better = [x['layer'] for x in rows if _number(x['p_vs_chance_all']) <= 0.05]
-    count = f'{len(better)} of {len(rows)}'
-    yield f'{count} layers beat the hardest chance level (corrected for their number).'
-
-
-def tuning_verdict(extra: Mapping[str, Any]) -> Iterator[str]:
-  """The commonest tested classes of each layer, beside the control's shares."""
-  control = extra.get('control_fractions', {})
-  for layer, kinds in extra.get('fractions', {}).items():
-    shares = kinds.get('by_test') or {}
-    beside = control.get(layer, {}).get('by_test') or {}
-    named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x])
-    text = ', '.join(
-      f'{x} {shares[x]:.0%}' + (f' (control {beside.get(x, 0):.0%})' if beside else '')
-      for x in named[:3]
-      if shares[x] > 0
-    )
-    yield f'{layer}: {text or "no unit is named"}.'
-
-
-def _number(value: Any) -> Any:
-  """A number as provenance holds it, where NaN is text."""
-  return float(value) if value in ('nan', 'inf', '-inf') else value
+def said(logdir: pathlib.Path) -> Iterator[str]:
+  """What each analysis says of the run, under its name and folder."""
+  for folder, entry, lines in verdicts(logdir):
+    yield f'{entry.stage} ({folder})'
+    yield from (f'  {x}' for x in lines)
 
 
 def decoding(path: pathlib.Path) -> Iterator[str]:

@@ -1,0 +1,89 @@
+"""What may be said of a run: the sentences that its analyses came to.
+
+For `summarize.py` and `report.py`, so that both say the same.
+
+  for said in verdicts(pathlib.Path('logdir/run')): print(said.entry.stage, said.lines)
+"""
+
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from dreamerv3.analysis.decoding.comparisons import DETER, verdict
+from dreamerv3.run_info import Entry, read_run_info
+
+# Stages in the order of the pipeline.
+ORDER = ('decode_position', 'tuning_curve', 'manifold_analysis', 'dream_decode')
+# Classes that name nothing.
+NAMELESS = ('untuned', 'dead', 'weak')
+
+
+class Said(NamedTuple):
+  """The sentences of one analysis.
+
+  Attributes:
+    folder: of its results.
+    entry: of the command.
+    lines: a sentence each.
+  """
+
+  folder: pathlib.Path
+  entry: Entry
+  lines: tuple[str, ...]
+
+
+def verdicts(results: pathlib.Path) -> Iterator[Said]:
+  """What each analysis says of the run, the newest of each folder."""
+  entries = {}
+  for path in sorted(results.rglob('run_info.json')):
+    for entry in read_run_info(path.parent):
+      if entry.stage in ORDER and entry.extra:
+        entries[ORDER.index(entry.stage), str(path.parent)] = entry
+  for (_, folder), entry in sorted(entries.items(), key=lambda x: x[0]):
+    if lines := tuple(lines_of(entry)):
+      yield Said(pathlib.Path(folder), entry, lines)
+
+
+def lines_of(entry: Entry) -> Iterator[str]:
+  """The sentences of one entry; none of other stages."""
+  extra = entry.extra
+  if entry.stage == 'decode_position':
+    yield from decoding(extra)
+  elif entry.stage == 'tuning_curve':
+    yield from tuning(extra)
+  elif entry.stage == 'manifold_analysis':
+    yield from map(str, extra.get('verdicts', []))
+  elif entry.stage == 'dream_decode' and 'verdict' in extra:
+    yield str(extra['verdict'])
+
+
+def decoding(extra: Mapping[str, Any]) -> Iterator[str]:
+  """The sentence on the recurrent state, and on how many layers differ from chance."""
+  rows = [x for x in extra.get('summary', []) if 'p_vs_chance_all' in x]
+  for row in rows:
+    if row['layer'] in DETER:
+      yield verdict({k: number(v) for k, v in row.items()})
+  if len(rows) > 3:
+    better = [x['layer'] for x in rows if number(x['p_vs_chance_all']) <= 0.05]
+    count = f'{len(better)} of {len(rows)}'
+    yield f'{count} layers beat the hardest chance level (corrected for their number).'
+
+
+def tuning(extra: Mapping[str, Any]) -> Iterator[str]:
+  """The commonest tested classes of each layer, beside the control's shares."""
+  control = extra.get('control_fractions', {})
+  for layer, kinds in extra.get('fractions', {}).items():
+    shares = kinds.get('by_test') or {}
+    beside = control.get(layer, {}).get('by_test') or {}
+    named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x])
+    text = ', '.join(
+      f'{x} {shares[x]:.0%}' + (f' (control {beside.get(x, 0):.0%})' if beside else '')
+      for x in named[:3]
+      if shares[x] > 0
+    )
+    yield f'{layer}: {text or "no unit is named"}.'
+
+
+def number(value: Any) -> Any:
+  """A number as provenance holds it, where NaN is text."""
+  return float(value) if value in ('nan', 'inf', '-inf') else value
