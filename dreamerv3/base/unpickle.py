@@ -13,6 +13,7 @@ costs its small values alone, and one layer is read without the others.
 """
 
 import dataclasses
+import itertools
 import os
 import pathlib
 import struct
@@ -29,6 +30,8 @@ from dreamerv3.base.pickles.records import Factory, Foreign, Payload
 from dreamerv3.base.pickles.steps import TABLE
 
 ADVICE = 'record or copy the file again'
+SKIP = 16 * 2**10  # bytes between two pieces that are worth a call of the system
+RUN = 4 * 2**20  # bytes that are read at once, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +67,50 @@ class LazyArray(containers.OnDisk):
       there = [self.shape[self.axes.index(i)] for i in range(len(self.axes))]
       return flat.reshape(there).transpose(self.axes)
     return flat.reshape(self.shape, order='F' if self.fortran else 'C')
+
+  def part(self, rows: np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
+    """Some rows and columns (n, d) of the array seen as (T, D), in bounded memory.
+
+    What lies between them is skipped where that is more than a few pages, and read
+    along where a call of the system would cost more than the bytes.
+
+    Args:
+      rows: (n,) in ascending order.
+      columns: a slice, or (d,) in any order.
+
+    Raises:
+      Unreadable: the file has changed meanwhile.
+    """
+    width = arrays.count_of(self.shape[1:])
+    if self.axes or self.fortran:
+      found: np.ndarray = self.read().reshape(len(self), width)[rows][:, columns]
+      return found
+    within = np.arange(width)[columns]
+    out = np.empty((len(rows), len(within)), self.dtype)
+    if not out.size:
+      return out
+    first, last = int(within.min()), int(within.max()) + 1
+    there: slice | np.ndarray = within - first
+    whole = False
+    if isinstance(columns, slice):
+      there, whole = slice(None, None, columns.step), columns == slice(None)
+    size = self.dtype.itemsize
+    with regular.opened(self.path) as file:
+      for a, b in _runs(rows, width * size, (last - first) * size):
+        top, count = int(rows[a]), int(rows[b - 1]) - int(rows[a])
+        if whole and (np.diff(rows[a:b]) == 1).all():
+          place = self.offset + top * width * size
+          _fill(self.path, file, place, out[a:b].reshape(-1))
+          continue
+        flat = np.empty((count + 1) * width, self.dtype)
+        place = self.offset + (top * width + first) * size
+        _fill(self.path, file, place, flat[: count * width + last - first])
+        lines = flat.reshape(count + 1, width)[:, : last - first]
+        out[a:b] = lines[rows[a:b] - top][:, there]
+    return out
+
+  def __len__(self) -> int:
+    return self.shape[0]
 
   def transpose(self, axes: tuple[int, ...]) -> 'LazyArray':
     """As of numpy, for an array in C order."""
@@ -146,6 +193,19 @@ _DAMAGED = (
   ValueError,
   struct.error,
 )
+
+
+def _runs(rows: np.ndarray, width: int, used: int) -> list[tuple[int, int]]:
+  """Ranges of `rows` that are read in one piece each.
+
+  Args:
+    rows: (n,) ascending; width: bytes of a row; used: those from the first to the
+      last that is wanted.
+  """
+  apart = np.diff(rows) * width - used > SKIP
+  apart |= np.diff(rows // max(1, RUN // max(width, 1))) > 0
+  cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
+  return list(itertools.pairwise(cuts))
 
 
 def _fill(path: pathlib.Path, file: Any, offset: int, flat: np.ndarray) -> None:

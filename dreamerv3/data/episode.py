@@ -144,8 +144,35 @@ class Episode:
     value = self.read(self._key(name))
     return value.reshape(len(self), -1)
 
+  def part(
+    self, name: str, rows: np.ndarray, units: slice | np.ndarray = slice(None)
+  ) -> np.ndarray:
+    """Some rows and units (n, d) of a layer, in the dtype they were stored in.
+
+    Args:
+      rows: (n,) timesteps in ascending order.
+      units: a slice, or (d,) in any order.
+    """
+    source = self._source(self._key(name))
+    if isinstance(source, LazyArray):
+      return source.part(rows, units)
+    found: np.ndarray = np.asarray(source).reshape(len(self), -1)[rows][:, units]
+    return found
+
   def read(self, key: str) -> np.ndarray:
     """An array of the episode, read from disk."""
+    return _array(self._source(key))
+
+  def view(self, key: str) -> np.ndarray:
+    """As `read`, but of a large array only the rows that are looked at."""
+    source = self._source(key)
+    if not isinstance(source, LazyArray):
+      return _array(source)
+    order: Literal['F', 'C'] = 'F' if source.fortran else 'C'
+    return np.memmap(source.path, source.dtype, 'r', source.offset, source.shape, order)
+
+  def _source(self, key: str) -> np.ndarray | LazyArray:
+    """An array, or its place on disk."""
     try:
       entry = self.arrays[key]
     except KeyError:
@@ -153,20 +180,9 @@ class Episode:
         f'{self.path} has no {key}; it has: {", ".join(sorted(self.arrays))}.'
       ) from None
     if entry.source is not None:
-      return _array(entry.source)
-    return _array(unpickle.scan(self.path)[key])
-
-  def view(self, key: str) -> np.ndarray:
-    """As `read`, but of a large array only the rows that are looked at."""
-    if key not in self.arrays:
-      return self.read(key)
-    source = self.arrays[key].source
-    if source is None:
-      source = unpickle.scan(self.path)[key]
-    if not isinstance(source, LazyArray):
-      return _array(source)
-    order: Literal['F', 'C'] = 'F' if source.fortran else 'C'
-    return np.memmap(source.path, source.dtype, 'r', source.offset, source.shape, order)
+      return entry.source
+    found: np.ndarray | LazyArray = unpickle.scan(self.path)[key]
+    return found
 
   def _key(self, name: str) -> str:
     if PREFIX + name in self.arrays:

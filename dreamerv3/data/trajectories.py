@@ -19,6 +19,7 @@ import numpy as np
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data import layers
+from dreamerv3.data.activations import Activations
 from dreamerv3.data.episode import Episode, episode_list
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
@@ -169,35 +170,34 @@ class Trajectories:
     sizes = self.layers()
     return sum(_size(sizes, x) for x in _ALIASES.get(name, (name,)))
 
-  def layer(self, name: str, track: Track | None = None) -> Samples:
-    """One layer of all episodes, read from disk.
+  def layer(
+    self,
+    name: str,
+    track: Track | None = None,
+    rows: np.ndarray | None = None,
+    units: np.ndarray | None = None,
+  ) -> Samples:
+    """One layer of all episodes, or some of its rows and units, read from disk.
 
     Args:
       name: a layer, or 'deter', 'stoch', 'combined' ([deter; stoch]).
       track: `self.track()`, to share one between layers.
+      rows: (n,) of the track's rows, an index or a mask; units: (d,) of the layer's.
 
-    Peak memory is that of the result and one episode of the layer.
+    Peak memory is that of the result and one episode of it.
 
     Raises:
-      UserError: no such layer, or NaN and infinity in it (file and key named).
+      UserError: no such layer, or NaN and infinity in what was read.
     """
-    parts = _ALIASES.get(name, (name,))
-    sizes = [_size(self.layers(), x) for x in parts]
     track = self.track() if track is None else track
-    X = np.empty((len(track), sum(sizes)), np.float32)
-    first, row = int(self.drop_first), 0
-    for episode in self.episodes:
-      stop, column = row + len(episode) - first, 0
-      for part, size in zip(parts, sizes, strict=True):
-        values = episode.layer(part)[first:]
-        if not np.isfinite(values).all():
-          raise UserError(
-            f'{episode.path}: act/{part} holds NaN or infinity; record again.'
-          )
-        X[row:stop, column : column + size] = values
-        column += size
-      row = stop
-    return Samples(name, X, track)
+    X = self.activations(name).read(rows, units)
+    return Samples(name, X, track if rows is None else track.rows(rows))
+
+  def activations(self, name: str) -> Activations:
+    """As `layer`, still on disk: rows and units are read when they are asked for."""
+    sizes = self.layers()
+    parts = tuple((x, _size(sizes, x)) for x in _ALIASES.get(name, (name,)))
+    return Activations(self.episodes, parts, int(self.drop_first))
 
   def stream(self, names: Sequence[str]) -> Iterator[Samples]:
     """Layers one after another; only one is held in memory at a time."""
