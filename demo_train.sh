@@ -26,4 +26,4 @@ export DREAM_EPISODES=5 MAX_EPISODES=5
 export EXTRA="--batch_size 8 --batch_length 32 --agent.opt.lr 4e-4 --agent.opt.warmup 100 --run.log_every 30 --run.save_every 120"
 
 bash "$ROOT/run_Loop.sh"
-run "$PYTHON" "${HERE}dreamerv3/summarize.py" --logdir "$LOGDIR"
+run "$PYTHON" "${HERE}dreamerv3/summarize.py" "$LOGDIR"

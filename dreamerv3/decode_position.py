@@ -29,6 +29,7 @@ from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.base.progress import ProgressBar
+from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import Note, noting
 
@@ -51,10 +52,11 @@ class Settings(Placed):
   )
   repr: str = flag(
     'all',
-    choices=('deter', 'stoch', 'combined', 'all'),
-    help='Standard mode: what to decode; combined is both side by side.',
+    help='Standard mode: deter, stoch, combined (both side by side), or all.',
   )
-  layers: tuple[str, ...] = flag((), help='Layers mode: names (regex); all by default.')
+  layers: tuple[str, ...] = flag(
+    (), help=f'Layers mode. {layers.PATTERNS}; all by default.'
+  )
   method: str = flag(
     'classification',
     choices=('classification', 'ridge'),

@@ -45,7 +45,7 @@ class Settings(Placed):
   control: str = flag('', help='Recording of another network, to compare with.')
   dream_data: str = flag('', help='dream_results.pkl, for distances of dreams to wake.')
   layers: tuple[str, ...] = flag(
-    ('dyn/deter',), help='Layers (regex); of dreams dyn/deter alone.'
+    ('dyn/deter',), help=f'{layers.PATTERNS}; of dreams dyn/deter alone.'
   )
   max_wake_samples: int = flag(4000, low=20, help='Timesteps that are compared.')
   n_neighbors: int = flag(
@@ -104,10 +104,6 @@ def _check(args: Settings) -> None:
   given = [f'--{k}' for k, v in vars(args).items() if v != named[k] and k not in kept]
   if args.from_pkl and given:
     raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')
-  if args.dream_data and 'dyn/deter' not in args.layers:
-    raise UserError(
-      '--dream_data holds dreams of dyn/deter, which --layers leaves out.'
-    )
 
 
 def _open(args: Settings) -> tuple[Trajectories, Trajectories | None, Dreams]:
@@ -117,9 +113,14 @@ def _open(args: Settings) -> tuple[Trajectories, Trajectories | None, Dreams]:
       f'{args.data} has one episode; distances are compared between episodes, so '
       'record more.'
     )
+  names = layers.select(args.layers, data.layers())
+  if args.dream_data and 'dyn/deter' not in names:
+    raise UserError(
+      '--dream_data holds dreams of dyn/deter, which --layers leaves out.'
+    )
   control = args.open(args.control) if args.control else None
   if control is not None:
-    check_same(data, control, layers.select(args.layers, data.layers()))
+    check_same(data, control, names)
   return data, control, _dreams(args.dream_data)
 
 

@@ -111,7 +111,7 @@ class Run:
   @property
   def layer_file(self) -> str:
     """Name of the layer in names of files."""
-    return self.args.layer.replace('/', '_')
+    return self.data.named(self.args.layer).replace('/', '_')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,8 +1,8 @@
-"""What a run has given so far: its main numbers and all its figures.
+"""What a run has given so far: its main numbers, and last what they say.
 
 Reads the files that the other programs left under a training run's folder.
 
-  python dreamerv3/summarize.py --logdir logdir/my_run
+  python dreamerv3/summarize.py logdir/my_run
 """
 
 import pathlib
@@ -15,11 +15,11 @@ import collections
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding.chance import LEVELS
-from dreamerv3.analysis.decoding.comparisons import ALPHA, verdict
+from dreamerv3.analysis.decoding.comparisons import ALPHA
 from dreamerv3.analysis.decoding.result import counts
 from dreamerv3.analysis.dreams.measures import LABELS, steps_of
 from dreamerv3.base import flags, regular, shipped
@@ -36,10 +36,13 @@ FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """Prints the main numbers and the figures of a run."""
+  """Prints the main numbers of a run, and last what may be said of it."""
 
-  logdir: str = flag(help='Folder of the training run.')
+  logdir: str = flag(
+    help='Folder of the training run; may be given as the first word.', plain=True
+  )
   verdicts: bool = flag(False, help='Only what may be said, a line each.')
+  files: bool = flag(False, help='List all figures, too, before what may be said.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,20 +52,30 @@ def main(argv: Sequence[str] | None = None) -> None:
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')
   results = shipped.results_of(logdir)
-  lines = list(said(results) if args.verdicts else summary(results))
+  if args.verdicts and args.files:
+    raise UserError('--verdicts prints nothing else; leave --files out.')
+  lines = [] if args.verdicts else list(summary(results, args.files))
+  last = list(said(results))
+  if lines and last:
+    lines += ['', 'What may be said']
+  lines += last
   if not lines:
     raise UserError(f'{logdir} holds no results yet; record and analyse first.')
   print('\n'.join(lines))
 
 
-def summary(logdir: pathlib.Path) -> Iterator[str]:
-  """The lines of the summary; of a file that is another, why it is left out."""
-  shown = (
+def summary(logdir: pathlib.Path, pictures: bool = False) -> Iterator[str]:
+  """The tables of a run; of a file that is another, why it is left out.
+
+  Args:
+    pictures: list the figures, too.
+  """
+  shown: list[tuple[str, Callable[[pathlib.Path], Iterator[str]]]] = [
     ('*summary.csv', decoding),
     ('units.csv', cell_types),
     ('dream_curves.csv', dreams),
-    ('run_info.json', figures),
-  )
+    ('run_info.json', figures if pictures else _readable),
+  ]
   for name, show in shown:
     for path in sorted(logdir.rglob(name)):
       try:
@@ -70,6 +83,12 @@ def summary(logdir: pathlib.Path) -> Iterator[str]:
           yield from list(show(path))
       except UserError as e:
         yield f'Left out: {e}'
+
+
+def _readable(path: pathlib.Path) -> Iterator[str]:
+  """No line, but UserError where provenance cannot be read."""
+  read_run_info(path.parent)
+  yield from ()
 
 
 def said(logdir: pathlib.Path) -> Iterator[str]:
@@ -92,7 +111,7 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   yield _line(head) + f'{"untrained":>11}{"its constant":>14}'
   for row in rows:
     low, high = float(row['low']), float(row['high'])
-    interval = f'{low:.1f}-{high:.1f}' if low == low else '-'
+    interval = f'{low:.2f}-{high:.2f}' if low == low else '-'
     cells = (
       row['layer'],
       row['units'],
@@ -107,8 +126,6 @@ def decoding(path: pathlib.Path) -> Iterator[str]:
   for row in rows:
     if row['layer'] in ('deter', 'dyn/deter'):
       yield meaning(row)
-      if row.get('p_vs_chance'):
-        yield verdict(_values(row))
 
 
 def meaning(row: dict[str, str]) -> str:
@@ -157,17 +174,6 @@ def _against(row: dict[str, str], name: str, other: float) -> str:
   return 'better than' if share < other else 'worse than'
 
 
-def _values(row: dict[str, str]) -> dict[str, float | str]:
-  """A row of a table, its numbers as numbers."""
-  found: dict[str, float | str] = {}
-  for key, text in row.items():
-    try:
-      found[key] = float(text)
-    except ValueError:
-      found[key] = text
-  return found
-
-
 def cell_types(path: pathlib.Path) -> Iterator[str]:
   """Share of units per class that also passes its test, beside the control."""
   trained = _shares(_rows(path))
@@ -182,7 +188,7 @@ def cell_types(path: pathlib.Path) -> Iterator[str]:
 
 
 def dreams(path: pathlib.Path) -> Iterator[str]:
-  """Distance from the real path at some steps, and the verdict."""
+  """Distance from the real path at some steps."""
   rows = _rows(path)
   steps = steps_of(len(rows) - 1)
   yield ''
@@ -191,10 +197,6 @@ def dreams(path: pathlib.Path) -> Iterator[str]:
   for name, label in LABELS.items():
     if name in rows[0]:
       yield _line((label, *(_round(rows[x][name]) for x in steps)))
-  for entry in reversed(read_run_info(path.parent)):
-    if 'verdict' in entry.extra:
-      yield str(entry.extra['verdict'])
-      return
 
 
 def figures(path: pathlib.Path) -> Iterator[str]:
@@ -234,7 +236,7 @@ def _round(text: str) -> str:
     value = float(text)
   except ValueError:
     return text
-  return '-' if value != value else f'{value:.4g}'
+  return '-' if value != value else f'{value:.2f}'
 
 
 def _line(cells: Sequence[str]) -> str:

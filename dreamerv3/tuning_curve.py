@@ -39,7 +39,7 @@ class Settings(Placed):
   data: str = flag('', help='Folder of recorded episodes.')
   save: str = flag('', help='Folder to write to.')
   from_pkl: str = flag('', help='View these tuning_results.pkl instead.')
-  layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
+  layers: tuple[str, ...] = flag((), help=f'{layers.PATTERNS}; all by default.')
   test_data: str = flag(
     '', help='Other episodes of the agent, for the held-out variance.'
   )

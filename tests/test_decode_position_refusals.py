@@ -82,7 +82,7 @@ MISTAKES = {
   'min_bbox': (lambda r, t: ['--data', r, '--min_bbox', 9999], '--min_bbox 9999'),
   'layer': (
     lambda r, t: ['--data', r, '--mode', 'layers', '--layers', 'enc/cnn9'],
-    'there are: enc/cnn0, dyn/stoch',
+    'nearest: enc/cnn0',
   ),
   'area': (lambda r, t: ['--data', r, '--area', 5, 5], '--area is (5, 5)'),
   'NaN': (

@@ -26,7 +26,7 @@ def results(recording, tmp_path_factory):
   path = save / 'dream_results.pkl'
   path.write_bytes(pickle.dumps({'replay_deter': dreams, 'valid': valid}))
   words = ['--data', str(recording), '--control', str(recording), '--save', str(save)]
-  words += ['--layers', 'dyn/deter', 'enc/cnn0', '--dream_data', str(path)]
+  words += ['--layers', 'deter', 'enc/*', '--dream_data', str(path)]
   manifold_analysis.main([*words, *FEW])
   return save
 
@@ -69,10 +69,10 @@ def test_every_figure_is_there_and_is_drawn_again(results, tmp_path):
   [
     ([], 'Give --data'),
     (['--from_pkl', 'x', '--n_boot', '9'], 'leave out --n_boot'),
-    (['--data', 'x', '--dream_data', 'y', '--layers', 'enc/cnn0'], 'dyn/deter'),
+    (['--data', '{rec}', '--dream_data', 'y', '--layers', 'enc'], 'dyn/deter'),
     (['--data', 'x', '--max_wake_samples', '3'], 'at least 20'),
   ],
 )
-def test_mistakes_are_one_line(words, text):
+def test_mistakes_are_one_line(words, text, recording):
   with pytest.raises(UserError, match=text):
-    manifold_analysis.main(words)
+    manifold_analysis.main([x.replace('{rec}', str(recording)) for x in words])

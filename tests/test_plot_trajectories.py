@@ -221,7 +221,7 @@ def test_worlds_of_their_own(tmp_path, capsys):
   ('flags', 'message'),
   [
     (('--plot', 'heat'), 'invalid choice'),
-    (('--layer', 'detr'), 'No layer detr; there are: dyn/stoch, dyn/deter'),
+    (('--layer', 'detr'), "No layer 'detr'; nearest: dyn/deter"),
     (('--unit', 120), 'deter has units 0 to 119'),
     (('--unit', -1), 'expected at least 0'),
     (('--egocentric_view', 4), 'expected an odd number'),

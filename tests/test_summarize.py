@@ -35,10 +35,9 @@ def run(tmp_path):
 
 
 def test_numbers_and_figures(run, capsys):
-  summarize.main(['--logdir', str(run)])
+  summarize.main([str(run), '--files'])
   text = capsys.readouterr().out
-  assert 'deter' in text
-  assert '2.0-3.0' in text
+  assert '2.00-3.00' in text
   assert 'deter: 42% of the error of the best constant guess' in text
   row = next(x for x in text.splitlines() if x.startswith('single_field'))
   assert row.split() == ['single_field', '75.0%', '-']
@@ -64,6 +63,8 @@ def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
   moved = tmp_path.with_name('moved')
   run.rename(moved)
   summarize.main(['--logdir', str(moved)])
+  assert 'kept.png' not in capsys.readouterr().out
+  summarize.main(['--logdir', str(moved), '--files'])
   assert '  kept.png' in capsys.readouterr().out
 
 
@@ -78,8 +79,8 @@ def test_dreams_are_shown_with_their_verdict(run, capsys):
   summarize.main(['--logdir', str(run)])
   lines = capsys.readouterr().out.splitlines()
   row = next(x for x in lines if x.startswith('dream, real actions'))
-  assert row.split()[-3:] == ['0.5', '2.5', '3.5']  # steps 1, 5 and 7
-  assert 'They are good.' in lines
+  assert row.split()[-3:] == ['0.50', '2.50', '3.50']  # steps 1, 5 and 7
+  assert lines[-1] == '  They are good.'
 
 
 @pytest.mark.parametrize(

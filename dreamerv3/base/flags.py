@@ -38,6 +38,7 @@ def flag(
   high: float | None = None,
   choices: Sequence[str] = (),
   never: Mapping[float, str] = types.MappingProxyType({}),
+  plain: bool = False,
 ) -> Any:
   """A field that is a flag; without a default it must be given.
 
@@ -46,12 +47,20 @@ def flag(
     low: smallest allowed value, high: largest one.
     choices: the allowed words.
     never: values between low and high that mean nothing, with what is expected.
+    plain: the first word of a command may be its value, without the flag's name.
   """
   if isinstance(default, list):
     raise TypeError('Use a tuple: settings are immutable.')
   return dataclasses.field(
     default=default,
-    metadata=dict(help=help, low=low, high=high, choices=tuple(choices), never=never),
+    metadata=dict(
+      help=help,
+      low=low,
+      high=high,
+      choices=tuple(choices),
+      never=never,
+      plain=plain,
+    ),
   )
 
 
@@ -69,7 +78,11 @@ def parse(
     UserError: unknown flag (with the nearest known one), missing or bad value.
   """
   parser = make_parser(settings, prog)
-  values = vars(parser.parse_args(argv))
+  words = list(sys.argv[1:] if argv is None else argv)
+  plain = [x.name for x in dataclasses.fields(settings) if x.metadata['plain']]  # type: ignore[arg-type]
+  if plain and words and not words[0].startswith('-'):
+    words.insert(0, f'--{plain[0]}')
+  values = vars(parser.parse_args(words))
   chosen = settings(**values)
   for field in dataclasses.fields(chosen):  # type: ignore[arg-type]
     _check(field, values[field.name])

@@ -1,12 +1,18 @@
-"""Names of recorded layers, in the order in which the network computes them.
+"""Names of recorded layers: their order along the network, and what patterns mean.
 
 order(['pol/mlp/linear0', 'enc/cnn0'])  # ['enc/cnn0', 'pol/mlp/linear0']
+select(['deter', 'enc/*'], names)       # short names, folders, globs, regexes
 """
 
+import difflib
+import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dreamerv3.base.errors import UserError
+
+# How a flag calls what `select` reads.
+PATTERNS = "Layers by name, its end, folder or glob: deter enc 'dyn/*'"
 
 # One regex per stage of the network; inside a stage the number decides.
 STAGES = (
@@ -45,24 +51,74 @@ def order(names: Iterable[str]) -> list[str]:
 
 
 def select(patterns: Sequence[str], names: Iterable[str]) -> list[str]:
-  """Layers whose whole name matches a pattern (regex), in network order.
+  """Layers that patterns mean, in network order; all of them without patterns.
+
+  A pattern means what the first of these readings finds: a whole name, the last part
+  of names (`deter`), a folder (`enc`, `pol/mlp`), a glob in which * crosses folders
+  (`dyn/*`), a regular expression of whole names (`enc/cnn[01]`). Several may be joined
+  by commas.
 
   Raises:
-    UserError: a pattern that matches nothing; the message lists the layers.
+    UserError: a pattern that means nothing; the message has the nearest names.
   """
   names = order(names)
-  if not patterns:
-    return names
-  chosen = set()
-  for pattern in patterns:
-    try:
-      found = [x for x in names if re.fullmatch(pattern, x)]
-    except re.error as e:
-      raise UserError(f'Layer pattern {pattern!r} is no regex: {e}.') from e
-    if not found:
-      raise UserError(f'No layer {pattern!r}; there are: {", ".join(names)}.')
-    chosen.update(found)
-  return [x for x in names if x in chosen]
+  chosen = {x for pattern in patterns for x in _meant(pattern, names)}
+  return [x for x in names if x in chosen] if patterns else names
+
+
+def one(pattern: str, names: Iterable[str]) -> str:
+  """The only layer that a pattern means, read as `select` reads it.
+
+  Raises:
+    UserError: it means none, or several.
+  """
+  found = select([pattern], names)
+  if len(found) > 1:
+    raise UserError(
+      f'{pattern!r} means {len(found)} layers ({_few(found)}); give the whole name '
+      'of one.'
+    )
+  return found[0]
+
+
+def _meant(pattern: str, names: Sequence[str]) -> list[str]:
+  for reading in _READINGS:
+    if found := [x for x in names if reading(pattern, x)]:
+      return found
+  if ',' in pattern:
+    parts = [x.strip() for x in pattern.split(',') if x.strip()]
+    return [x for part in parts for x in _meant(part, names)]
+  raise UserError(f'No layer {pattern!r}; {_nearest(pattern, names)}.')
+
+
+def _matches(pattern: str, name: str) -> bool:
+  try:
+    return bool(re.fullmatch(pattern, name))
+  except re.error:
+    return False
+
+
+_READINGS: tuple[Callable[[str, str], bool], ...] = (
+  lambda pattern, name: name == pattern,
+  lambda pattern, name: name.rpartition('/')[2] == pattern,
+  lambda pattern, name: name.startswith(pattern.rstrip('/') + '/'),
+  lambda pattern, name: fnmatch.fnmatchcase(name, pattern),
+  _matches,
+)
+
+
+def _nearest(pattern: str, names: Sequence[str]) -> str:
+  """The names that are most like a wrong one, or what there is."""
+  known = {y: x for x in reversed(names) for y in (x.rpartition('/')[2], x)}
+  close = difflib.get_close_matches(pattern, known, 3)
+  if close:
+    return f'nearest: {", ".join(dict.fromkeys(known[x] for x in close))}'
+  return f'there are: {_few(names, 30)}'
+
+
+def _few(names: Sequence[str], most: int = 4) -> str:
+  more = f' and {len(names) - most} more' if len(names) > most else ''
+  return ', '.join(names[:most]) + more
 
 
 def group(name: str) -> str:

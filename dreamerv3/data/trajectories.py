@@ -165,10 +165,23 @@ class Trajectories:
     first = int(self.drop_first)
     return around(self.metadata, self.episodes, first, self.path)
 
+  def named(self, name: str) -> str:
+    """The name under which `layer` gives what `name` means, read by `layers.one`.
+
+    Raises:
+      UserError: it means no layer, or several.
+    """
+    return name if name in _ALIASES else layers.one(name, self.layers())
+
   def units(self, name: str) -> int:
     """Number of units of a layer, under any name that `layer` takes."""
+    return sum(self._sizes(name).values())
+
+  def _sizes(self, name: str) -> dict[str, int]:
+    """{layer: units} of the layers behind a name."""
     sizes = self.layers()
-    return sum(_size(sizes, x) for x in _ALIASES.get(name, (name,)))
+    name = self.named(name)
+    return {x: sizes[layers.one(x, sizes)] for x in _ALIASES.get(name, (name,))}
 
   def layer(
     self,
@@ -180,7 +193,7 @@ class Trajectories:
     """One layer of all episodes, or some of its rows and units, read from disk.
 
     Args:
-      name: a layer, or 'deter', 'stoch', 'combined' ([deter; stoch]).
+      name: a layer as `layers.one` reads it, or 'combined' ([deter; stoch]).
       track: `self.track()`, to share one between layers.
       rows: (n,) of the track's rows, an index or a mask; units: (d,) of the layer's.
 
@@ -189,14 +202,14 @@ class Trajectories:
     Raises:
       UserError: no such layer, or NaN and infinity in what was read.
     """
+    name = self.named(name)
     track = self.track() if track is None else track
     X = self.activations(name).read(rows, units)
     return Samples(name, X, track if rows is None else track.rows(rows))
 
   def activations(self, name: str) -> Activations:
     """As `layer`, still on disk: rows and units are read when they are asked for."""
-    sizes = self.layers()
-    parts = tuple((x, _size(sizes, x)) for x in _ALIASES.get(name, (name,)))
+    parts = tuple(self._sizes(name).items())
     return Activations(self.episodes, parts, int(self.drop_first))
 
   def stream(self, names: Sequence[str]) -> Iterator[Samples]:
@@ -224,12 +237,6 @@ def _elsewhere(path: pathlib.Path) -> str:
 
 def _number(episode: Episode) -> tuple[int, str]:
   return episode.number, str(episode.path)
-
-
-def _size(sizes: dict[str, int], name: str) -> int:
-  if name not in sizes:
-    raise UserError(f'No layer {name}; there are: {", ".join(sizes)}.')
-  return sizes[name]
 
 
 def _open_episodes(path: pathlib.Path, limit: int) -> list[Episode]:

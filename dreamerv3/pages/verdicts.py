@@ -5,11 +5,13 @@ For `summarize.py` and `report.py`, so that both say the same.
   for said in verdicts(pathlib.Path('logdir/run')): print(said.entry.stage, said.lines)
 """
 
+import contextlib
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dreamerv3.analysis.decoding.comparisons import DETER, verdict
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import Entry, read_run_info
 
 # Stages in the order of the pipeline.
@@ -36,9 +38,10 @@ def verdicts(results: pathlib.Path) -> Iterator[Said]:
   """What each analysis says of the run, the newest of each folder."""
   entries = {}
   for path in sorted(results.rglob('run_info.json')):
-    for entry in read_run_info(path.parent):
-      if entry.stage in ORDER and entry.extra:
-        entries[ORDER.index(entry.stage), str(path.parent)] = entry
+    with contextlib.suppress(UserError):  # a foreign file says nothing of the run
+      for entry in read_run_info(path.parent):
+        if entry.stage in ORDER and entry.extra:
+          entries[ORDER.index(entry.stage), str(path.parent)] = entry
   for (_, folder), entry in sorted(entries.items(), key=lambda x: x[0]):
     if lines := tuple(lines_of(entry)):
       yield Said(pathlib.Path(folder), entry, lines)

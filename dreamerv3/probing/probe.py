@@ -5,7 +5,7 @@ the actions and returns the activations of the layers that were asked for,
 packed into one array per dtype, so that a step is one transfer. What nobody
 asked for is neither computed nor transferred.
 
-  probe = Probe(model, layers='enc/.*|dyn/.*', dtype='float16')
+  probe = Probe(model, layers='enc,dyn/*', dtype='float16')
   carry = probe.init()
   carry, act, rows = probe(params, carry, obs, seeds, time)
 """
@@ -24,6 +24,7 @@ from dreamerv3.agent import Model
 from dreamerv3.agent.latents import Arrays, Carry, Latent, State, tensor
 from dreamerv3.agent.networks import TRAINED
 from dreamerv3.data.columns import Column
+from dreamerv3.data.layers import select
 from embodied.jax import internal, outs
 
 # Rows of every policy call. The compiler chooses another order of summation
@@ -43,7 +44,7 @@ class Probe:
 
   Args:
     model: with its parameters passed to each call.
-    layers: regular expression that the whole name of a layer must match.
+    layers: pattern of the layers to lay open, read by `data.layers.select`.
     dtype: float16 or float32, of layers with more than one unit.
     width: rows of a call.
 
@@ -52,7 +53,7 @@ class Probe:
     available: names of all layers of this model.
 
   Raises:
-    ValueError: the expression matches no layer.
+    UserError: the pattern means no layer.
   """
 
   def __init__(
@@ -65,9 +66,7 @@ class Probe:
     self.model, self.width = model, width
     shapes = self._shapes()
     self.available = sorted(shapes)
-    chosen = [x for x in self.available if re.fullmatch(layers, x)]
-    if not chosen:
-      raise ValueError(f'layers {layers!r} matches none of {", ".join(self.available)}')
+    chosen = sorted(select([layers], self.available))
     self.layers = place(chosen, shapes, dtype)
     self._call = jax.jit(self._step, donate_argnums=1)
 

@@ -103,11 +103,7 @@ class Trained:
     drawn = parameters(agent) if look.drawn else None
     if source is not None:
       load(agent, source, config.run.from_checkpoint_regex)
-    try:
-      probe = taps.Probe(agent.model, look.layers, look.dtype)
-    except ValueError as e:
-      prefix = f'--{look.block}.' if look.block else ''
-      raise UserError(f'{prefix}{e}.') from e
+    probe = taps.Probe(agent.model, look.layers, look.dtype)
     return cls(config, source, guide, agent, probe, parameters(agent), drawn)
 
   def at(self, source: pathlib.Path) -> 'Trained':

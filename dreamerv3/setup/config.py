@@ -102,6 +102,7 @@ def apply_flags(
 ) -> elements.Config:
   """Overrides settings by flags: names, lists with `+`, full-match regexes."""
   flat = config.flat
+  script = (flags.get('script') or [flat['script']])[-1]
   for name, values in flags.items():
     if name in ('configs', 'help'):
       continue
@@ -109,12 +110,12 @@ def apply_flags(
       key = name[:-1]
       flat[key] = flat[key] + cast(key, flat[key], values)
       continue
-    for key in match(name, flat):
+    for key in match(name, flat, script):
       flat[key] = cast(key, flat[key], values)
   return elements.Config(flat)
 
 
-def match(name: str, flat: Mapping[str, Any]) -> list[str]:
+def match(name: str, flat: Mapping[str, Any], script: str = '') -> list[str]:
   """Keys that a flag means: itself, or all that its regex matches fully."""
   if name in flat:
     return [name]
@@ -135,18 +136,22 @@ def match(name: str, flat: Mapping[str, Any]) -> list[str]:
       raise UserError(f'--{name} is not a regular expression: {e}') from e
     if found:
       return found
+  # The flags of the chosen script come before those of the others.
+  known = sorted(flat, key=lambda x: not x.startswith((f'{script}.', 'run.')))
   raise UserError(
-    f'Unknown flag --{name}{nearest(name, flat, "--")}; --help lists all flags.'
+    f'Unknown flag --{name}{nearest(name, known, "--")}; --help lists all flags.'
   )
 
 
 def nearest(name: str, known: Iterable[str], dashes: str = '') -> str:
   """' (nearest: x)' or nothing, to complete a message about a wrong name."""
   known = list(known)
-  found = difflib.get_close_matches(name, known, 1, 0.6)
-  if not found:  # a forgotten prefix: --train_ratio for --run.train_ratio
+  # A forgotten prefix: --train_ratio for --run.train_ratio.
+  found = [x for x in known if x.endswith(f'.{name}')]
+  found = found or difflib.get_close_matches(name, known, 1, 0.6)
+  if not found:  # a wrong one
     last = name.rpartition('.')[2]
-    found = [x for x in known if x.rpartition('.')[2] == last][:1]
+    found = [x for x in known if x.rpartition('.')[2] == last]
   return f' (nearest: {dashes}{found[0]})' if found else ''
 
 

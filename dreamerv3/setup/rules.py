@@ -95,8 +95,7 @@ RULES: tuple[Rule, ...] = (
   (r'jax\.enable_policy', lambda x: x, 'True, since every script acts'),
   (r'logger\.outputs', lambda x: set(x) <= set(OUTPUTS), ', '.join(OUTPUTS)),
   (
-    r'logger\.filter|run\.from_checkpoint_regex'
-    r'|(eval_trajectory|replay_activations)\.layers',
+    r'logger\.filter|run\.from_checkpoint_regex',
     _regex,
     'a regular expression',
   ),

@@ -31,17 +31,52 @@ def test_order_is_that_of_the_network():
   assert layers.order(reversed(NAMES)) == list(NAMES)
 
 
-def test_select_by_regex():
-  assert layers.select(['pol/mlp/.*', 'enc/cnn0'], NAMES) == [
-    'enc/cnn0',
-    'pol/mlp/linear2',
-    'pol/mlp/linear10',
-  ]
+@pytest.mark.parametrize(
+  ('pattern', 'found'),
+  [
+    ('dyn/deter', ['dyn/deter']),
+    ('deter', ['dyn/deter']),
+    ('linear0', ['rew/mlp/linear0', 'val/mlp/linear0']),
+    ('enc', ['enc/cnn0', 'enc/cnn1', 'enc/mlp0', 'enc/tokens']),
+    ('pol/mlp/', ['pol/mlp/linear2', 'pol/mlp/linear10']),
+    ('dyn/*', ['dyn/stoch', 'dyn/deter']),
+    ('*/pred', ['rew/pred']),
+    ('pol/*2', ['pol/mlp/linear2']),
+    ('pol/mlp/.*', ['pol/mlp/linear2', 'pol/mlp/linear10']),
+    (r'enc/cnn\d|oth.*', ['enc/cnn0', 'enc/cnn1', 'other']),
+    ('.*', list(NAMES)),
+    ('deter, enc/cnn*', ['enc/cnn0', 'enc/cnn1', 'dyn/deter']),
+  ],
+)
+def test_a_pattern_is_a_name_its_end_a_folder_a_glob_or_a_regex(pattern, found):
+  assert layers.select([pattern], NAMES) == found
+
+
+def test_the_first_reading_that_finds_something_counts():
+  names = ['dyn/enc', 'enc/cnn0', 'enc']
+  assert layers.select(['enc'], names) == ['enc']
+  assert layers.select(['enc'], names[:2]) == ['dyn/enc']
+  assert layers.select(['enc'], names[1:2]) == ['enc/cnn0']
+
+
+def test_patterns_add_up_in_network_order():
+  assert layers.select(['deter', 'enc/cnn0'], NAMES) == ['enc/cnn0', 'dyn/deter']
   assert layers.select([], NAMES) == list(NAMES)
-  with pytest.raises(UserError, match="No layer 'deter'; there are: enc/cnn0"):
-    layers.select(['deter'], NAMES)
-  with pytest.raises(UserError, match='no regex'):
+
+
+def test_a_pattern_that_means_nothing_names_the_nearest():
+  with pytest.raises(UserError, match="No layer 'detre'; nearest: dyn/deter"):
+    layers.select(['enc', 'detre'], NAMES)
+  with pytest.raises(UserError, match='nearest: enc/cnn1, enc/cnn0'):
+    layers.select(['enc/cnn7'], NAMES)
+  with pytest.raises(UserError, match=r"No layer '\('; there are: enc/cnn0, .*other"):
     layers.select(['('], NAMES)
+
+
+def test_one_layer_is_asked_for_when_several_are_meant():
+  assert layers.one('deter', NAMES) == 'dyn/deter'
+  with pytest.raises(UserError, match='2 layers .rew/mlp/linear0, val/mlp/linear0.'):
+    layers.one('linear0', NAMES)
 
 
 def test_groups():

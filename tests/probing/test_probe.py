@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.agent.latents import Carry, Latent, tensor
+from dreamerv3.base.errors import UserError
 from dreamerv3.probing import probe as taps
 from tests.agent import agents
 
@@ -243,5 +244,5 @@ def test_only_what_is_asked_for_is_computed(model, params):
 
 
 def test_a_pattern_without_layers_is_refused(model):
-  with pytest.raises(ValueError, match=r"'enc/rnn' matches none of con/mlp"):
+  with pytest.raises(UserError, match=r"No layer 'enc/rnn'; nearest: enc/"):
     taps.Probe(model, 'enc/rnn')

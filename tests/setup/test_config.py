@@ -116,6 +116,14 @@ def test_regex_matches_whole_keys_and_plus_appends():
   [
     (['--run.stepz', '1'], r'nearest: --run\.steps'),
     (['--train_ratio', '1'], r'nearest: --run\.train_ratio'),
+    (
+      ['--script', 'eval_trajectory', '--num_episodes', '3'],
+      r'nearest: --eval_trajectory\.num_episodes',
+    ),
+    (
+      ['--num_episodes', '3', '--script', 'dream_decode'],
+      r'nearest: --dream_decode\.num_episodes',
+    ),
     (['--configs', 'crafter_smal'], 'nearest: crafter_small'),
     (['--configs', 'defaults'], 'Unknown preset'),
     (['--batch_size', '1.5'], "takes int, got '1.5'"),

@@ -81,6 +81,16 @@ class Plan:
     }
 
 
+def _representation(name: str) -> str:
+  """What `repr` means: one of REPRS under any of its names, 'combined' or 'all'.
+
+  Raises:
+    UserError: it means none of them.
+  """
+  found = layers.one(name, (*REPRS.values(), 'combined', 'all'))
+  return {v: k for k, v in REPRS.items()}.get(found, found)
+
+
 def make_plan(
   data: Trajectories, test: Trajectories | None, protocol: Protocol
 ) -> Plan:
@@ -136,15 +146,16 @@ def _choose(data: Trajectories, protocol: Protocol) -> tuple[list[str], dict[str
       raise UserError(f'{data.path} has no recorded layers.')
     picked = layers.select(protocol.layers, sizes)
     return decode.unique_layers(data, picked)
-  need = [protocol.repr] if protocol.repr in REPRS else list(REPRS)
+  wanted = _representation(protocol.repr)
+  need = [wanted] if wanted in REPRS else list(REPRS)
   missing = [x for x in need if REPRS[x] not in sizes]
-  if missing and (protocol.repr != 'all' or len(missing) == 2):
+  if missing and (wanted != 'all' or len(missing) == 2):
     raise UserError(
-      f'No layer {REPRS[missing[0]]}, which `repr` {protocol.repr} reads; '
+      f'No layer {REPRS[missing[0]]}, which `repr` {wanted} reads; '
       f'there are: {", ".join(sizes)}.'
     )
   found = [x for x in need if x not in missing]
-  if protocol.repr == 'combined':
+  if wanted == 'combined':
     return ['combined'], {}
   both = ['combined'] if len(found) == 2 else []
   return found + both, {}

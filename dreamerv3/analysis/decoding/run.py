@@ -101,7 +101,7 @@ def evaluate(
 
   Args:
     decoders: by layer.
-    patterns: of layers (regex); all without.
+    patterns: of layers, read by `data.layers.select`; all without.
 
   Raises:
     UserError: no layer in common, or episodes that were trained on.
