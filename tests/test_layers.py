@@ -25,6 +25,7 @@ LIBRARIES = (
     'numba',
     'opensimplex',
     'scipy',
+    'pandas',
     'joblib',
     'PIL',
     'imageio',
@@ -60,7 +61,7 @@ dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:
 dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
 dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel
 dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamerv3.recording: {JAXES} elements
-dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy sklearn torch pynapple threadpoolctl
+dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy sklearn torch pynapple pandas threadpoolctl
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
 dreamerv3.pages: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info: PIL
 dreamerv3: @dreamerv3.pages dreamerv3.pages:

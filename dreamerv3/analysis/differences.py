@@ -79,12 +79,7 @@ def paired(
   if count < ENOUGH:
     return _unknown(diff)
   rng = np.random.default_rng(seed)
-  signs = _signs(count, rng)
-  total = signs @ sums.T  # (F, L)
-  spread = np.maximum((sums**2).sum(1) - total**2 / count, 0)
-  # Of a difference that is the same in all episodes the spread is 0.
-  tiny = 1e-12 * (sums**2).sum(1) + 1e-300
-  p, p_all = _p_values(np.abs(total) / np.sqrt(spread + tiny))
+  p, p_all = flipped(sums, rng)
   drawn = _counts(count, n_boot, rng)
   means = (drawn @ sums.T) / (drawn @ sizes)[:, None]
   low, high = _interval(means, count)
@@ -110,9 +105,37 @@ def unpaired(first: Side, second: Side, n_boot: int, seed: int) -> Differences:
     [(x.errors - both[:, None] * x.constant) / x.constant.mean() for x in sides], 1
   )
   rng = np.random.default_rng(seed)
-  p, p_all = _p_values(_welch(values, _exchanges(counts[0], counts[1], rng)))
+  p, p_all = exchanged(values, counts[0], rng)
   low, high = _share_interval(sides, n_boot, rng)
   return Differences(diff, low, high, p, p_all)
+
+
+def flipped(
+  values: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """p and p_all (L,) of differences (L, n) of n pairs, by flips of their signs.
+
+  All 2^n of them where these are few: p is then exact, and at least 2 / 2^n.
+  """
+  count = values.shape[1]
+  total = _signs(count, rng) @ values.T  # (F, L)
+  square = (values**2).sum(1)
+  spread = np.maximum(square - total**2 / count, 0)
+  # Of a difference that is the same in all pairs the spread is 0.
+  tiny = 1e-12 * square + 1e-300
+  return _p_values(np.abs(total) / np.sqrt(spread + tiny))
+
+
+def exchanged(
+  values: np.ndarray, first: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+  """p and p_all (L,) of values (L, n + m), by exchange of the first n with the rest.
+
+  All (n + m)! / (n! m!) choices where these are few: p is then exact, and at least
+  one of them, or two where n = m.
+  """
+  rows = _exchanges(first, values.shape[1] - first, rng)
+  return _p_values(_welch(values, rows))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
