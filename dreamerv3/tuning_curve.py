@@ -84,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   check(args)
   results = reopen(args) if args.from_pkl else None
   opened = None if results else Recordings.open(args)
+  if opened:
+    opened.announce(args)
   if args.save:
     save = files.make_folder(args.save)
     inputs = {x: getattr(args, x) for x in ('data', 'test_data', 'control', 'from_pkl')}
@@ -175,12 +177,24 @@ class Recordings:
     check_screen(args)
     return cls(data, test, control, names)
 
+  def announce(self, args: Settings) -> None:
+    """Prints what the work will need; UserError where the memory is too little."""
+    plan = census.foresee(
+      self.data, measure_of(args), self.names, self.test, self.control
+    )
+    print(plan.line())
+    plan.check('choose fewer --layers, --max_neurons, --n_jobs or --max_episodes')
+
+
+def measure_of(args: Settings) -> census.Options:
+  """The settings of the measurement itself."""
+  options = {x.name for x in dataclasses.fields(census.Options)}
+  return census.Options(**{k: v for k, v in vars(args).items() if k in options})
+
 
 def analyse(args: Settings, opened: Recordings) -> Results:
   """Measures the recording, and the control where one is given."""
-  options = {x.name for x in dataclasses.fields(census.Options)}
-  chosen = {k: v for k, v in vars(args).items() if k in options}
-  measure = census.Options(**chosen)
+  measure = measure_of(args)
   tables = census.run(opened.data, measure, opened.names, opened.test)
   control = opened.control
   compared = census.run(control, measure, opened.names) if control else {}

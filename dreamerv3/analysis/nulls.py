@@ -9,7 +9,8 @@ relation of the two. (Harris 2020, doi:10.1101/2020.11.29.402719.)
     scores(X[rows])                           # the path stays
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,29 +71,64 @@ def p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
   return np.where(np.isnan(observed), np.nan, p)
 
 
-def tail_p_values(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+class Tail(NamedTuple):
+  """What of the nulls of D units their p values, and those of others, need.
+
+  Attributes:
+    p: (D,) `p_values`.
+    z: (D,) standardised score of the units that beat all their nulls; NaN of others.
+    high: (k,) standardised nulls of all units that are not small.
+    total: number of all standardised nulls.
+  """
+
+  p: np.ndarray
+  z: np.ndarray
+  high: np.ndarray
+  total: int
+
+
+# Standardised nulls below are counted, not kept: a sixth of a normal lies above.
+HIGH = 1.0
+
+
+def tail(observed: np.ndarray, null: np.ndarray) -> Tail:
+  """The tail of some units (D,) with nulls (n, D), for `tail_p_values`."""
+  p, n = p_values(observed, null), len(null)
+  z = np.full(len(p), np.nan)
+  if n < TAIL:
+    return Tail(p, z, np.zeros(0), 0)
+  total, squares = null.sum(0), (null**2).sum(0)
+  own = _z(observed, total, squares, n)
+  best = (p <= 1 / (1 + n) + 1e-12) & np.isfinite(own)
+  z[best] = own[best]
+  others = _z(null, total - null, squares - null**2, n - 1)
+  pool = others[np.isfinite(others)]
+  least = min(HIGH, float(z[best].min())) if best.any() else HIGH
+  return Tail(p, z, pool[pool >= least], len(pool))
+
+
+def tail_p_values(tails: Sequence[Tail]) -> np.ndarray:
   """p values that go on below 1 / (1 + n), for corrections over many units.
 
   A unit that beats all its nulls is ranked among the standardised nulls of
   all units of the layer: z = (score - mean) / sd, each null's own value left
   out of its mean and sd. The result is at least 1 / (1 + n D) and never above
   the unit's own p. Other units keep `p_values`.
+
+  Args:
+    tails: of all units of a layer, in parts.
   """
-  p = p_values(observed, null)
-  n = len(null)
-  if n < TAIL:
-    return p
-  total, squares = null.sum(0), (null**2).sum(0)
-  z = _z(observed, total, squares, n)
-  best = p <= 1 / (1 + n) + 1e-12
-  best &= np.isfinite(z)
+  p = np.concatenate([x.p for x in tails])
+  z = np.concatenate([x.z for x in tails])
+  best = np.isfinite(z)
   if not best.any():
     return p
-  others = _z(null, total - null, squares - null**2, n - 1)
-  pool = np.sort(others[np.isfinite(others)])
+  pool = np.sort(np.concatenate([x.high for x in tails]))
   above = len(pool) - np.searchsorted(pool, z[best], 'left')
-  tail = (1 + above) / (1 + len(pool))
-  p[best] = np.minimum(p[best], tail)
+  ranked = (1 + above) / (1 + sum(x.total for x in tails))
+  # Of a z below HIGH not all that lie above were kept by other parts. More than
+  # a share of 1 / (1 + n) does, so that the unit's own p counts.
+  p[best] = np.where(z[best] < HIGH, p[best], np.minimum(p[best], ranked))
   return p
 
 

@@ -1,7 +1,8 @@
 """What a command says when the machine, not the user, is in its way.
 
-A full disk, a used-up quota, a file system that became read-only, an output that is
-closed or knows no Unicode: one line with what to do, no traceback, exit code 1.
+Memory that has run out, a full disk, a used-up quota, a file system that became
+read-only, an output that is closed or knows no Unicode: one line with what to do, no
+traceback, exit code 1.
 
   ready_streams()
   if lacking(error): line = describe(error)
@@ -11,6 +12,8 @@ import contextlib
 import errno
 import os
 import sys
+
+from dreamerv3.base import job
 
 # Failures of the machine that a message explains better than a traceback.
 MACHINE = (
@@ -72,6 +75,17 @@ def describe(error: OSError) -> str:
   return (
     f'Cannot write {what} ({reason}). What was complete is intact; {advice} and run '
     'the same command again.'
+  )
+
+
+def starved(error: MemoryError) -> str:
+  """One line: memory has run out, how much there was, and what to do."""
+  found = job.memory()
+  why = ' '.join(str(error).split())
+  return (
+    f'Out of memory{f" ({why})" if why else ""}, with {found.free / 2**30:.1f} of '
+    f'{found.total / 2**30:.1f} GiB free ({found.source}). No file is damaged; read '
+    'less at a time (fewer layers, episodes or jobs), or ask for more memory.'
   )
 
 

@@ -127,6 +127,9 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
   except UserError as e:
     print(f'{sys.argv[0]}: error: {spelled(str(e))}', file=sys.stderr)
     sys.exit(2)
+  except MemoryError as e:
+    print(f'{sys.argv[0]}: error: {ending.starved(e)}', file=sys.stderr)
+    sys.exit(1)
   except OSError as e:
     if not ending.lacking(e):
       raise

@@ -31,6 +31,24 @@ class Matrix(Protocol):
     """Some rows (n, D) float32, by an index (n,)."""
 
 
+class Units(Protocol):
+  """Activations whose units can be taken, in memory (`Samples`) or on disk."""
+
+  @property
+  def layer(self) -> str:
+    """Name of the layer."""
+
+  @property
+  def units(self) -> int:
+    """Number of units D."""
+
+  def __len__(self) -> int:
+    """Number of rows N."""
+
+  def columns(self, units: np.ndarray, /) -> np.ndarray:
+    """Activations (N, d) float32 of some units."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Activations:
   """A layer of N timesteps and D units, still on disk.
@@ -112,6 +130,33 @@ class Activations:
     """First row of each episode, and the number of rows."""
     lengths = [len(x) - self.first for x in self.episodes]
     return np.concatenate([[0], np.cumsum(lengths)])
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredUnits:
+  """Some rows of a layer on disk, of which blocks of units are read.
+
+  Attributes:
+    layer: name.
+    activations: of all rows.
+    kept: (N',) mask of those that count; None for all.
+  """
+
+  layer: str
+  activations: Activations
+  kept: np.ndarray | None = None
+
+  def __len__(self) -> int:
+    return len(self.activations) if self.kept is None else int(self.kept.sum())
+
+  @property
+  def units(self) -> int:
+    """Number of units D."""
+    return self.activations.shape[1]
+
+  def columns(self, units: np.ndarray) -> np.ndarray:
+    """Activations (N, d) float32 of some units."""
+    return self.activations.read(self.kept, units)
 
 
 @dataclasses.dataclass(frozen=True)

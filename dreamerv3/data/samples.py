@@ -79,6 +79,18 @@ class Samples:
     """(N,) int64, place of the episode in `Trajectories.episodes`."""
     return self.track.episode
 
+  def columns(self, units: np.ndarray) -> np.ndarray:
+    """Activations (N, d) of some units; neighbours are not copied."""
+    first, last = int(units[0]), int(units[-1])
+    neighbours = last - first == len(units) - 1 and (np.diff(units) == 1).all()
+    found: np.ndarray = self.X[:, slice(first, last + 1) if neighbours else units]
+    return found
+
+  @property
+  def units(self) -> int:
+    """Number of units D."""
+    return int(self.X.shape[1])
+
   def rows(self, index: np.ndarray) -> 'Samples':
     """The samples at some rows: an index array or a mask."""
     return Samples(self.layer, self.X[index], self.track.rows(index))

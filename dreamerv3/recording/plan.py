@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dreamerv3.base.amounts import size
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX
@@ -140,11 +141,3 @@ def expected_length(logdir: str | os.PathLike[str]) -> tuple[float, str]:
   if len(found) < ENOUGH and mean < LENGTH:
     return LENGTH, f'a guess, as only {len(found)} ended in training'
   return mean, 'as at the end of its training'
-
-
-def size(number: float) -> str:
-  """1234567 -> '1.2 MB'."""
-  for unit, scale in (('GB', 1e9), ('MB', 1e6)):
-    if number >= scale:
-      return f'{number / scale:.1f} {unit}'
-  return f'{number / 1e3:.1f} kB'

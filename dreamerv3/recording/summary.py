@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.base.amounts import size
 from dreamerv3.data import layers
 from dreamerv3.data.coverage import Coverage
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.recording.plan import size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import nulls
+from dreamerv3.analysis.tuning import significance
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
-from dreamerv3.analysis.tuning.table import measure, significance
+from dreamerv3.analysis.tuning.table import measure
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples
 from tests.analysis import planted
@@ -109,12 +110,17 @@ def test_tails_go_on_below_the_smallest_p(rng):
   null = rng.normal(size=(99, 50))
   observed = rng.normal(size=50)
   observed[0] = 30
-  p = nulls.tail_p_values(observed, null)
+  p = nulls.tail_p_values([nulls.tail(observed, null)])
   plain = nulls.p_values(observed, null)
   assert p[0] == pytest.approx(1 / (1 + 99 * 50))
   assert (p <= plain).all()
   same = plain > 0.011
   np.testing.assert_array_equal(p[same], plain[same])
+  # In parts, of which each keeps its highest nulls alone: the same.
+  cuts = np.split(np.arange(50), (7, 20, 21))
+  parts = [nulls.tail(observed[x], null[:, x]) for x in cuts]
+  np.testing.assert_array_equal(nulls.tail_p_values(parts), p)
+  assert sum(len(x.high) for x in parts) < 0.3 * null.size
 
 
 def test_the_strongest_of_scores_is_one_test(rng):

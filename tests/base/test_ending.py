@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dreamerv3.base import ending, files
+from dreamerv3.base import ending, errors, files, flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = """
@@ -99,3 +99,18 @@ def test_a_library_that_hides_a_full_disk(tmp_path, monkeypatch):
     Library().save(file)
   assert error.value.filename == str(tmp_path / 'x.png')
   assert (tmp_path / 'x.png').read_bytes() == b'old'
+
+
+def test_memory_that_has_run_out_is_one_line_and_no_damaged_file(capsys, monkeypatch):
+  def full(argv):
+    with errors.reading('x.pkl', 'recording'):
+      raise MemoryError('Unable to allocate 9.1 TiB for an array')
+
+  monkeypatch.setattr(sys, 'argv', ['x.py'])
+  with pytest.raises(SystemExit) as caught:
+    flags.run(full)
+  said = capsys.readouterr().err
+  assert caught.value.code == 1
+  assert said.count('\n') == 1
+  assert said.startswith('x.py: error: Out of memory (Unable to allocate 9.1 TiB')
+  assert 'No file is damaged' in said

@@ -182,7 +182,7 @@ def measure(
 ) -> tuple[LayerGeometry, Similarity]:
   """One layer of one recording."""
   options = scene.options
-  X = scene.data.layer(name, scene.track).X[scene.rows]
+  X = scene.data.activations(name).read(scene.rows)
   similarity = scene.similarity(X, scene.straight)
   weight = scene.weights()
   p = evidence.exchanged(

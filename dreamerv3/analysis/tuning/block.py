@@ -13,6 +13,7 @@ import numpy as np
 
 from dreamerv3.analysis.parallel import Workers
 from dreamerv3.analysis.tuning import measures, robust
+from dreamerv3.analysis.tuning.evidence import Evidence
 from dreamerv3.analysis.tuning.maps import fields, information
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.reliability import (
@@ -34,34 +35,19 @@ class Block:
     curves: (D, W, H) float32 mean activation per tile, NaN where unvisited.
     hd_curves: (D, 4) mean activation per facing.
     metrics: {name: (D,)}; docs/science.md defines each.
-    observed: (D, S) tested scores, in the order of the scorer's names; S = 0
-      without nulls.
-    null: (D, S, n) the same under n null pairings.
-    drift: (1 + s, D) of the halves of the recording, see `drift`; the observed
-      one first; no row for few episodes.
+    evidence: what the null pairings say of the tested scores.
   """
 
   curves: np.ndarray
   hd_curves: np.ndarray
   metrics: Mapping[str, np.ndarray]
-  observed: np.ndarray
-  null: np.ndarray
-  drift: np.ndarray
+  evidence: Evidence
 
   def __post_init__(self) -> None:
     d = len(self.curves)
-    scores = self.observed.shape[1]
-    shapes: dict[str, tuple[int, ...]] = {
-      'hd_curves': (d, 4),
-      'observed': (d, scores),
-      'null': (d, scores, self.null.shape[2]),
-      'drift': (len(self.drift), d),
-    }
-    for name, shape in shapes.items():
-      got = getattr(self, name).shape
-      if got != shape:
-        raise ValueError(f'{name} has shape {got}; expected {shape}.')
-    for name, value in self.metrics.items():
+    if self.hd_curves.shape != (d, 4):
+      raise ValueError(f'hd_curves has shape {self.hd_curves.shape}; not ({d}, 4).')
+    for name, value in {**self.metrics, **self.evidence.p()}.items():
       if value.shape != (d,):
         raise ValueError(f'{name} has shape {value.shape}; expected ({d},).')
 
@@ -77,9 +63,7 @@ class Block:
       metrics={
         k: np.concatenate([x.metrics[k] for x in blocks]) for k in blocks[0].metrics
       },
-      observed=np.concatenate([x.observed for x in blocks]),
-      null=np.concatenate([x.null for x in blocks]),
-      drift=np.concatenate([x.drift for x in blocks], 1),
+      evidence=Evidence.join([x.evidence for x in blocks]),
     )
 
 
@@ -127,24 +111,23 @@ def measure_block(setup: Setup, work: Work) -> Block:
   if setup.drift:
     out['map_drift'] = measures.drifted(drift[0], parts)
   out = {k: np.where(alive, v, np.nan) for k, v in out.items()}
-  observed, null = _tested(raw, setup)
   return Block(
     curves=maps.astype(np.float32),
     hd_curves=hd_curves,
     metrics={**out, 'mean': wild.mean(0, dtype=np.float64), 'outliers': outliers},
-    observed=observed,
-    null=null,
-    drift=drift,
+    evidence=_tested(raw, drift, setup),
   )
 
 
-def _tested(raw: np.ndarray, setup: Setup) -> tuple[np.ndarray, np.ndarray]:
-  """Observed (D, S) and null scores (D, S, n); no scores without pairings."""
+def _tested(raw: np.ndarray, drift: np.ndarray, setup: Setup) -> Evidence:
+  """What the pairings say; nothing without them."""
   if not len(setup.pairings):
-    return np.zeros((raw.shape[1], 0)), np.zeros((raw.shape[1], 0, 0))
+    return Evidence({}, {})
   tested = raw if setup.faced is None else raw[setup.faced]
   observed, null = setup.scorer.test(tested, setup.pairings)
-  return observed.T, null.transpose(2, 0, 1)
+  # In one piece per unit and score, as sums over the nulls are fastest.
+  null = np.ascontiguousarray(null.transpose(2, 0, 1))
+  return Evidence.of(setup.scorer.names, observed.T, null, drift)
 
 
 def _held_out(

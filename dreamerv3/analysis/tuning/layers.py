@@ -10,14 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dreamerv3.analysis import forecast, parallel
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.explain.covariates import Steps
+from dreamerv3.analysis.forecast import Forecast
 from dreamerv3.analysis.tuning import block, table
 from dreamerv3.analysis.tuning.maps import binned_path, border
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers
+from dreamerv3.data.activations import StoredUnits
 from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
@@ -42,7 +45,7 @@ def run(
   names: Sequence[str] = (),
   test: Trajectories | None = None,
 ) -> dict[str, table.TuningTable]:
-  """Measures layers one after another; one is in memory at a time.
+  """Measures layers one after another; blocks of units are read as they are needed.
 
   Args:
     names: of layers; all by default. A layer that holds the same numbers as
@@ -62,11 +65,11 @@ def run(
   setup = prepare(data, track.rows(keep), steps, options)
   held_out = None
   if test is not None:
-    test_track = test.track()
-    held_out = test_track, Design.build(test_track, test.grid)
+    held_out = Design.build(test.track(), test.grid)
   copies = dict(layers.same_bytes(sizes))
   copies = {k: v for k, v in copies.items() if {k, v} <= set(names)}
   chosen = {x: _sample(sizes[x], options) for x in names}
+  most = min(forecast.AHEAD, forecast.budget() / 4)
   own = [x for x in names if x not in copies]
   tables: dict[str, table.TuningTable] = {}
   with (
@@ -75,17 +78,55 @@ def run(
   ):
     for name in own:
       step = functools.partial(progress.update, state=name)
-      samples = data.layer(name, track)
-      if not keep.all():
-        samples = samples.rows(keep)
+      samples = StoredUnits(name, data.activations(name), keep)
       other = None
       if test is not None and held_out is not None:
-        other = test.layer(name, held_out[0]), held_out[1]
-      tables[name] = table.measure(samples, setup, other, chosen[name], workers, step)
-      del samples, other  # Before the next layer is read.
+        other = StoredUnits(name, test.activations(name)), held_out
+      tables[name] = table.measure(
+        samples, setup, other, chosen[name], workers, step, most
+      )
   for copy, original in copies.items():
     tables[copy] = dataclasses.replace(tables[original], layer=copy)
   return {x: tables[x] for x in names}
+
+
+def foresee(
+  data: Trajectories,
+  options: Options,
+  names: Sequence[str] = (),
+  test: Trajectories | None = None,
+  control: Trajectories | None = None,
+) -> Forecast:
+  """What `run` will need, of a recording and of its control. Args: see `run`.
+
+  Seconds and bytes are laws fitted to measurements, see docs/scale.md.
+  """
+  sizes = data.layers()
+  units = {x: len(_sample(sizes[x], options)) for x in names or sizes}
+  rows = len(data.track())
+  every = rows + sum(len(x.track()) for x in (test, control) if x is not None)
+  total, widest = sum(units.values()), max(units.values())
+  block_units = min(table.block_units(rows), widest)
+  nulls, jobs = options.n_shuffles, parallel.count(options.n_jobs)
+  ahead = min(forecast.AHEAD, forecast.budget() / 4, 4.0 * rows * widest)
+  recordings = 1 if control is None else 2
+  memory = (
+    forecast.PROGRAM
+    + rows * (4 * nulls + SETUP_ROW)
+    + max(ahead, 4 * rows * block_units)
+    + jobs * block_units * rows * BLOCK_ROW
+    + recordings * total * (4 * data.grid.size + UNIT)
+    + widest * 4 * data.grid.size
+  )
+  tiles = min(rows, data.grid.size)
+  seconds = recordings * total * (nulls + OTHER) * (ROW * rows + TILE * tiles)
+  return Forecast('tuning', every, total, 2.0 * every * total, memory, seconds)
+
+
+# Bytes of the setup and of a block's arrays for each row, and of a unit's numbers.
+SETUP_ROW, BLOCK_ROW, UNIT = 700, 24, 3000
+# CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
+ROW, TILE, OTHER = 0.8e-9, 15e-9, 40
 
 
 def prepare(

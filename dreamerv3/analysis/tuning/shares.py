@@ -126,12 +126,11 @@ def _side(
 
 
 def _shares(side: _Side, name: str, options: Options, limits: Thresholds) -> Share:
-  whole = side.data.layer(name, side.track)
+  layer = side.data.activations(name)
   rng = np.random.default_rng([options.seed, 60])
-  count = whole.X.shape[1]
+  count = layer.shape[1]
   units = np.sort(rng.choice(count, min(UNITS, count), replace=False))
-  X = np.ascontiguousarray(whole.X[:, units])
-  del whole
+  X = layer.read(units=units)
   found = []
   for rows, setup in zip(side.rows, side.setups, strict=True):
     part = Samples(name, X[rows], side.track.rows(rows))

@@ -11,22 +11,21 @@ tests and the benchmark compare with.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from dreamerv3.analysis import nulls
 from dreamerv3.analysis.parallel import Workers
-from dreamerv3.analysis.tuning import block, significance
+from dreamerv3.analysis.tuning import block
 from dreamerv3.analysis.tuning.block import Block
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
-from dreamerv3.data.samples import Samples
+from dreamerv3.data.activations import Units
 
-# Two labels of one question, of which the more unusual counts.
-VIEW = ('front', 'near')
 BLOCK_BYTES = 48e6  # of one float64 working array; a few exist at a time
+# Sparse products cost several times as much per unit for blocks of few units.
+BLOCK_UNITS = (128, 512)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +73,13 @@ class TuningTable:
 
 
 def measure(
-  samples: Samples,
+  samples: Units,
   setup: Setup,
-  test: tuple[Samples, Design] | None = None,
+  test: tuple[Units, Design] | None = None,
   units: np.ndarray | None = None,
   workers: Workers[Setup, Block] | None = None,
   step: Callable[[int], Any] = lambda _: None,
+  most: float = np.inf,
 ) -> TuningTable:
   """Measures all units of a layer, a block at a time.
 
@@ -90,33 +90,38 @@ def measure(
     units: columns of the samples to measure; all by default.
     workers: `block.workers(setup, n)` to share between layers; this process else.
     step: called with the number of units after each block.
+    most: bytes of activations that are read ahead; a block at least.
   """
   design = setup.design
   if len(samples) != len(design):
     raise ValueError(f'{len(samples)} samples; the design has {len(design)}.')
-  units = np.arange(samples.X.shape[1]) if units is None else units
-  rows = max(len(design), design.n_tiles * (design.part.max() + 1))
-  size = int(np.clip(BLOCK_BYTES / 8 / rows, 8, 512))
-  cut = [units[i : i + size] for i in range(0, len(units), size)]
+  units = np.arange(samples.units) if units is None else units
+  rows = max(len(design), design.n_tiles * (int(design.part.max()) + 1))
+  size = block_units(rows)
   blocks = []
   run = workers or block.workers(setup)
-  for done in run.map(_cut(samples, test, x) for x in cut):
+  for done in run.map(_cut(samples, test, units, size, most)):
     blocks.append(done)
     step(len(done))
   joined = Block.join(blocks)
-  p, q, shares = _significance(setup, joined)
+  evidence = joined.evidence
   return TuningTable(
     layer=samples.layer,
     units=units,
     curves=joined.curves,
     hd_curves=joined.hd_curves,
     occupancy=design.occupancy,
-    metrics={**joined.metrics, **shares},
-    p=p,
-    q=q,
+    metrics={**joined.metrics, **evidence.shares},
+    p=evidence.p(),
+    q=evidence.q(),
     n_nulls=len(setup.pairings),
     walls=tuple(x.name for x in setup.walls),
   )
+
+
+def block_units(rows: int) -> int:
+  """Units of a block, by the rows of its largest array."""
+  return int(np.clip(BLOCK_BYTES / 8 / rows, *BLOCK_UNITS))
 
 
 def reference(
@@ -151,53 +156,24 @@ def reference(
 
 
 def _cut(
-  samples: Samples, test: tuple[Samples, Design] | None, units: np.ndarray
-) -> block.Work:
-  """The columns of a block; neighbours are cut out, which is faster."""
-  first, last = int(units[0]), int(units[-1])
-  neighbours = last - first == len(units) - 1
-  columns = slice(first, last + 1) if neighbours else units
-  X = np.ascontiguousarray(samples.X[:, columns])
-  return X, None if test is None else (test[0].X[:, columns], test[1])
-
-
-def _significance(
-  setup: Setup, measured: Block
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """p and q of every tested score, and R2 freed from the bias of finite data.
-
-  R2' = (R2 - mean null R2) / (1 - mean null R2)
-  """
-  p: dict[str, np.ndarray] = {}
-  q: dict[str, np.ndarray] = {}
-  shares: dict[str, np.ndarray] = {}
-  if not len(setup.pairings):
-    return p, q, shares
-  observed, null = measured.observed, measured.null
-  names = setup.scorer.names
-  if setup.drift:
-    scores, row = measured.drift[0], measured.drift[1:]
-    p['map_drift'] = nulls.p_values(scores, row)
-    q['map_drift'] = nulls.q_values(nulls.tail_p_values(scores, row))
-  for i, name in enumerate(names):
-    scores, row = observed[:, i], null[:, i].T.astype(np.float64)
-    if name in significance.WIDE:
-      continue
-    if name in significance.R2:
-      bias = row.mean(0)
-      with np.errstate(invalid='ignore', divide='ignore'):
-        shares[name] = (scores - bias) / (1 - bias)
-      continue
-    if name == VIEW[1]:
-      continue
-    other = VIEW[1] if name == VIEW[0] else f'{name}_wide'
-    if other in names:
-      wide = names.index(other)
-      scores, row = nulls.strongest(
-        observed[:, [i, wide]].T.astype(np.float64),
-        null[:, [i, wide]].transpose(1, 2, 0).astype(np.float64),
-      )
-    name = 'view' if name == VIEW[0] else name
-    p[name] = nulls.p_values(scores, row)
-    q[name] = nulls.q_values(nulls.tail_p_values(scores, row))
-  return p, q, shares
+  samples: Units,
+  test: tuple[Units, Design] | None,
+  units: np.ndarray,
+  size: int,
+  most: float,
+) -> Iterator[block.Work]:
+  """Blocks of `size` units, from as many as `most` bytes hold at a time."""
+  rows = len(samples) + (0 if test is None else len(test[0]))
+  ahead = int(min(len(units), most // (4 * rows))) // size * size or size
+  for i in range(0, len(units), ahead):
+    some = units[i : i + ahead]
+    X = samples.columns(some)
+    other = None if test is None else test[0].columns(some)
+    for k in range(0, len(some), size):
+      columns = slice(k, k + size)
+      cut = np.ascontiguousarray(X[:, columns])
+      if test is None or other is None:
+        yield cut, None
+      else:
+        yield cut, (other[:, columns], test[1])
+    del X, other, cut  # before the next ones are read

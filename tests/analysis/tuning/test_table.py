@@ -9,8 +9,10 @@ from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.maps.reliability import PartSums, correlation, transfer
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.activations import StoredUnits
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track
+from dreamerv3.data.trajectories import Trajectories
 from tests.analysis import planted
 
 AREA = (12, 10)
@@ -194,6 +196,21 @@ def test_blocks_and_processes_change_nothing(path, design, monkeypatch):
       np.testing.assert_allclose(
         value, getattr(cut, kind)[name], rtol=1e-4, atol=1e-6, err_msg=name
       )
+
+
+def test_units_that_are_read_ahead_piece_by_piece_give_the_same(recording, monkeypatch):
+  monkeypatch.setattr(tuning, 'BLOCK_BYTES', 0)  # blocks of the fewest units
+  data = Trajectories.open(recording)
+  kept = data.track().t % 3 > 0
+  samples = data.layer('dyn/deter', rows=kept)
+  setup = Setup.build(Design.build(samples.track, data.grid), n_shuffles=30)
+  stored = StoredUnits('dyn/deter', data.activations('dyn/deter'), kept)
+  whole = tuning.measure(samples, setup)
+  read = tuning.measure(stored, setup, most=0)
+  assert (len(stored), stored.units) == (len(samples), samples.units)
+  for kind in ('metrics', 'p', 'q'):
+    for name, value in getattr(whole, kind).items():
+      np.testing.assert_array_equal(value, getattr(read, kind)[name], err_msg=name)
 
 
 def test_a_sample_of_units_is_those_units(path, design, rates):

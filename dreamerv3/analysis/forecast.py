@@ -1,0 +1,61 @@
+"""What an analysis will read, hold and take: told in one line before it begins.
+
+  plan = Forecast('tuning', 49_900, 107_029, read=11e9, memory=3e9, seconds=5400)
+  print(plan.line()); plan.check('choose fewer `layers`')
+
+Memory is that of the job (`base.job`), of which a share is planned with: numbers
+do not depend on it, only how much is read at a time.
+"""
+
+import dataclasses
+
+from dreamerv3.base import job
+from dreamerv3.base.amounts import duration, size
+from dreamerv3.base.errors import UserError
+
+SHARE = 0.75  # of the free memory that is planned with
+PROGRAM = 300e6  # bytes of Python and its libraries
+AHEAD = 4e9  # bytes of activations that are read ahead at most
+
+
+def budget() -> float:
+  """Bytes that an analysis may have in flight now."""
+  return SHARE * job.memory().free
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+  """What a stage will need, roughly.
+
+  Attributes:
+    stage: what it is, such as 'tuning'.
+    rows: timesteps that are read; units: of all layers together.
+    read: bytes from disk.
+    memory: bytes that are held at the most demanding time, at least.
+    seconds: of one CPU.
+  """
+
+  stage: str
+  rows: int
+  units: int
+  read: float
+  memory: float
+  seconds: float
+
+  def line(self) -> str:
+    """The plan, for the terminal."""
+    free = job.memory()
+    return (
+      f'Plan: {self.stage} of {self.units} units at {self.rows} timesteps; reads '
+      f'{size(self.read)}, holds about {size(self.memory)} of {size(free.free)} '
+      f'({free.source}), about {duration(self.seconds)} of one CPU'
+    )
+
+  def check(self, advice: str) -> None:
+    """UserError if the memory of the job is less than what is needed."""
+    found = job.memory()
+    if self.memory > found.free:
+      raise UserError(
+        f'{self.stage} needs about {size(self.memory)} of memory, and '
+        f'{size(found.free)} are free ({found.source}); {advice}, or ask for more.'
+      )

@@ -1,0 +1,32 @@
+"""The plan of an analysis: one line, and a refusal where memory is too little."""
+
+import pytest
+
+from dreamerv3 import tuning_curve
+from dreamerv3.analysis.forecast import Forecast
+from dreamerv3.base import job
+from dreamerv3.base.errors import UserError
+
+
+@pytest.fixture
+def small(monkeypatch):
+  found = job.HostMemory(10**9, 2 * 10**8, 'SLURM_MEM_PER_NODE')
+  monkeypatch.setattr(job, 'memory', lambda: found)
+
+
+def test_the_plan_is_one_line_with_all_that_it_takes(small):
+  plan = Forecast('tuning', 5000, 800, 2e9, 1e8, 600)
+  assert plan.line() == (
+    'Plan: tuning of 800 units at 5000 timesteps; reads 2.0 GB, holds about '
+    '100.0 MB of 200.0 MB (SLURM_MEM_PER_NODE), about 10 min of one CPU'
+  )
+  plan.check('choose fewer `layers`')
+
+
+def test_too_little_memory_is_refused_before_anything_is_written(
+  small, recording, tmp_path, capsys
+):
+  with pytest.raises(UserError, match=r'tuning needs about .* are free .* fewer --'):
+    tuning_curve.main(['--data', str(recording), '--save', str(tmp_path / 'x')])
+  assert capsys.readouterr().out.count('Plan: tuning of 178 units') == 1
+  assert not (tmp_path / 'x').exists()
