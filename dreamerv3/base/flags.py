@@ -39,6 +39,7 @@ def flag(
   choices: Sequence[str] = (),
   never: Mapping[float, str] = types.MappingProxyType({}),
   plain: bool = False,
+  bare: bool = False,
 ) -> Any:
   """A field that is a flag; without a default it must be given.
 
@@ -48,6 +49,7 @@ def flag(
     choices: the allowed words.
     never: values between low and high that mean nothing, with what is expected.
     plain: the first word of a command may be its value, without the flag's name.
+    bare: one word without a flag before it, as `plan` in `study.py plan`.
   """
   if isinstance(default, list):
     raise TypeError('Use a tuple: settings are immutable.')
@@ -60,6 +62,7 @@ def flag(
       choices=tuple(choices),
       never=never,
       plain=plain,
+      bare=bare,
     ),
   )
 
@@ -167,6 +170,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
   meta = field.metadata
+  if meta['bare']:
+    parser.add_argument(field.name, help=meta['help'], choices=meta['choices'])
+    return
   required = field.default is dataclasses.MISSING
   kwargs: dict[str, Any] = {'required': required, 'dest': field.name}
   if not required:
