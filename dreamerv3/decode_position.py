@@ -159,7 +159,7 @@ class Found(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class DecodingWork:
   """Work of which nothing is left to refuse.
 
   Attributes:
@@ -256,7 +256,7 @@ def _job(args: Settings) -> run.FitJob:
   )
 
 
-def _fitting(args: Settings) -> Study:
+def _fitting(args: Settings) -> DecodingWork:
   """Fits decoders, and those of the untrained network beside them."""
   plan, job = _plan(args.open(args.data), args, args.test_data), _job(args)
   against = None
@@ -280,7 +280,7 @@ def _fitting(args: Settings) -> Study:
     rows = [{**x, **plan.trained()} for x in rows]
     return Found(results, others, rows, seen)
 
-  return Study(plan.data, work)
+  return DecodingWork(plan.data, work)
 
 
 def _done(plan: Plan, args: Settings) -> store.FitCheckpoint:
@@ -305,7 +305,7 @@ def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult
   return shelf.finish(names, plan.copies, plan.data)
 
 
-def _evaluation(args: Settings) -> Study:
+def _evaluation(args: Settings) -> DecodingWork:
   """Saved decoders on a recording that they have not seen."""
   data = args.open(args.data)
   decoders = store.load_decoders(args.from_model)
@@ -313,7 +313,7 @@ def _evaluation(args: Settings) -> Study:
   results, notes = run.evaluate(data, decoders, args.layers)
   _tell(notes)
   rows = run.table_rows(results, {}, run.NOTHING, _job(args))
-  return Study(data, lambda *_: Found(results, {}, rows))
+  return DecodingWork(data, lambda *_: Found(results, {}, rows))
 
 
 def _save(

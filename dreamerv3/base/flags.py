@@ -179,7 +179,7 @@ def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
     kwargs['default'] = field.default
   kwargs['help'] = _help(meta['help'], field.default)
   if hint is bool:
-    kwargs['action'] = argparse.BooleanOptionalAction if field.default else 'store_true'
+    kwargs['action'] = argparse.BooleanOptionalAction
   else:
     kwargs |= _values(hint)
     kwargs['metavar'] = _metavar(field.name, meta, kwargs.get('nargs'))

@@ -81,3 +81,16 @@ class ProgressBar:
     """Where it stands, e.g. '3/100 episodes, 12 steps/s'."""
     more = f', {self.state}' if self.state else ''
     return f'{self.done}/{self.total} {self.unit}s{more}'
+
+
+def duration(seconds: float) -> str:
+  """3700 -> '1h 1m'."""
+  if seconds == float('inf'):
+    return 'unknown time'
+  minutes, rest = divmod(int(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  days, hours = divmod(hours, 24)
+  parts = [(days, 'd'), (hours, 'h'), (minutes, 'm'), (rest, 's')]
+  while len(parts) > 1 and not parts[0][0]:
+    parts.pop(0)
+  return ' '.join(f'{n}{unit}' for n, unit in parts[:2])

@@ -31,14 +31,21 @@ MOST_ALIASES = 1000
 MOST_SCALAR = 10_000  # characters of one value
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(
+  path: str | os.PathLike[str],
+  expected: str = 'settings of a run; take those of another run',
+) -> Any:
   """The content of a YAML file: containers, text and numbers.
+
+  Args:
+    path: of the file.
+    expected: what it should be, and what to do where it is not.
 
   Raises:
     UserError: no regular file, no YAML, or larger than settings ever are.
   """
   text = regular.read_text(path, MOST_BYTES)
-  with reading(path, 'settings of a run; take those of another run'):
+  with reading(path, expected):
     try:
       _check_events(YAML(typ='safe').parse(text))
       content = YAML(typ='safe').load(text)

@@ -23,6 +23,8 @@ from dreamerv3.base.errors import UserError
 # Later files take precedence where both hold a key.
 FILES = ('metrics.jsonl', 'scores.jsonl')
 
+END = 1 << 16  # bytes of a log in which its last lines are
+
 Record = dict[str, float]
 
 
@@ -111,6 +113,19 @@ class MetricsLog:
       for key in sorted(self.keys)
       if key.startswith(prefix) and key.endswith(suffix)
     }
+
+
+def last_step(logdir: str | os.PathLike[str]) -> int:
+  """The latest step of a run's log, from the ends of its files; 0 without one."""
+  steps = [0.0]
+  for path in (pathlib.Path(logdir, x) for x in FILES):
+    if path.is_file():
+      with regular.opened(path) as file:
+        size = regular.size_of(file)
+        end = regular.read_at(file, max(0, size - END), END)
+      found = [x for x in map(_parse, end.split(b'\n')) if x]
+      steps += [x['step'] for x in found[-1:]]
+  return int(max(steps))
 
 
 def drop_undone(records: Iterable[Record]) -> tuple[list[Record], int]:

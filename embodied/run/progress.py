@@ -6,6 +6,8 @@ from typing import Any
 
 import tqdm
 
+from dreamerv3.base.progress import duration
+
 
 class Progress:
   """Shows steps, score, rates and time left.
@@ -81,16 +83,3 @@ class Progress:
       f'{step}/{self.total} steps ({share:.1f}%), {self._state(now)}, '
       f'{rate:.1f} steps/s, {duration(left)} left'
     )
-
-
-def duration(seconds: float) -> str:
-  """3700 -> '1h 1m'."""
-  if seconds == float('inf'):
-    return 'unknown time'
-  minutes, rest = divmod(int(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  days, hours = divmod(hours, 24)
-  parts = [(days, 'd'), (hours, 'h'), (minutes, 'm'), (rest, 's')]
-  while len(parts) > 1 and not parts[0][0]:
-    parts.pop(0)
-  return ' '.join(f'{n}{unit}' for n, unit in parts[:2])

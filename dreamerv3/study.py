@@ -1,0 +1,132 @@
+"""How do several conditions differ, over seeds? Trains and analyses many agents.
+
+Conditions, seeds and stages stand in one file, docs/study_example.yaml for instance;
+what is done already is not done again.
+
+  python dreamerv3/study.py --study docs/study_example.yaml plan
+  python dreamerv3/study.py --study docs/study_example.yaml run --jobs 2
+  python dreamerv3/study.py --study docs/study_example.yaml status --watch
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from dreamerv3.base import flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+from dreamerv3.studies import again, checking, local, state, tables
+from dreamerv3.studies.kinds import nearest
+from dreamerv3.studies.study import Study, load
+from dreamerv3.studies.tasks import Task, tasks
+
+ACTIONS = ('plan', 'run', 'status')
+EVERY = 5.0  # seconds between two looks
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Plans, does and watches a study: conditions x seeds x stages."""
+
+  action: str = flag(
+    bare=True,
+    choices=ACTIONS,
+    help='What there is to do and what it costs; do it here; how far it is.',
+  )
+  study: str = flag(help='File with conditions, seeds and stages.')
+  runs: tuple[str, ...] = flag((), help='Of these runs alone, <condition>_seed<N>.')
+  stages: tuple[str, ...] = flag((), help='Of these stages alone.')
+  jobs: int = flag(1, low=1, help='run: tasks at a time.')
+  redo_stale: bool = flag(
+    False, help='run: do again what was done with other settings; the old moves away.'
+  )
+  watch: bool = flag(False, help='status: again and again, until Ctrl-C.')
+
+
+# Flags, and the actions that know them.
+KNOW = {
+  'runs': ('run',),
+  'stages': ('run',),
+  'jobs': ('run',),
+  'redo_stale': ('run',),
+  'watch': ('status',),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Does what the action says; leaves with exit code 1 if a task failed."""
+  args = flags.parse(Settings, argv)
+  _check(args)
+  study = load(pathlib.Path(args.study).expanduser())
+  if args.action == 'status':
+    _status(study, args.watch)
+    return
+  settled = checking.check(study)
+  if args.action == 'plan':
+    print('\n'.join(tables.plan(study, settled, state.standings(study))))
+    return
+  code = _run(study, args)
+  if code:
+    sys.exit(code)
+
+
+def _check(args: Settings) -> None:
+  usual = {x.name: x.default for x in dataclasses.fields(Settings)}
+  for name, actions in KNOW.items():
+    if getattr(args, name) != usual[name] and args.action not in actions:
+      raise UserError(
+        f'--{name} would do nothing with {args.action}; it belongs to '
+        f'{" and ".join(actions)}.'
+      )
+
+
+def _run(study: Study, args: Settings) -> int:
+  chosen = choose(study, args.runs, args.stages)
+  known = state.standings(study)
+  if args.redo_stale:
+    for path in again.set_aside(study, known, chosen):
+      print(f'Moved what was done with other settings to {path}')
+  else:
+    again.refuse(study, known, chosen)
+  outcome = local.run(study, chosen, args.jobs)
+  print()
+  print('\n'.join(tables.status(study, state.standings(study))))
+  return outcome.code
+
+
+def choose(study: Study, runs: Sequence[str], stages: Sequence[str]) -> list[Task]:
+  """The tasks of some runs and stages; of all where none are named.
+
+  Raises:
+    UserError: a run or stage that the study does not have.
+  """
+  every = tasks(study)
+  for owner, given in (('run', runs), ('stage', stages)):
+    known = {getattr(x, owner): None for x in every}
+    for name in given:
+      if name not in known:
+        raise UserError(f'{study.path} has no {owner} {name}{nearest(name, known)}.')
+  return [
+    x for x in every if x.run in (runs or [x.run]) and x.stage in (stages or [x.stage])
+  ]
+
+
+def _status(study: Study, watch: bool) -> None:
+  while True:
+    lines = [*tables.status(study, state.standings(study))]
+    if watch and sys.stdout.isatty():
+      print('\x1b[H\x1b[2J', end='')
+    print('\n'.join(lines), flush=True)
+    if not watch:
+      return
+    time.sleep(EVERY)
+
+
+if __name__ == '__main__':
+  flags.run(main)
