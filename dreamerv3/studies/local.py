@@ -48,8 +48,7 @@ class Outcome:
 def run(study: Study, chosen: Sequence[Task], jobs: int) -> Outcome:
   """Works through tasks; a failure leaves those that do not need it going."""
   known = state.standings(study)
-  words = {x.name: known[x.name].word for x in chosen}
-  todo = [x for x in chosen if words[x.name] != 'done']
+  todo = [x for x in chosen if known[x.name].word != 'done']
   with (
     _obeying() as stop,
     concurrent.futures.ThreadPoolExecutor(jobs) as pool,
@@ -68,12 +67,10 @@ def run(study: Study, chosen: Sequence[Task], jobs: int) -> Outcome:
       for future in _ended(working):
         task = working.pop(future)
         found = future.result()
-        settled[task.name] = words[task.name] = found.word
+        settled[task.name] = found.word
         _tell(task, _how(found))
-    for task in todo:
-      held = any(settled[x] in ('failed', 'blocked') for x in task.needs)
-      settled[task.name] = words[task.name] = 'blocked' if held else 'missing'
-  return Outcome(words, stop.number)
+  known = state.standings(study)
+  return Outcome({x.name: known[x.name].word for x in chosen}, stop.number)
 
 
 def _ready(todo: Sequence[Task], settled: dict[str, str]) -> list[Task]:

@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from dreamerv3.base import files, regular
@@ -133,10 +133,22 @@ def renew(study: Study, task: Task) -> None:
 def standings(study: Study, run: str = '') -> dict[str, Standing]:
   """{name: how it is with it} of all tasks, or of those of one run, in their order."""
   found: dict[str, Standing] = {}
-  for task in tasks(study):
-    if run in ('', task.run):
-      found[task.name] = _standing(study, task, found)
+  chosen = [x for x in tasks(study) if run in ('', x.run)]
+  for task in chosen:
+    found[task.name] = _standing(study, task, found)
+  wanted = {y for x in chosen if found[x.name].word != 'done' for y in x.needs}
+  for task in reversed(chosen):
+    lost = found[task.name].word == 'done' and not task.proof.exists()
+    # Recordings are large: what nobody will read may be deleted.
+    if lost and (task.name in wanted or not _read(task, chosen)):
+      found[task.name] = Standing('missing', None, f'{task.proof} is gone')
+      wanted |= {*task.needs}
   return found
+
+
+def _read(task: Task, chosen: Sequence[Task]) -> bool:
+  """Whether another task reads what this one leaves."""
+  return any(task.name in x.needs for x in chosen)
 
 
 def _standing(study: Study, task: Task, before: Mapping[str, Standing]) -> Standing:
@@ -161,9 +173,7 @@ def _standing(study: Study, task: Task, before: Mapping[str, Standing]) -> Stand
 
 
 def _done(task: Task, record: TaskRecord, before: Mapping[str, Standing]) -> Standing:
-  if not task.proof.exists():
-    return Standing('missing', None, f'{task.proof} is gone')
-  for name in task.needs:
+  for name in task.needs if task.proof.exists() else ():
     made = before[name].record
     if before[name].word == 'done' and made and made.id != record.read.get(name):
       return Standing('stale', record, f'{name} was done again since')
