@@ -49,7 +49,7 @@ def flag(
     choices: the allowed words.
     never: values between low and high that mean nothing, with what is expected.
     plain: the first word of a command may be its value, without the flag's name.
-    bare: one word without a flag before it, as `plan` in `study.py plan`.
+    bare: a word that must be given, anywhere, and has no flag.
   """
   if isinstance(default, list):
     raise TypeError('Use a tuple: settings are immutable.')
