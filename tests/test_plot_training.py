@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from dreamerv3 import plot_training
-from dreamerv3.analysis.learning import ACHIEVEMENTS
+from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import read_run_info
 from tests import cli

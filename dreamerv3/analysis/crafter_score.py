@@ -55,7 +55,8 @@ def crafter_score(rates: np.ndarray) -> np.ndarray:
   inside = np.isnan(rates) | ((rates >= 0) & (rates <= 1))
   if not inside.all():
     raise ValueError(f'A rate is {rates[~inside][0]}; expected 0 to 1.')
-  return np.expm1(np.log1p(100 * rates).mean(-1))
+  score: np.ndarray = np.expm1(np.log1p(100 * rates).mean(-1))
+  return score
 
 
 def windowed_score(unlocked: np.ndarray, window: int) -> np.ndarray:
@@ -86,7 +87,8 @@ def windowed_score(unlocked: np.ndarray, window: int) -> np.ndarray:
   miss = np.log1p(100 * np.minimum(k, fewer) / fewer)
   left = n * whole - (n - 1) * (k / n * hit + (1 - k / n) * miss)
   found = np.where(n > 1, left, whole).clip(0, np.log1p(100))
-  return np.expm1(found.mean(-1))
+  score: np.ndarray = np.expm1(found.mean(-1))
+  return score
 
 
 def window_of(records: int, window: int) -> tuple[np.ndarray, np.ndarray]:

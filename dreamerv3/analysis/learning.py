@@ -106,7 +106,9 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
   counts = running_sums(known.astype(np.float64))
   start, stop = window_of(len(values), window)
   total, count = sums[stop] - sums[start], counts[stop] - counts[start]
-  return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+  mean = np.full(total.shape, np.nan)
+  np.divide(total, count, out=mean, where=count > 0)
+  return mean
 
 
 def widest(log: MetricsLog) -> int:

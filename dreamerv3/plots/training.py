@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dreamerv3.analysis import learning
-from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve, Curves
+from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
+from dreamerv3.analysis.learning import Curve, Curves
 from dreamerv3.plots import style
 
 Panel = Callable[[Axes, Sequence[Curves]], None]

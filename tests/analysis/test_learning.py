@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import learning
-from dreamerv3.analysis.crafter_score import windowed_score
-from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve
+from dreamerv3.analysis.crafter_score import (
+  ACHIEVEMENTS,
+  crafter_score,
+  windowed_score,
+)
+from dreamerv3.analysis.learning import Curve
 from dreamerv3.data.metrics_log import MetricsLog
 
 REAL = pathlib.Path(__file__).parents[1] / 'fixtures' / 'logs'
@@ -59,22 +63,22 @@ def test_smooth_of_columns_is_smooth_of_each(rng):
 
 def test_crafter_score_is_the_official_formula():
   rates = np.zeros(22)
-  assert learning.crafter_score(rates) == 0
-  assert learning.crafter_score(np.ones(22)) == pytest.approx(100)
+  assert crafter_score(rates) == 0
+  assert crafter_score(np.ones(22)) == pytest.approx(100)
   rates[:3] = 1.0, 0.5, 0.01
   by_hand = (101 * 51 * 2) ** (1 / 22) - 1
-  assert learning.crafter_score(rates) == pytest.approx(by_hand)
+  assert crafter_score(rates) == pytest.approx(by_hand)
 
 
 def test_crafter_score_of_published_rates():
   # A published agent: equal rates s give the score s.
-  assert learning.crafter_score(np.full(22, 0.145)) == pytest.approx(14.5)
+  assert crafter_score(np.full(22, 0.145)) == pytest.approx(14.5)
 
 
 @pytest.mark.parametrize('bad', [np.zeros(21), np.full(22, 1.5)])
 def test_crafter_score_refuses(bad):
   with pytest.raises(ValueError, match='expected'):
-    learning.crafter_score(bad)
+    crafter_score(bad)
 
 
 def test_score_of_a_synthetic_log(tmp_path, rng):
@@ -203,20 +207,20 @@ def test_the_score_of_a_window_is_that_of_many_episodes():
   """A true 2.0 read 1.4 in windows of 50 before the correction."""
   rng = np.random.default_rng(0)
   rates = np.r_[np.full(6, 0.06), np.full(10, 0.01), np.zeros(6)]
-  true = learning.crafter_score(rates)
+  true = crafter_score(rates)
   unlocked = (rng.random((20_000, 22)) < rates).astype(float)
-  plain = learning.crafter_score(learning.smooth(unlocked, 50))
+  plain = crafter_score(learning.smooth(unlocked, 50))
   corrected = windowed_score(unlocked, 50)
   assert plain.mean() < 0.8 * true
   assert abs(corrected.mean() - true) < 0.25 * abs(plain.mean() - true)
-  assert windowed_score(unlocked[:1], 50) == learning.crafter_score(unlocked[0])
+  assert windowed_score(unlocked[:1], 50) == crafter_score(unlocked[0])
   assert windowed_score(np.ones((9, 22)), 4) == pytest.approx([100.0] * 9)
 
 
 def test_the_budget_of_the_benchmark_leaves_out_late_episodes(tmp_path):
   lines = []
   for step, value in ((400_000, 0), (1_000_000, 0), (1_050_000, 1)):
-    counts = {f'episode/achievement_{x}': value for x in learning.ACHIEVEMENTS}
+    counts = {f'episode/achievement_{x}': value for x in ACHIEVEMENTS}
     lines.append(json.dumps({'step': step, 'episode/score': 1.0, **counts}))
   (tmp_path / 'scores.jsonl').write_text('\n'.join(lines) + '\n')
   summary = learning.curves(MetricsLog.open(tmp_path), 3).summary

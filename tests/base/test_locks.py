@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from dreamerv3.base import holder, locks
+from dreamerv3.base import locks
 from dreamerv3.base.holder import Holder, here
 from dreamerv3.base.locks import Busy, Lock
 from tests import unlockable
@@ -23,7 +23,7 @@ def unable(monkeypatch):
   def refuse(file, how):
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-  monkeypatch.setattr(locks.fcntl, 'flock', refuse)
+  monkeypatch.setattr('fcntl.flock', refuse)
   monkeypatch.setattr(locks, '_warned', set())
 
 
@@ -118,7 +118,7 @@ def test_a_job_that_was_requeued_is_not_where_it_was(tmp_path, either, monkeypat
 def test_of_another_machine_its_heart_decides(tmp_path, either, monkeypatch, capsys):
   path = tmp_path / '.lock'
   with monkeypatch.context() as patch:
-    patch.setattr(holder.socket, 'gethostname', lambda: 'node01')
+    patch.setattr('socket.gethostname', lambda: 'node01')
     there = lock(tmp_path).acquire()
   if there.exclusive:  # where locks are those of one machine each
     text = path.read_text()

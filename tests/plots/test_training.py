@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.learning import ACHIEVEMENTS, Curve, Curves
+from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
+from dreamerv3.analysis.learning import Curve, Curves
 from dreamerv3.plots import training
 
 

@@ -275,10 +275,13 @@ def load_decoders(path: str | pathlib.Path) -> dict[str, Decoder]:
 
 def _beside(name: Any) -> str:
   """The name of a file in the same folder; a manifest cannot lead out of it."""
-  plain = isinstance(name, str) and name not in ('', '.', '..')
-  if not plain or {'/', '\\', '\0'} & set(name):
-    raise ValueError(f'layer_files has {name!r}, expected the name of a file beside it')
-  return name
+  if (
+    isinstance(name, str)
+    and name not in ('', '.', '..')
+    and (not {'/', '\\', '\0'} & set(name))
+  ):
+    return name
+  raise ValueError(f'layer_files has {name!r}, expected the name of a file beside it')
 
 
 def _digest(*arrays: np.ndarray) -> str:

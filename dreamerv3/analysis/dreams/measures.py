@@ -78,7 +78,8 @@ class DreamSet:
   @property
   def horizon(self) -> int:
     """Steps that are dreamt."""
-    return self.valid.shape[1] - 1
+    steps: int = self.valid.shape[1] - 1
+    return steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +106,8 @@ class DreamCurves:
   @property
   def chance(self) -> np.ndarray:
     """The better of the two guesses from occupancy."""
-    return np.minimum(self.mean['constant'], self.mean['prior'])
+    best: np.ndarray = np.minimum(self.mean['constant'], self.mean['prior'])
+    return best
 
 
 @dataclasses.dataclass(frozen=True)

@@ -97,5 +97,7 @@ def two_nn(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dimension:
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """Squared distances (n, m), exact where the inner product would lose digits."""
   if a.shape[1] <= 8:
-    return np.square(cdist(a, b))
-  return (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
+    squares: np.ndarray = np.square(cdist(a, b))
+  else:
+    squares = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
+  return squares

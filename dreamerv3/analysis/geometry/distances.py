@@ -75,11 +75,13 @@ class Cosine:
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """All of i with all of j, (I, J)."""
-    return np.maximum(1 - self.units[i] @ self.units[j].T, 0)
+    apart: np.ndarray = 1 - self.units[i] @ self.units[j].T
+    return apart.clip(0)
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Each of i with its j, (N,)."""
-    return np.maximum(1 - np.einsum('nd,nd->n', self.units[i], self.units[j]), 0)
+    apart: np.ndarray = 1 - np.einsum('nd,nd->n', self.units[i], self.units[j])
+    return apart.clip(0)
 
 
 class Euclidean:
@@ -91,11 +93,13 @@ class Euclidean:
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """All of i with all of j, (I, J)."""
     inner = self.X[i] @ self.X[j].T
-    return np.sqrt(np.maximum(self.squares[i, None] + self.squares[j] - 2 * inner, 0))
+    squares: np.ndarray = self.squares[i, None] + self.squares[j] - 2 * inner
+    return squares.clip(0) ** 0.5
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Each of i with its j, (N,)."""
-    return np.sqrt(np.square(self.X[i] - self.X[j]).sum(1))
+    squares: np.ndarray = np.square(self.X[i] - self.X[j]).sum(1)
+    return squares**0.5
 
 
 class Between:
@@ -106,11 +110,13 @@ class Between:
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """All of i with all of j, (I, J)."""
-    return self.table[self.label[i]][:, self.label[j]]
+    found: np.ndarray = self.table[self.label[i]][:, self.label[j]]
+    return found
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Each of i with its j, (N,)."""
-    return self.table[self.label[i], self.label[j]]
+    found: np.ndarray = self.table[self.label[i], self.label[j]]
+    return found
 
 
 class Apart:
@@ -121,11 +127,13 @@ class Apart:
 
   def block(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """All of i with all of j, (I, J)."""
-    return np.abs(self.t[i, None] - self.t[j])
+    later: np.ndarray = self.t[i, None] - self.t[j]
+    return abs(later)
 
   def pairs(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Each of i with its j, (N,)."""
-    return np.abs(self.t[i] - self.t[j])
+    later: np.ndarray = self.t[i] - self.t[j]
+    return abs(later)
 
 
 def distances_of(

@@ -66,7 +66,8 @@ class Sleep:
 def nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """Cosine distance of each unit vector of a (n, D) to the nearest of b (m, D)."""
   parts = [1 - (a[i : i + ROWS] @ b.T).max(1) for i in range(0, len(a), ROWS)]
-  return np.maximum(np.concatenate(parts), 0)
+  distance: np.ndarray = np.maximum(np.concatenate(parts), 0)
+  return distance
 
 
 def _units(X: np.ndarray) -> np.ndarray:

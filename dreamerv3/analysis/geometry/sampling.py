@@ -45,7 +45,9 @@ def _small(images: np.ndarray) -> np.ndarray:
   """(n, H, W, 3) uint8 -> (n, SIDE * SIDE * 3) means of blocks."""
   _, height, width, _ = images.shape
   down, across = _blocks(height), _blocks(width)
-  small = np.einsum('yh,nhwc,xw->nyxc', down, images / 255, across, optimize=True)
+  small: np.ndarray = np.einsum(
+    'yh,nhwc,xw->nyxc', down, images / 255, across, optimize=True
+  )
   return small.reshape(len(images), -1).astype(np.float32)
 
 
@@ -53,4 +55,5 @@ def _blocks(pixels: int) -> np.ndarray:
   """(SIDE, pixels) weights that average blocks of about equal size."""
   weight = np.zeros((SIDE, pixels))
   weight[(np.arange(pixels) * SIDE) // pixels, np.arange(pixels)] = 1
-  return weight / np.maximum(weight.sum(1, keepdims=True), 1)
+  weight /= np.maximum(weight.sum(1, keepdims=True), 1)
+  return weight

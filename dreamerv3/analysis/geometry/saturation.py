@@ -62,4 +62,5 @@ def hill_fit(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> Hill:
 def _hill(x: np.ndarray, d0: float, d_inf: float, half: float, n: float) -> np.ndarray:
   with np.errstate(over='ignore'):
     power = np.power(x, n)
-    return d0 + (d_inf - d0) * power / (half**n + power)
+    found: np.ndarray = d0 + (d_inf - d0) * power / (half**n + power)
+  return found

@@ -129,7 +129,8 @@ class Similarity:
     covariance = moments - mean[:, None] * mean[None]
     spread = np.sqrt(np.diag(covariance))
     with np.errstate(invalid='ignore', divide='ignore'):
-      return covariance / (spread[:, None] * spread[None])
+      found: np.ndarray = covariance / (spread[:, None] * spread[None])
+    return found
 
   @property
   def srsa(self) -> float:

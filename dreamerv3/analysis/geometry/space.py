@@ -14,7 +14,8 @@ def straight(grid: Grid) -> np.ndarray:
   """Euclidean distance of all pairs of tiles, (W H, W H) float32 [tiles]."""
   pos = grid.to_pos(np.arange(grid.size)).astype(np.float32)
   difference = pos[:, None] - pos[None]
-  return np.sqrt(np.square(difference).sum(-1))
+  squares: np.ndarray = np.square(difference).sum(-1)
+  return squares**0.5
 
 
 def walking(walkable: np.ndarray, visited: np.ndarray) -> np.ndarray:
@@ -42,5 +43,5 @@ def walking(walkable: np.ndarray, visited: np.ndarray) -> np.ndarray:
   row, column = np.concatenate(pairs, 1)
   size = width * height
   graph = scipy.sparse.csr_array((np.ones(len(row)), (row, column)), (size, size))
-  found = csgraph.shortest_path(graph, directed=False, unweighted=True)
+  found: np.ndarray = csgraph.shortest_path(graph, directed=False, unweighted=True)
   return found.astype(np.float32)

@@ -131,7 +131,8 @@ class SampledRows:
   @property
   def episode(self) -> np.ndarray:
     """Episode of each timestep that is compared."""
-    return self.track.episode[self.rows]
+    episode: np.ndarray = self.track.episode[self.rows]
+    return episode
 
   def similarity(self, X: np.ndarray, table: np.ndarray) -> Similarity:
     """Compares the sampled rows' activations X (n, D)."""

@@ -55,4 +55,6 @@ def _neighbours(z: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-  return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 1e-12)
+  ratio = np.full(len(above), np.nan)
+  np.divide(above, below, out=ratio, where=below > 1e-12)
+  return ratio
