@@ -31,7 +31,7 @@ LEFT = ('timer/', 'usage/', 'fps/')  # of the machine that trained
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class PackSettings:
   """Packs a training run, or several that continued each other, to ship."""
 
   logdir: tuple[str, ...] = flag(
@@ -46,7 +46,7 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Packs the runs that were asked for, and says what came of it."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(PackSettings, argv)
   runs, save = [pathlib.Path(x) for x in args.logdir], pathlib.Path(args.save)
   if save.exists():
     raise UserError(f'{save} is there already; name a new folder.')

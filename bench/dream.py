@@ -35,7 +35,7 @@ from dreamerv3.setup import config as configs
 from dreamerv3.setup import make
 
 
-class Bench:
+class DreamBench:
   """One agent, and random states to dream from."""
 
   def __init__(self, preset: str, platform: str):
@@ -92,7 +92,7 @@ def main() -> None:
   parser.add_argument('--platform', default='auto')
   args = parser.parse_args()
   for preset in args.presets:
-    bench = Bench(preset, args.platform)
+    bench = DreamBench(preset, args.platform)
     print(
       f'{preset:<10}{"horizon":>8}{"steps/s":>10}{"one by one":>12}'
       f'{"ratio":>7}{"MB":>8}'

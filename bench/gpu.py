@@ -106,7 +106,7 @@ class Job:
     return lines[-1][:200]
 
 
-class Bench:
+class GpuBench:
   """All jobs, and what they have found so far."""
 
   def __init__(self, options: argparse.Namespace):
@@ -232,7 +232,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
   """Exit code 1 if nothing was measured."""
   options = parse(argv)
-  bench = Bench(options)
+  bench = GpuBench(options)
   try:
     bench.run()
   finally:

@@ -60,7 +60,7 @@ UNKNOWN = dict.fromkeys(('env', 'policy', 'transfer', 'take'), math.nan)
 SHARES = ('env', 'policy', 'transfer', 'take', 'disk', 'writer')
 
 
-class Bench:
+class RecordBench:
   """One agent, and what its recordings need."""
 
   def __init__(self, preset: str, layers: str, platform: str):
@@ -221,7 +221,7 @@ def main() -> None:
   parser.add_argument('--platform', default='auto')
   args = parser.parse_args()
   for preset in args.presets:
-    bench = Bench(preset, args.layers, args.platform)
+    bench = RecordBench(preset, args.layers, args.platform)
     found: dict[str, list[dict[str, float]]] = {k: [] for k in (*WAYS, REPLAY)}
     for _ in range(args.rounds):
       for name, (envs, width) in WAYS.items():
@@ -230,7 +230,9 @@ def main() -> None:
     report(preset, bench, found)
 
 
-def report(preset: str, bench: Bench, found: dict[str, list[dict[str, float]]]) -> None:
+def report(
+  preset: str, bench: RecordBench, found: dict[str, list[dict[str, float]]]
+) -> None:
   """Prints the median of each rate of a preset."""
   print(
     f'\n{preset}: {len(bench.metadata.layers)} layers, '

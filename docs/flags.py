@@ -49,10 +49,11 @@ def table(name: str) -> str:
 def script_rows(name: str) -> list[tuple[str, str, str]]:
   """(flag, default, help) of a script with a settings dataclass."""
   module = importlib.import_module(f'dreamerv3.{name}')
-  parser = flags.make_parser(module.Settings)
+  settings = flags.settings_of(module)
+  parser = flags.make_parser(settings)
   helps = {x.dest: x.help or '' for x in parser._actions}
   rows = []
-  for field in dataclasses.fields(module.Settings):
+  for field in dataclasses.fields(settings):
     text = field.metadata['help'].rstrip('.')
     choices = field.metadata['choices']
     if choices:

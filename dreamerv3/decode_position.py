@@ -40,7 +40,7 @@ LEAK = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Placed):
+class DecodeSettings(Placed):
   """Decodes the position from recorded activations, and measures chance."""
 
   data: str = flag(help='Folder of recorded episodes.')
@@ -173,7 +173,7 @@ class DecodingWork:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Decodes, saves, draws and prints, as the flags say."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(DecodeSettings, argv)
   _check(args)
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(LEAK)
 
 
-def _about(data: Trajectories, args: Settings) -> dict[str, Any]:
+def _about(data: Trajectories, args: DecodeSettings) -> dict[str, Any]:
   """What the provenance says of the data."""
   return {
     'sub_mode': args.mode + ('/from_model' if args.from_model else ''),
@@ -213,9 +213,9 @@ def _about(data: Trajectories, args: Settings) -> dict[str, Any]:
   }
 
 
-def _check(args: Settings) -> None:
+def _check(args: DecodeSettings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
-  usual = {x.name: x.default for x in dataclasses.fields(Settings)}
+  usual = {x.name: x.default for x in dataclasses.fields(DecodeSettings)}
   for names, idle, why in IDLE:
     given = [f'--{x}' for x in names.split() if getattr(args, x) != usual[x]]
     if given and idle(args):
@@ -225,7 +225,7 @@ def _check(args: Settings) -> None:
   devices(args.device)
 
 
-def _folder(args: Settings) -> pathlib.Path:
+def _folder(args: DecodeSettings) -> pathlib.Path:
   """The folder to write to, made once nothing is left to refuse."""
   # Of '.', too, the parent is another folder than the recording.
   data = pathlib.Path(args.data).expanduser().resolve()
@@ -237,7 +237,7 @@ def _tell(notes: Iterable[str]) -> None:
     print(flags.spelled(note))
 
 
-def _plan(data: Trajectories, args: Settings, test: str = '') -> Plan:
+def _plan(data: Trajectories, args: DecodeSettings, test: str = '') -> Plan:
   names = [x.name for x in dataclasses.fields(Protocol)]
   protocol = Protocol(**{x: getattr(args, x) for x in names})
   plan = make_plan(data, args.open(test) if test else None, protocol)
@@ -245,7 +245,7 @@ def _plan(data: Trajectories, args: Settings, test: str = '') -> Plan:
   return plan
 
 
-def _job(args: Settings) -> run.FitJob:
+def _job(args: DecodeSettings) -> run.FitJob:
   return run.FitJob(
     FitOptions(args.n_iters, args.patience, args.seed, args.device, method=args.method),
     n_jobs=args.n_jobs,
@@ -256,7 +256,7 @@ def _job(args: Settings) -> run.FitJob:
   )
 
 
-def _fitting(args: Settings) -> DecodingWork:
+def _fitting(args: DecodeSettings) -> DecodingWork:
   """Fits decoders, and those of the untrained network beside them."""
   plan, job = _plan(args.open(args.data), args, args.test_data), _job(args)
   against = None
@@ -283,7 +283,7 @@ def _fitting(args: Settings) -> DecodingWork:
   return DecodingWork(plan.data, work)
 
 
-def _done(plan: Plan, args: Settings) -> store.FitCheckpoint:
+def _done(plan: Plan, args: DecodeSettings) -> store.FitCheckpoint:
   """The layers that an earlier run has done, if it is to be gone on with."""
   keep = {x: getattr(args, x) for x in KEPT}
   known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
@@ -292,7 +292,7 @@ def _done(plan: Plan, args: Settings) -> store.FitCheckpoint:
   return store.FitCheckpoint(known)
 
 
-def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult]:
+def _decode(plan: Plan, args: DecodeSettings, shelf: store.Shelf) -> list[DecodeResult]:
   """All results in network order; what is done is on disk."""
   todo = shelf.todo(plan.chosen)
   work = run.work(plan, todo, _job(args))
@@ -305,7 +305,7 @@ def _decode(plan: Plan, args: Settings, shelf: store.Shelf) -> list[DecodeResult
   return shelf.finish(names, plan.copies, plan.data)
 
 
-def _evaluation(args: Settings) -> DecodingWork:
+def _evaluation(args: DecodeSettings) -> DecodingWork:
   """Saved decoders on a recording that they have not seen."""
   data = args.open(args.data)
   decoders = store.load_decoders(args.from_model)
@@ -317,7 +317,7 @@ def _evaluation(args: Settings) -> DecodingWork:
 
 
 def _save(
-  found: Found, data: Trajectories, args: Settings, save: pathlib.Path
+  found: Found, data: Trajectories, args: DecodeSettings, save: pathlib.Path
 ) -> Iterator[pathlib.Path]:
   """Writes results, the table and the figures; a path when each is there."""
   from dreamerv3.plots import decoding  # slow to import

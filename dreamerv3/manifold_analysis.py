@@ -35,7 +35,7 @@ Dreams = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Placed):
+class ManifoldSettings(Placed):
   """Measures the geometry of the code of space in recorded layers."""
 
   data: str = flag('', help='Folder of recorded episodes.')
@@ -61,7 +61,7 @@ class Settings(Placed):
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(ManifoldSettings, argv)
   _check(args)
   found = reopen(pathlib.Path(args.from_pkl).expanduser()) if args.from_pkl else []
   opened = None if args.from_pkl else _open(args)
@@ -88,25 +88,25 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(f'Saved {save}')
 
 
-def _folder(args: Settings) -> pathlib.Path:
+def _folder(args: ManifoldSettings) -> pathlib.Path:
   """Where to write without --save."""
   if args.from_pkl:
     return pathlib.Path(args.from_pkl).expanduser().parent
   return pathlib.Path(args.data).expanduser().resolve().parent / 'manifold_results'
 
 
-def _check(args: Settings) -> None:
+def _check(args: ManifoldSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_pkl) == bool(args.data):
     raise UserError('Give --data to measure, or --from_pkl to draw again.')
-  named = {x.name: x.default for x in dataclasses.fields(Settings)}
+  named = {x.name: x.default for x in dataclasses.fields(ManifoldSettings)}
   kept = ('from_pkl', 'save')
   given = [f'--{k}' for k, v in vars(args).items() if v != named[k] and k not in kept]
   if args.from_pkl and given:
     raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')
 
 
-def _open(args: Settings) -> tuple[Trajectories, Trajectories | None, Dreams]:
+def _open(args: ManifoldSettings) -> tuple[Trajectories, Trajectories | None, Dreams]:
   data = args.open(args.data)
   if len(data) < 2:
     raise UserError(
@@ -141,7 +141,10 @@ def _dreams(path: str) -> Dreams:
 
 
 def _measure(
-  args: Settings, data: Trajectories, control: Trajectories | None, dreams: Dreams
+  args: ManifoldSettings,
+  data: Trajectories,
+  control: Trajectories | None,
+  dreams: Dreams,
 ) -> list[study.GeometryComparison]:
   names = layers.select(args.layers, data.layers())
   options = study.GeometryOptions(

@@ -25,7 +25,7 @@ from dreamerv3.run_info.chain import trace
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class OriginSettings:
   """Tells which commands, on which code and inputs, made a file."""
 
   file: str = flag(help='A figure, table, model, recording or folder.')
@@ -33,7 +33,7 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Prints the chain of a file."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(OriginSettings, argv)
   path = pathlib.Path(args.file).expanduser().absolute()
   if not path.exists():
     raise UserError(f'{path} does not exist; name a file or a folder.')

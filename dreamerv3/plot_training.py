@@ -26,7 +26,7 @@ from dreamerv3.run_info import noting
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class TrainingPlotSettings:
   """Plots the learning curves of a run, or of several seeds of it."""
 
   logdir: str = flag(help='Folder of the run, with its .jsonl logs.')
@@ -48,7 +48,7 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Draws the learning curves and writes their numbers."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(TrainingPlotSettings, argv)
   runs = read(args)
   if args.show:
     windows.check()
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     windows.show([figure])
 
 
-def read(args: Settings) -> list[learning.Curves]:
+def read(args: TrainingPlotSettings) -> list[learning.Curves]:
   """The curves of all runs; prints what is missing in their logs."""
   folders = [pathlib.Path(x).expanduser() for x in (args.logdir, *args.compare)]
   if len({x.resolve() for x in folders}) < len(folders):

@@ -56,7 +56,7 @@ PANELS = 9  # of different worlds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Opening):
+class TrajectoryPlotSettings(Opening):
   """Draws and animates recorded trajectories."""
 
   data: str = flag(help='Folder of recorded episodes.')
@@ -88,10 +88,10 @@ class Settings(Opening):
 
 
 @dataclasses.dataclass
-class Run:
+class Drawing:
   """One run of this script: what it draws from, and where it notes what."""
 
-  args: Settings
+  args: TrajectoryPlotSettings
   data: Trajectories
   save: pathlib.Path
   note: Note
@@ -116,7 +116,7 @@ class Run:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Draws what was asked for."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(TrajectoryPlotSettings, argv)
   data = args.open(args.data, lambda _: ())  # kept as notes, too
   chosen, left_out = choose(args, data)
   if args.show:
@@ -138,14 +138,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Pictures of one recording may be added one by one.
     replaces=lambda entry: not _same_data(entry, args.data),
   ) as note:
-    run = Run(args, data, save, note)
+    run = Drawing(args, data, save, note)
     draw_all(run, chosen, left_out)
   print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show(run.figures)
 
 
-def draw_all(run: Run, chosen: Sequence[str], left_out: Mapping[str, str]) -> None:
+def draw_all(run: Drawing, chosen: Sequence[str], left_out: Mapping[str, str]) -> None:
   """Makes the chosen plots, and says what is left out and lacking."""
   data = run.data
   for line in data.lacks:
@@ -172,7 +172,9 @@ def _same_data(entry: Entry, data: str) -> bool:
   )
 
 
-def choose(args: Settings, data: Trajectories) -> tuple[list[str], dict[str, str]]:
+def choose(
+  args: TrajectoryPlotSettings, data: Trajectories
+) -> tuple[list[str], dict[str, str]]:
   """The plots to make, and those of `all` that the data does not allow.
 
   Raises:
@@ -188,7 +190,7 @@ def choose(args: Settings, data: Trajectories) -> tuple[list[str], dict[str, str
   return [x for x in wanted if x not in left_out], left_out
 
 
-def lacking(name: str, args: Settings, data: Trajectories) -> str:
+def lacking(name: str, args: TrajectoryPlotSettings, data: Trajectories) -> str:
   """Why a plot cannot be made; empty when it can."""
   if name in ('fullworld', 'animate_world', 'world_only'):
     if data.metadata.world_map is None:
@@ -205,13 +207,13 @@ def lacking(name: str, args: Settings, data: Trajectories) -> str:
   return ''
 
 
-def _lacks_unit(args: Settings, data: Trajectories, name: str) -> str:
+def _lacks_unit(args: TrajectoryPlotSettings, data: Trajectories, name: str) -> str:
   if not data.layers():
     return 'the recording has no layers'
   try:
     units = data.units(args.layer)
   except UserError as e:
-    if args.layer != Settings.layer:
+    if args.layer != TrajectoryPlotSettings.layer:
       raise
     return str(e).rstrip('.')
   if name == 'activation' and args.unit >= units:
@@ -219,7 +221,7 @@ def _lacks_unit(args: Settings, data: Trajectories, name: str) -> str:
   return ''
 
 
-def seen_as(args: Settings, data: Trajectories) -> view.View:
+def seen_as(args: TrajectoryPlotSettings, data: Trajectories) -> view.View:
   """The view that the observations were drawn with."""
   tiles = args.egocentric_view
   if tiles is None:
@@ -229,14 +231,14 @@ def seen_as(args: Settings, data: Trajectories) -> view.View:
   return view.View.ego(tiles, size) if tiles else view.View.normal(args.view_half)
 
 
-def plot_activation(run: Run) -> None:
+def plot_activation(run: Drawing) -> None:
   """One unit along the path."""
   unit = run.args.unit
   figure = trajectories.activation(run.data.layer(run.args.layer), unit, run.data)
   run.picture(f'{run.layer_file}_{unit}_activation', figure)
 
 
-def plot_spatial(run: Run) -> None:
+def plot_spatial(run: Drawing) -> None:
   """Units that go along with the position, and their table."""
   units = correlations.correlate(run.data.layer(run.args.layer))
   path = run.save / f'{run.layer_file}_spatial.csv'
@@ -247,7 +249,7 @@ def plot_spatial(run: Run) -> None:
   print(units.summary())
 
 
-def plot_world(run: Run) -> None:
+def plot_world(run: Drawing) -> None:
   """One picture of the world; one per episode where their worlds differ."""
   episodes, differ = run.data.episodes, not run.data.metadata.fixed_seed
   looks = (_mosaic(run, k) for k in range(len(episodes)))
@@ -266,7 +268,7 @@ def plot_world(run: Run) -> None:
   run.picture('world_overlay', trajectories.seen_world(parts, run.data.grid))
 
 
-def plot_animate(run: Run) -> None:
+def plot_animate(run: Drawing) -> None:
   """All paths as they grow, on an empty map."""
   data = run.data
   pos = np.concatenate([x.pos for x in data.episodes])
@@ -278,7 +280,7 @@ def plot_animate(run: Run) -> None:
   _journeys(run, 'trajectories', scene)
 
 
-def plot_animate_world(run: Run) -> None:
+def plot_animate_world(run: Drawing) -> None:
   """All paths as they grow, on the map of the world."""
   metadata = run.data.metadata
   unit = animate.tile_pixels(max(metadata.area))
@@ -287,7 +289,7 @@ def plot_animate_world(run: Run) -> None:
   _journeys(run, 'fullworld_trajectories', animate.Scene(image, unit))
 
 
-def plot_worldview(run: Run) -> None:
+def plot_worldview(run: Drawing) -> None:
   """What the agent saw, beside where it was."""
   limit = run.args.max_episodes or WORLDVIEW_EPISODES
   if len(run.data) > limit:
@@ -319,7 +321,7 @@ def plot_worldview(run: Run) -> None:
   _film(run, 'worldview_agentview', frames, shown, WORLDVIEW_MS)
 
 
-def _journeys(run: Run, name: str, scene: animate.Scene) -> None:
+def _journeys(run: Drawing, name: str, scene: animate.Scene) -> None:
   episodes = run.data.episodes
   step = run.args.step_ms or JOURNEY_MS
   limit = min(FRAMES[_form(run)], max(JOURNEY_S * 1000 // step, 1))
@@ -333,7 +335,7 @@ def _journeys(run: Run, name: str, scene: animate.Scene) -> None:
 
 
 def _film(
-  run: Run,
+  run: Drawing,
   name: str,
   frames: Callable[[animate.FramePlan], Iterator[np.ndarray]],
   shown: animate.FramePlan,
@@ -351,7 +353,7 @@ def _film(
   run.note.outputs.append(video.write(path, frames(shown), len(shown), step_ms, sample))
 
 
-def _mosaic(run: Run, k: int) -> view.Mosaic:
+def _mosaic(run: Drawing, k: int) -> view.Mosaic:
   episode = run.data.episodes[k]
   seen = seen_as(run.args, run.data)
   return view.mosaic(
@@ -359,7 +361,7 @@ def _mosaic(run: Run, k: int) -> view.Mosaic:
   )
 
 
-def _form(run: Run) -> str:
+def _form(run: Drawing) -> str:
   return '.mp4' if run.args.mp4 else '.gif'
 
 
@@ -375,7 +377,7 @@ PICTURES: dict[str, tuple[str, Callable[[Trajectories], Figure]]] = {
   'world_only': ('world_only', trajectories.world_only),
 }
 
-MAKERS: dict[str, Callable[[Run], None]] = {
+MAKERS: dict[str, Callable[[Drawing], None]] = {
   'activation': plot_activation,
   'spatial': plot_spatial,
   'world': plot_world,

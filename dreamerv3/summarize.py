@@ -35,7 +35,7 @@ FIGURES = ('.png', '.gif', '.mp4', '.pdf')
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class SummarySettings:
   """Prints the main numbers of a run, and last what may be said of it."""
 
   logdir: str = flag(
@@ -47,7 +47,7 @@ class Settings:
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Prints the summary of a run."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(SummarySettings, argv)
   logdir = pathlib.Path(args.logdir).expanduser()
   if not logdir.is_dir():
     raise UserError(f'{logdir} is no folder; give that of a training run.')

@@ -33,7 +33,7 @@ from dreamerv3.run_info import noting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Placed):
+class TuningSettings(Placed):
   """Measures the spatial tuning of every unit and names its cell type."""
 
   data: str = flag('', help='Folder of recorded episodes.')
@@ -80,7 +80,7 @@ class Settings(Placed):
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(TuningSettings, argv)
   check(args)
   results = reopen(args) if args.from_pkl else None
   opened = None if results else Recordings.open(args)
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     view(results)
 
 
-def check(args: Settings) -> None:
+def check(args: TuningSettings) -> None:
   """Raises UserError for flags that do not go together."""
   if args.from_pkl and args.data:
     raise UserError('Give --data to measure, or --from_pkl to view, not both.')
@@ -115,9 +115,9 @@ def check(args: Settings) -> None:
     _check_reopened(args)
 
 
-def _check_reopened(args: Settings) -> None:
+def _check_reopened(args: TuningSettings) -> None:
   """Results are shown as they were measured, and never lose layers."""
-  named = {x.name: x for x in dataclasses.fields(Settings)}
+  named = {x.name: x for x in dataclasses.fields(TuningSettings)}
   given = [
     f'--{x}'
     for x in (*_MEASURED, 'test_data', 'control', 'area', 'max_episodes')
@@ -135,7 +135,7 @@ def _check_reopened(args: Settings) -> None:
     )
 
 
-def _results_path(args: Settings) -> pathlib.Path:
+def _results_path(args: TuningSettings) -> pathlib.Path:
   return pathlib.Path(args.save).expanduser() / 'tuning_results.pkl'
 
 
@@ -156,7 +156,7 @@ class Recordings:
   names: Sequence[str]
 
   @classmethod
-  def open(cls, args: Settings) -> 'Recordings':
+  def open(cls, args: TuningSettings) -> 'Recordings':
     """Raises UserError for recordings that do not go together."""
 
     def lacking(data: Trajectories) -> list[str]:
@@ -192,7 +192,7 @@ def measure_of(args: Settings) -> census.Options:
   return census.Options(**{k: v for k, v in vars(args).items() if k in options})
 
 
-def analyse(args: Settings, opened: Recordings) -> Results:
+def analyse(args: TuningSettings, opened: Recordings) -> Results:
   """Measures the recording, and the control where one is given."""
   measure = measure_of(args)
   tables = census.run(opened.data, measure, opened.names, opened.test)
@@ -207,7 +207,7 @@ def analyse(args: Settings, opened: Recordings) -> Results:
   return Results(about, tables, compared, chosen_limits)
 
 
-def lacks(data: Trajectories, args: Settings) -> list[str]:
+def lacks(data: Trajectories, args: TuningSettings) -> list[str]:
   """What the recording lacks for this analysis, and what that costs."""
   lines = [x for x in data.lacks if not x.startswith(_UNUSED)]
   if data.metadata.world_map is None:
@@ -230,7 +230,7 @@ def lacks(data: Trajectories, args: Settings) -> list[str]:
 _UNUSED = ('no achievements', 'no images')
 
 
-def reopen(args: Settings) -> Results:
+def reopen(args: TuningSettings) -> Results:
   """Results of an earlier run; classes by its thresholds, or by new ones."""
   results = Results.open(args.from_pkl).select(args.layers)
   check_screen(args)
@@ -242,7 +242,7 @@ def reopen(args: Settings) -> Results:
   return dataclasses.replace(results, metadata=about, limits=new)
 
 
-def limits(args: Settings, stored: dict[str, float]) -> Thresholds:
+def limits(args: TuningSettings, stored: dict[str, float]) -> Thresholds:
   """The thresholds given as flags, else the stored ones, else the defaults."""
   names = [x.name for x in dataclasses.fields(Thresholds)]
   given = {x: getattr(args, x) for x in names if getattr(args, x) is not None}
@@ -250,7 +250,7 @@ def limits(args: Settings, stored: dict[str, float]) -> Thresholds:
 
 
 def describe(
-  args: Settings,
+  args: TuningSettings,
   data: Trajectories,
   test: Trajectories | None,
   control: Trajectories | None,
@@ -286,7 +286,7 @@ _MEASURED = (
 
 
 def save_all(
-  results: Results, save: pathlib.Path, args: Settings
+  results: Results, save: pathlib.Path, args: TuningSettings
 ) -> Iterator[pathlib.Path]:
   """Writes the pickle, tables with a row per unit, and the figures.
 
@@ -320,7 +320,7 @@ def save_figures(
   yield files.save_figure(save / 'layer_summary.png', figure)
 
 
-def check_screen(args: Settings) -> None:
+def check_screen(args: TuningSettings) -> None:
   """Raises UserError where the viewer was asked for and cannot be shown."""
   if args.interactive or not args.save:
     from dreamerv3.plots.screen import windows

@@ -4,7 +4,7 @@ Exports the core only. Environments (embodied.envs), the JAX tools
 (embodied.jax) and the loops (embodied.run) are imported by name.
 """
 
-from .core import Agent as Agent
+from .core import BaseAgent as BaseAgent
 from .core import Clock as Clock
 from .core import Driver as Driver
 from .core import Env as Env

@@ -177,9 +177,9 @@ def test_the_recorded_view_is_the_default(two, tmp_path, capsys):
   values = unpickle.load(two / 'metadata.pkl')
   values['settings'] = {'env': {'egocentric_view': 7}}
   files.save_pickle(two / 'metadata.pkl', values)
-  args = plot_trajectories.Settings(data=str(two))
+  args = plot_trajectories.TrajectoryPlotSettings(data=str(two))
   assert plot_trajectories.seen_as(args, Trajectories.open(two)).egocentric
-  args = plot_trajectories.Settings(data=str(two), egocentric_view=0)
+  args = plot_trajectories.TrajectoryPlotSettings(data=str(two), egocentric_view=0)
   assert not plot_trajectories.seen_as(args, Trajectories.open(two)).egocentric
 
 

@@ -55,7 +55,7 @@ def main_flags():
 
 def script_flags(name):
   module = importlib.import_module(f'dreamerv3.{name}')
-  parser = flags.make_parser(module.Settings)
+  parser = flags.make_parser(flags.settings_of(module))
   return {x.lstrip('-') for x in parser._option_string_actions}
 
 

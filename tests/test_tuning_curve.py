@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from dreamerv3 import tuning_curve
-from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from tests import synthetic
@@ -206,48 +205,6 @@ def test_control_is_measured_and_kept(recording, tmp_path):
   assert (tmp_path / 'out' / 'units_control.csv').exists()
 
 
-def test_other_thresholds_need_no_recording(recording, tmp_path):
-  run(recording, tmp_path / 'a', '--no_plots')
-  path = tmp_path / 'a' / 'tuning_results.pkl'
-  tuning_curve.main(
-    [
-      '--from_pkl',
-      str(path),
-      '--save',
-      str(tmp_path / 'b'),
-      '--SI_thresh',
-      '0',
-      '--layers',
-      'dyn/.*',
-      '--no_plots',
-    ]
-  )
-  before = Results.open(path)
-  after = Results.open(tmp_path / 'b' / 'tuning_results.pkl')
-  assert list(after.tables) == ['dyn/stoch', 'dyn/deter']
-  assert after.limits.SI_thresh == 0
-  assert after.limits.EV_thresh == before.limits.EV_thresh
-  untuned = [(x.classes('dyn/stoch')[0] == 0).sum() for x in (before, after)]
-  assert untuned[1] < untuned[0]
-
-
-def test_results_of_older_programs_open(tmp_path):
-  d = 3
-  layer = {
-    'tuning_curves': np.random.default_rng(0).random((d, 6, 5)),
-    'metrics': {k: np.ones(d) for k in FORK_METRICS},
-    'group_ids': np.zeros(d, int),
-    'cell_groups': {},
-  }
-  metadata = {'area': (6, 5), 'thresholds': {'SI_thresh': 0.4}}
-  path = files.save_pickle(
-    tmp_path / 'old.pkl', {'metadata': metadata, 'layers': {'deter': layer}}
-  )
-  results = Results.open(path)
-  assert results.limits.SI_thresh == 0.4
-  assert results.classes('deter')[1] is None
-
-
 def test_old_recordings_work_and_say_what_is_missing(recording, tmp_path, capsys):
   folder = tmp_path / 'old'
   folder.mkdir()
@@ -314,21 +271,6 @@ def test_many_worlds_are_tuned_relative_to_the_spawn(recording, tmp_path):
   assert occupancy[8:15, 6:13].sum() > occupancy.sum() / 3  # about (11, 9)
 
 
-def test_reopened_results_are_neither_changed_nor_lost(recording, tmp_path):
-  run(recording, tmp_path, '--no_plots', '--layers', 'dyn.*')
-  path = tmp_path / 'tuning_results.pkl'
-  before = path.read_bytes()
-  flags = ['--from_pkl', str(path), '--no_plots', '--save']
-  with pytest.raises(UserError, match='would drop the other layers'):
-    tuning_curve.main([*flags, str(tmp_path), '--layers', 'dyn/stoch'])
-  with pytest.raises(UserError, match='leave out --n_shuffles and --control'):
-    tuning_curve.main([*flags, str(tmp_path), '--n_shuffles', '3', '--control', 'x'])
-  assert path.read_bytes() == before
-  tuning_curve.main([*flags, str(tmp_path / 'r'), '--layers', 'dyn/stoch'])
-  tuning_curve.main([*flags, str(tmp_path), '--alpha', '0.01'])
-  assert set(unpickle.load(path)['layers']) == {'dyn/deter', 'dyn/stoch'}
-
-
 def test_another_network_or_world_is_refused(recording, tmp_path):
   small = synthetic.record(
     tmp_path / 'small',
@@ -344,11 +286,3 @@ def test_another_network_or_world_is_refused(recording, tmp_path):
     files.save_pickle(path, episode)
   with pytest.raises(UserError, match='has 50 units and 120'):
     run(recording, tmp_path / 'b', '--control', str(other))
-
-
-def test_a_viewer_without_a_screen_is_refused(recording, tmp_path):
-  run(recording, tmp_path, '--no_plots', '--layers', 'dyn/stoch')
-  done = script('--from_pkl', tmp_path / 'tuning_results.pkl')
-  assert done.returncode == 2
-  assert 'needs a screen' in done.stderr
-  assert 'Traceback' not in done.stderr

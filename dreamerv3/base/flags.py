@@ -1,7 +1,7 @@
 """Settings of a script: one frozen dataclass, one field per flag.
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class DecodeSettings:
   '''Decodes the position from recorded activations.'''
   data: str = flag(help='Folder of recorded episodes.')
   n_boot: int = flag(1000, low=0, help='Bootstrap draws over episodes.')
@@ -148,6 +148,13 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
 def spelled(text: str) -> str:
   """Settings that a library names in backticks, as the flags of a command."""
   return re.sub(r'`([a-z_][\w.]*)`', r'--\1', text)
+
+
+def settings_of(command: types.ModuleType) -> type:
+  """The settings of a command's module: its one class whose name ends so."""
+  named = [v for k, v in vars(command).items() if k.endswith('Settings')]
+  (own,) = (x for x in named if x.__module__ == command.__name__)
+  return own
 
 
 class _Parser(argparse.ArgumentParser):

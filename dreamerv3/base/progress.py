@@ -22,6 +22,7 @@ class ProgressBar:
     unit: what is counted, singular.
     every: seconds between two lines where there is no terminal.
     file: where to; standard error if None.
+    done: how many were before this start.
 
   Attributes:
     done: how many are.
@@ -34,17 +35,20 @@ class ProgressBar:
     unit: str,
     every: float = 60.0,
     file: IO[str] | None = None,
+    done: int = 0,
   ):
     self.total, self.unit, self.every = total, unit, every
     self.file = file or sys.stderr
-    self.done = 0
+    self.done = done
     self.state = ''
     self.began = self._last = time.monotonic()
     self.bar = tqdm.tqdm(
       total=total,
+      initial=done,
       unit=unit,
       file=self.file,
       dynamic_ncols=True,
+      smoothing=0.05,
       disable=not self.file.isatty(),
     )
 
@@ -57,11 +61,16 @@ class ProgressBar:
     error: BaseException | None,
     trace: TracebackType | None,
   ) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Leaves the bar as it is."""
     self.bar.close()
 
   def update(self, count: int, state: str = '') -> None:
     """So many more are done; `state` says more of it."""
     self.done += count
+    self.bar.set_postfix_str(state, refresh=False)
     self.bar.update(count)
     self.tell(state)
 
@@ -73,9 +82,16 @@ class ProgressBar:
       return
     self._last = now
     if self.bar.disable:
-      print(self.line(), file=self.file, flush=True)
+      self.print(self.line())
     else:
       self.bar.set_postfix_str(state)
+
+  def print(self, text: str) -> None:
+    """Prints a line without tearing the bar."""
+    if self.bar.disable:
+      print(text, file=self.file, flush=True)
+    else:
+      self.bar.write(text, file=self.file)
 
   def line(self) -> str:
     """Where it stands, e.g. '3/100 episodes, 12 steps/s'."""

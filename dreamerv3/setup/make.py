@@ -93,7 +93,7 @@ def local_batch(config: elements.Config) -> int:
   return config.batch_size // config.replicas
 
 
-def make_agent(config: elements.Config) -> base.Agent:
+def make_agent(config: elements.Config) -> base.BaseAgent:
   """The agent for the spaces of the task."""
   obs_space, act_space = spaces(config)
   if config.random_agent:

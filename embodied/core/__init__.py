@@ -4,7 +4,7 @@ from . import base as base
 from . import clock as clock
 from . import streams as streams
 from . import wrappers as wrappers
-from .base import Agent as Agent
+from .base import BaseAgent as BaseAgent
 from .base import Env as Env
 from .base import Stream as Stream
 from .chunk import memory_estimate as memory_estimate

@@ -1,4 +1,4 @@
-"""The three contracts everything else meets through: Env, Agent, Stream.
+"""The three contracts everything else meets through: Env, BaseAgent, Stream.
 
 For whoever adds an environment or an agent. An environment is checked with
 
@@ -52,7 +52,7 @@ class Env(abc.ABC):
     """Free what the environment holds; may be called twice."""
 
 
-class Agent(abc.ABC):
+class BaseAgent(abc.ABC):
   """Acts on batches of observations and learns from batches of sequences.
 
   The state between calls is explicit: each method takes a carry and returns

@@ -12,7 +12,7 @@ import numpy as np
 from . import base
 
 
-class RandomAgent(base.Agent):
+class RandomAgent(base.BaseAgent):
   """Draws actions from their spaces.
 
   Args:

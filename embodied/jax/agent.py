@@ -21,7 +21,7 @@ from jax.experimental import multihost_utils
 
 from embodied.core import base, streams
 
-from . import internal, params
+from . import finite, internal, params
 from .devices import bring_up
 
 MODES = ('train', 'eval', 'greedy')
@@ -30,7 +30,7 @@ _LEARNING, _ACTING, _REPORTING, _EVALUATING = range(4)
 _TRACE = (100, 120)  # updates that the profiler sees
 
 
-class JaxAgent(base.Agent):
+class JaxAgent(base.BaseAgent):
   """Runs a model on devices.
 
   Train results come one call late, so that a train step computes while the
@@ -148,7 +148,7 @@ class JaxAgent(base.Agent):
     carry, act, out = self._policy[mode == 'greedy'](state, seeds, carry, obs)
     act, out = jax.device_get((act, out))
     out = {k: np.asarray(v, np.float32) for k, v in out.items()}
-    _finite(out, 'policy', self.counters['actions'] + self._evaluated)
+    finite.check(out, 'policy', self.counters['actions'] + self._evaluated)
     if mode == 'train' and self._fresh is not None:
       self._acting, self._fresh = self._fresh, None
     return carry, act, out if self.config.replay_context else {}
@@ -210,7 +210,7 @@ class JaxAgent(base.Agent):
     """Check one batch of numpy arrays and move it to the train devices."""
     batch = {k: v for k, v in batch.items() if not k.startswith('log/')}
     batch = self.model.needed(batch)
-    _finite(batch, 'replay', self.counters['batches'])
+    finite.check(batch, 'replay', self.counters['batches'])
     return self.place.put_batch(batch)
 
   # State
@@ -340,15 +340,3 @@ class JaxAgent(base.Agent):
       jax.profiler.start_trace(str(pathlib.Path(self.config.logdir)))
     if self.counters['updates'] == _TRACE[1]:
       jax.profiler.stop_trace()
-
-
-def _finite(batch: dict[str, Any], source: str, number: int) -> None:
-  """FloatingPointError if a float array holds a NaN or an infinity."""
-  for key, value in batch.items():
-    if not np.issubdtype(value.dtype, np.floating):
-      continue
-    # The sum is not finite if an element is not; it is one fast pass.
-    if not np.isfinite(np.sum(value)) and not np.isfinite(value).all():
-      raise FloatingPointError(
-        f'{key} from the {source} is not finite at call {number}'
-      )

@@ -11,7 +11,7 @@ from embodied.core import clock
 from embodied.core.driver import Driver
 
 from . import checkpoint, metrics
-from .progress import Progress
+from .progress import RunProgress
 from .signals import Signals
 from .usage import Usage
 
@@ -37,7 +37,7 @@ def eval_only(
   mean, rate = metrics.Mean(), metrics.Rate()
   usage = Usage(**args.usage)
   episodes = metrics.Episodes(logger.add, mean, args.log_keys)
-  progress = Progress(args.steps)
+  progress = RunProgress(args.steps)
   due = clock.Clock(args.log_every)
 
   def count(*_: object) -> None:
@@ -68,7 +68,7 @@ def eval_only(
         for score in episodes.scores:
           progress.episode(score)
         episodes.scores.clear()
-        progress.update(int(step))
+        progress.reach(int(step))
         if due():
           log()
       log()

@@ -17,7 +17,7 @@ from embodied.core.driver import Driver
 
 from . import checkpoint, metrics, resume
 from .parts import Owed, Parts
-from .progress import Progress
+from .progress import RunProgress
 from .signals import Signals
 from .usage import Usage
 
@@ -26,7 +26,7 @@ class Trainer:
   """Everything of a training run that outlives a step.
 
   Args:
-    agent: See `embodied.core.base.Agent`.
+    agent: See `embodied.core.base.BaseAgent`.
     replays: Where steps go and batches come from, by the name of its file in
       the checkpoint. The first one is trained on; an optional second one
       holds evaluation episodes.
@@ -91,7 +91,7 @@ class Trainer:
     self.resumed = self._resume()
     self.logger = make_logger(self.step, int(self.step) if self.resumed else None)
     self.driver = self._make_driver(make_env)
-    self.progress = Progress(args.steps, int(self.step))
+    self.progress = RunProgress(args.steps, int(self.step))
 
   def _parts(self) -> dict[str, Any]:
     state: dict[str, Any] = {f'due_{k}': v for k, v in self.due.items()}
@@ -262,7 +262,7 @@ class Trainer:
     for score in self.episodes.scores:
       self.progress.episode(score)
     self.episodes.scores.clear()
-    self.progress.update(int(self.step))
+    self.progress.reach(int(self.step))
 
   def report(self, name: str = 'report') -> None:
     """Metrics and videos on replayed batches, without learning.

@@ -29,7 +29,7 @@ class AgentContract:
     length: Steps per sequence, context included.
   """
 
-  make: Callable[[base.Spaces, base.Spaces], base.Agent]
+  make: Callable[[base.Spaces, base.Spaces], base.BaseAgent]
   make_env: Callable[[], base.Env] = staticmethod(
     functools.partial(CountEnv, length=7, size=64)
   )
@@ -98,7 +98,7 @@ class AgentContract:
       if call:
         assert_same(acts[0], acts[1])
 
-  def experienced(self) -> tuple[base.Agent, Replay]:
+  def experienced(self) -> tuple[base.BaseAgent, Replay]:
     """An agent and the replay of its first steps."""
     with Driver([self.make_env] * self.batch) as driver:
       agent = self.make(driver.obs_space, driver.act_space)
@@ -108,7 +108,7 @@ class AgentContract:
     return agent, replay
 
 
-def drive(driver: Driver, agent: base.Agent, steps: int) -> list[tuple]:
+def drive(driver: Driver, agent: base.BaseAgent, steps: int) -> list[tuple]:
   seen: list[tuple] = []
   driver.on_step(lambda step, worker: seen.append((worker, step)))
   driver.reset(agent.init_policy)

@@ -15,7 +15,7 @@ from embodied.core.random_agent import draw
 from embodied.core.streams import Prefetch
 
 
-class Learner(base.Agent):
+class Learner(base.BaseAgent):
   def __init__(self, obs_space, act_space, seed=0, size=4, hook=None):
     self.act_space = {k: v for k, v in act_space.items() if k != 'reset'}
     self.seed = seed

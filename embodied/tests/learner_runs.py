@@ -42,7 +42,7 @@ def args_of(logdir, **kwargs):
   return elements.Config({**settings, **kwargs})
 
 
-class Parts:
+class Factories:
   """The factories of a run, and what they made."""
 
   def __init__(self, logdir, hook=None, length=9, **kwargs):

@@ -140,11 +140,11 @@ def test_code_in_a_pickle_does_not_run(tmp_path):
   path = save(tmp_path, 1)
   mark = tmp_path / 'ran'
 
-  class Evil:
+  class Planted:
     def __reduce__(self):
       return os.mkdir, (str(mark),)
 
-  (path / 'agent.pkl').write_bytes(pickle.dumps(Evil()))
+  (path / 'agent.pkl').write_bytes(pickle.dumps(Planted()))
   with pytest.raises(CheckpointError, match='mkdir'):
     make(tmp_path).load_latest()
   assert not mark.exists()
@@ -193,12 +193,12 @@ def test_numpy_1_pickles_are_read(tmp_path):
 def test_a_mismatch_of_the_agent_names_the_file(tmp_path):
   path = save(tmp_path, 1)
 
-  class Agent:
+  class Misfit:
     def load(self, data, regex=None):
       raise ValueError('missing: enc/cnn0/kernel')
 
   with pytest.raises(CheckpointError, match=r'agent\.pkl: missing: enc'):
-    checkpoint.load_agent(Agent(), path)
+    checkpoint.load_agent(Misfit(), path)
 
 
 def test_the_snapshot_is_taken_now_and_written_later(tmp_path):

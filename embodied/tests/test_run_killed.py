@@ -20,9 +20,9 @@ SCRIPT = """
 import sys, threading, time
 sys.path.insert(0, {root!r})
 from embodied.run import checkpoint
-from embodied.tests.learner_runs import Parts
+from embodied.tests.learner_runs import Factories
 slow = lambda agent: time.sleep(0.02)
-run = Parts(sys.argv[1], hook=slow, steps=float(sys.argv[2]),
+run = Factories(sys.argv[1], hook=slow, steps=float(sys.argv[2]),
             save_every=float(sys.argv[3]), log_every=-1, length=9)
 {more}
 print('ready', flush=True)

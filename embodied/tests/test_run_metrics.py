@@ -106,7 +106,7 @@ def test_durations():
   assert progress.duration(math.inf) == 'unknown time'
 
 
-class Terminal:
+class Screen:
   def __init__(self, tty):
     self.tty, self.text = tty, ''
 
@@ -121,13 +121,13 @@ class Terminal:
 
 
 def test_progress_in_a_file_is_a_line_now_and_then():
-  file = Terminal(False)
-  shown = progress.Progress(1000, initial=100, every=0.0, file=file)
+  file = Screen(False)
+  shown = progress.RunProgress(1000, done=100, every=0.0, file=file)
   shown.episode(2.0)
   for _ in range(50):  # of this start, whatever the run has learned before
     shown.learn()
   shown.began -= 10
-  shown.update(200)
+  shown.reach(200)
   shown.close()
   assert file.text.startswith('200/1000 steps (20.0%), score 2.00, ')
   assert file.text.count('\n') == 1
@@ -137,10 +137,10 @@ def test_progress_in_a_file_is_a_line_now_and_then():
 
 
 def test_progress_on_a_terminal_is_a_bar():
-  file = Terminal(True)
-  shown = progress.Progress(1000, initial=100, file=file)
+  file = Screen(True)
+  shown = progress.RunProgress(1000, done=100, file=file)
   shown.learn()
-  shown.update(500)
+  shown.reach(500)
   shown.print('a line')
   shown.close()
   assert '500/1000' in file.text

@@ -45,12 +45,12 @@ def test_a_part_that_was_not_saved_begins_anew_and_is_named(step, capsys):
 
 
 def test_what_an_agent_owes_is_handed_out_once():
-  class Agent:
+  class Indebted:
     def flush(self):
       return {'x': 1}, {'loss': 2.0}
 
   owed = Owed()
-  owed.put(Agent())
+  owed.put(Indebted())
   again = Owed()
   again.load(owed.save())
   assert again.take() == ({'x': 1}, {'loss': 2.0})

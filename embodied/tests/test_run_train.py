@@ -12,11 +12,11 @@ from embodied.run import checkpoint
 from embodied.run.eval_only import eval_only
 from embodied.run.train import train
 from embodied.run.train_eval import train_eval
-from embodied.tests.learner_runs import Parts, logged
+from embodied.tests.learner_runs import Factories, logged
 
 
 def test_a_run_trains_logs_and_saves(tmp_path):
-  run = Parts(tmp_path, report_every=-1)
+  run = Factories(tmp_path, report_every=-1)
   assert run.run() == 0
   # 80 steps of 2 environments; sequences of 5 steps; training from 8
   # sequences on: after 2 * 4 + 8 steps. One update, then half a one per step.
@@ -55,8 +55,8 @@ def test_a_run_trains_logs_and_saves(tmp_path):
 
 
 def test_processes_give_the_numbers_of_a_serial_run(tmp_path):
-  serial = Parts(tmp_path / 'a', log_every=0)
-  parallel = Parts(tmp_path / 'b', log_every=0, debug=False)
+  serial = Factories(tmp_path / 'a', log_every=0)
+  parallel = Factories(tmp_path / 'b', log_every=0, debug=False)
   serial.run()
 
   def env(index, episode=0):  # sent by value, without the rest of this test
@@ -76,13 +76,13 @@ def test_processes_give_the_numbers_of_a_serial_run(tmp_path):
 
 
 def test_train_ratio_0_only_collects(tmp_path):
-  run = Parts(tmp_path, train_ratio=0.0)
+  run = Factories(tmp_path, train_ratio=0.0)
   run.run()
   assert run.made.counters['updates'] == 0
 
 
 def test_duration_ends_a_run_with_a_save(tmp_path):
-  run = Parts(tmp_path, steps=1e9, duration=1, train_ratio=0.0)
+  run = Factories(tmp_path, steps=1e9, duration=1, train_ratio=0.0)
   assert run.run() == 0
   assert checkpoint.step_of(checkpoint.find(tmp_path)) > 0
 
@@ -90,12 +90,12 @@ def test_duration_ends_a_run_with_a_save(tmp_path):
 def test_n_and_n_updates_equal_2n(tmp_path):
   # Episodes end at step 40 and 80 of the run, so a restart there, which
   # resets the environments, changes no observation.
-  whole = Parts(tmp_path / 'whole')
+  whole = Factories(tmp_path / 'whole')
   whole.run()
-  first = Parts(tmp_path / 'parts', steps=40.0)
+  first = Factories(tmp_path / 'parts', steps=40.0)
   first.run()
   half = first.made.params['net/kernel'].copy()
-  second = Parts(tmp_path / 'parts')
+  second = Factories(tmp_path / 'parts')
   second.run()
   assert not np.array_equal(half, whole.made.params['net/kernel'])
   assert second.made.counters == whole.made.counters
@@ -113,8 +113,8 @@ def test_n_and_n_updates_equal_2n(tmp_path):
 
 
 def test_saving_changes_nothing(tmp_path):
-  rare = Parts(tmp_path / 'a')
-  often = Parts(tmp_path / 'b', save_every=-1, report_every=-1)
+  rare = Factories(tmp_path / 'a')
+  often = Factories(tmp_path / 'b', save_every=-1, report_every=-1)
   rare.run()
   often.run()
   np.testing.assert_array_equal(
@@ -133,17 +133,17 @@ def test_evaluation_of_a_random_agent_leaves_its_training():
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path, capsys):
-  Parts(tmp_path).run()
+  Factories(tmp_path).run()
   before = {x: x.read_bytes() for x in tmp_path.rglob('*') if x.is_file()}
-  assert Parts(tmp_path).run() == 0
+  assert Factories(tmp_path).run() == 0
   assert 'Nothing to do: 80 steps are done.' in capsys.readouterr().out
   after = {x: x.read_bytes() for x in tmp_path.rglob('*') if x.is_file()}
   assert after == before
 
 
 def test_more_steps_continue_a_finished_run(tmp_path):
-  Parts(tmp_path).run()
-  run = Parts(tmp_path, steps=100.0)
+  Factories(tmp_path).run()
+  run = Factories(tmp_path, steps=100.0)
   run.run()
   assert checkpoint.step_of(checkpoint.find(tmp_path)) == 100
   # Dummy has no numbered episodes; those that have go on with the next one.
@@ -162,17 +162,17 @@ def test_numbered_episodes_go_on_with_the_next_one(tmp_path):
       self.number += bool(action['reset'])
       return {**super().step(action), 'log/episode': np.int32(self.number)}
 
-  class Run(Parts):
+  class NumberedRun(Factories):
     def env(self, index, episode=0):
       self.episodes[index] = episode
       env = Numbered('disc', size=(8, 8), length=9)
       env.number = max(0, episode - 1)
       return env
 
-  first = Run(tmp_path, steps=50.0)
+  first = NumberedRun(tmp_path, steps=50.0)
   first.run()
   assert first.episodes == {0: 0, 1: 0}
-  second = Run(tmp_path)
+  second = NumberedRun(tmp_path)
   second.run()
   # 25 steps each: two episodes of 10 and half of the third.
   assert second.episodes == {0: 4, 1: 4}
@@ -182,7 +182,7 @@ def test_schedule_keeps_checkpoints(tmp_path):
   def slow(agent):  # time for saves to end
     time.sleep(0.02)
 
-  Parts(tmp_path, hook=slow, ckpt_keep=[30.0], save_every=-1).run()
+  Factories(tmp_path, hook=slow, ckpt_keep=[30.0], save_every=-1).run()
   folders = checkpoint.complete(tmp_path / 'ckpt')
   *kept, last = [checkpoint.step_of(x) for x in folders]
   assert last == 80
@@ -192,9 +192,9 @@ def test_schedule_keeps_checkpoints(tmp_path):
 
 
 def test_a_new_run_can_start_from_a_checkpoint(tmp_path):
-  first = Parts(tmp_path / 'a')
+  first = Factories(tmp_path / 'a')
   first.run()
-  run = Parts(tmp_path / 'b', from_checkpoint=str(tmp_path / 'a'), steps=10.0)
+  run = Factories(tmp_path / 'b', from_checkpoint=str(tmp_path / 'a'), steps=10.0)
   run.run()
   np.testing.assert_array_equal(
     first.made.params['net/kernel'], run.made.params['net/kernel']
@@ -203,7 +203,7 @@ def test_a_new_run_can_start_from_a_checkpoint(tmp_path):
 
 
 def test_train_eval(tmp_path):
-  run = Parts(tmp_path, report_every=-1, log_every=-1)
+  run = Factories(tmp_path, report_every=-1, log_every=-1)
   run.run(train_eval)
   names = {k for x in run.lines() for k in x}
   assert {'eval/episode/score', 'eval/loss/test', 'report/loss/test'} <= names
@@ -214,12 +214,12 @@ def test_train_eval(tmp_path):
 
 
 def test_evaluations_do_not_favour_short_episodes(tmp_path):
-  class Run(Parts):
+  class ShortFirst(Factories):
     def env(self, index, episode=0):
       # Evaluation: two short ones, then two long ones with one more step.
       return Dummy('disc', size=(8, 8), length={2: 3, 3: 30}.get(index, 9))
 
-  run = Run(tmp_path, report_every=-1, eval_envs=2, eval_eps=2, steps=20.0)
+  run = ShortFirst(tmp_path, report_every=-1, eval_envs=2, eval_eps=2, steps=20.0)
   run.run(train_eval)
   found = {x for _, x in logged(run.lines(), 'eval/episode/length')}
   assert found == {(4 + 4 + 31 + 31) / 4}
@@ -227,16 +227,16 @@ def test_evaluations_do_not_favour_short_episodes(tmp_path):
 
 @pytest.mark.parametrize(('first', 'then'), [(train, train_eval), (train_eval, train)])
 def test_a_resume_by_the_other_script_keeps_the_replay(tmp_path, first, then):
-  Parts(tmp_path).run(first)
-  run = Parts(tmp_path, steps=82.0)
+  Factories(tmp_path).run(first)
+  run = Factories(tmp_path, steps=82.0)
   run.run(then)
   # 40 steps of each environment in sequences of 5, and those of this run.
   assert len(run.replays[0]) == 2 * (40 - 4) + 2 * 5
 
 
 def test_eval_only(tmp_path):
-  Parts(tmp_path).run()
-  run = Parts(tmp_path, steps=50.0, from_checkpoint=str(tmp_path))
+  Factories(tmp_path).run()
+  run = Factories(tmp_path, steps=50.0, from_checkpoint=str(tmp_path))
   run.logdir = tmp_path / 'eval_only'
   before = (tmp_path / 'metrics.jsonl').read_text()
   assert eval_only(run.agent, run.env, run.logger, run.args) == 0
@@ -246,10 +246,10 @@ def test_eval_only(tmp_path):
 
 
 def test_eval_only_takes_a_part_of_a_checkpoint_and_acts_greedily(tmp_path):
-  Parts(tmp_path).run()
+  Factories(tmp_path).run()
   settings = dict(steps=20.0, from_checkpoint=str(tmp_path))
   for greedy, regex in ((False, ''), (True, 'net/')):
-    run = Parts(
+    run = Factories(
       tmp_path / str(greedy),
       greedy=greedy,
       from_checkpoint_regex=regex,
@@ -261,7 +261,7 @@ def test_eval_only_takes_a_part_of_a_checkpoint_and_acts_greedily(tmp_path):
 
 
 def test_eval_only_without_a_checkpoint(tmp_path):
-  run = Parts(tmp_path / 'none')
+  run = Factories(tmp_path / 'none')
   with pytest.raises(checkpoint.CheckpointError, match='There is no'):
     eval_only(run.agent, run.env, run.logger, run.args)
   assert not (tmp_path / 'none').exists()
@@ -273,4 +273,4 @@ def test_bad_losses_end_the_run(tmp_path):
       raise FloatingPointError('loss is nan')
 
   with pytest.raises(FloatingPointError):
-    Parts(tmp_path, hook=hook).run()
+    Factories(tmp_path, hook=hook).run()

@@ -10,7 +10,7 @@ from tests import cli
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ToolSettings:
   """Does a thing."""
 
   data: str = flag(help='Folder.')
@@ -26,9 +26,9 @@ class Settings:
 
 
 def test_defaults_and_values():
-  assert parse(Settings, ['--data', 'x']) == Settings('x')
+  assert parse(ToolSettings, ['--data', 'x']) == ToolSettings('x')
   got = parse(
-    Settings,
+    ToolSettings,
     [
       '--data=x',
       '--n_boot',
@@ -49,7 +49,7 @@ def test_defaults_and_values():
       '3',
     ],
   )
-  assert got == Settings('x', 1000, 0.5, 'b', ('p', 'q'), (6, 7), True, False, 3)
+  assert got == ToolSettings('x', 1000, 0.5, 'b', ('p', 'q'), (6, 7), True, False, 3)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_defaults_and_values():
 )
 def test_mistakes_are_one_line(argv, match):
   with pytest.raises(UserError, match=match) as info:
-    parse(Settings, argv)
+    parse(ToolSettings, argv)
   assert '\n' not in str(info.value)
 
 
 def test_help_has_every_flag_with_its_default():
-  text = make_parser(Settings, 'x').format_help()
-  for field in dataclasses.fields(Settings):
+  text = make_parser(ToolSettings, 'x').format_help()
+  for field in dataclasses.fields(ToolSettings):
     assert f'--{field.name}' in text
   assert '(default: 1000)' in text
   assert '(required)' in text

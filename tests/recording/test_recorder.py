@@ -1,68 +1,17 @@
-"""Recordings: whole or not there, continued, never mixed, flat in memory."""
+"""Recordings: whole or not there, continued, never mixed."""
 
 import dataclasses
-import errno
-import pathlib
-import pickle
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
-from dreamerv3.base import files, unpickle
+from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
-from dreamerv3.data.columns import Column
-from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.recording.background import Writer
 from dreamerv3.recording.recorder import VALUES, Recorder
-from dreamerv3.recording.spool import Spool
+from tests.recording.recordings import COLUMNS, load, metadata, play, step
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-HALF, WHOLE = np.dtype(np.float16), np.dtype(np.float32)
-COLUMNS = (
-  Column('image', 'image', 0, (4, 4, 3), np.dtype(np.uint8)),
-  Column('act/enc/cnn0', 'float16', 0, (2, 5, 3), HALF),
-  Column('act/dyn/deter', 'float16', 30, (8,), HALF),
-  Column('act/dyn/stoch', 'float16', 38, (2, 3), HALF),
-  Column('act/val/value', 'float32', 0, (), WHOLE),
-)
 EPISODES = {1: 40, 2: 1, 3: 25}  # number: length
-
-
-def metadata(**changes):
-  fingerprint = {'seed': 0, 'weights': 'abc', **changes}
-  extra = {'fingerprint': fingerprint}
-  return Metadata(area=(12, 10), seed=0, extra=extra)
-
-
-def step(number, t):
-  """The timestep t of an episode, as rows and values."""
-  rng = np.random.default_rng([number, t])
-  rows = {
-    'image': rng.integers(0, 256, (4, 4, 3)).astype(np.uint8),
-    'float16': rng.normal(size=44).astype(HALF),
-    'float32': rng.normal(size=1).astype(WHOLE),
-  }
-  values: dict = {k: np.ones(shape) for k, (_, shape) in VALUES.items()}
-  values |= {
-    'player_pos': (t % 12, number),
-    'player_facing': (0, 1),
-    'action': t % 17,
-    'reward': float(t > 0),
-    'achievements': {'wood': t // 10, 'drink': 0},
-  }
-  return rows, values
-
-
-def play(recorder, number, length):
-  writing = recorder.begin(number)
-  for t in range(length):
-    writing.add(*step(number, t))
-  writing.end(seed=0)
 
 
 @pytest.fixture
@@ -75,11 +24,6 @@ def folder(tmp_path):
     recorder.flush()
     recorder.join()
   return folder
-
-
-def load(path):
-  with open(path, 'rb') as file:
-    return pickle.load(file)
 
 
 def test_keys_dtypes_and_shapes(folder):
@@ -134,26 +78,6 @@ def test_the_reader_reads_both_forms(folder):
   for name in alone.layers():
     assert (alone.layer(name).X == joined.layer(name).X).all()
   assert joined.metadata.area == (12, 10)
-
-
-def test_a_spool_keeps_order_over_blocks(tmp_path, rng):
-  values = rng.normal(size=(23, 44)).astype(HALF)
-  columns = [
-    Column('a', 'float16', 0, (30,), HALF),
-    Column('b', 'float16', 30, (14,), HALF),
-  ]
-  spool = Spool(tmp_path, columns, block_bytes=5 * 88)
-  for row in values:
-    block = spool.add({'float16': row})
-    if block is not None:
-      spool.write(block)
-  block = spool.take()
-  assert block is not None
-  spool.write(block)
-  for key, part in (('b', values[:, 30:]), ('a', values[:, :30])):
-    assert b''.join(spool.pieces(key)) == part.tobytes()
-  spool.close()
-  assert not list(tmp_path.iterdir())
 
 
 def test_continues_with_what_is_missing(folder):
@@ -282,147 +206,3 @@ def test_a_damaged_episode_is_named(folder):
     pytest.raises(UserError, match=r'episode_003\.pkl is truncated'),
   ):
     recorder.missing(range(1, 4))
-
-
-def test_two_processes_do_not_share_a_folder(tmp_path):
-  code = (
-    'import sys; sys.path.insert(0, sys.argv[1])\n'
-    'from tests.recording.test_recorder import *\n'
-    'Recorder(sys.argv[2], metadata(), COLUMNS)\n'
-  )
-  with Recorder(tmp_path, metadata(), COLUMNS):
-    done = subprocess.run(
-      [sys.executable, '-c', code, str(ROOT), str(tmp_path)],
-      capture_output=True,
-      text=True,
-    )
-  assert 'Another process records into' in done.stderr
-
-
-def test_a_failing_task_stops_the_writer():
-  def fail():
-    raise OSError(errno.ENOSPC, 'No space left on device')
-
-  after = []
-  writer = Writer()
-  writer.submit(fail)
-  deadline = time.monotonic() + 10
-  while writer.busy == 0:
-    assert time.monotonic() < deadline
-  with pytest.raises(OSError, match='run the same command again'):
-    writer.submit(lambda: after.append(1))
-  writer.close(check=False)
-  assert not after
-
-
-def test_the_writer_holds_the_caller_back():
-  writer = Writer()
-  for _ in range(60):
-    writer.submit(lambda: time.sleep(0.002))
-  assert writer.waited > 0.01
-  writer.close()
-  assert writer.busy >= 60 * 0.002
-
-
-FULL = """
-import resource, signal, sys
-sys.path.insert(0, sys.argv[1])
-from tests.recording.test_recorder import *
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
-  play(recorder, 1, 40)
-  recorder.missing(range(1, 2))
-  while recorder.missing(range(1, 2)):
-    time.sleep(0.01)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-  for number in range(2, 100):
-    play(recorder, number, 400)
-"""
-
-
-def test_a_full_disk_leaves_whole_files_alone(tmp_path):
-  done = subprocess.run(
-    [sys.executable, '-c', FULL, str(ROOT), str(tmp_path)],
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 1
-  assert 'Cannot write the recording (File too large)' in done.stderr
-  names = {x.name for x in tmp_path.iterdir()}
-  assert names == {'metadata.pkl', '.recording.lock', 'episode_001.pkl'}
-  assert load(tmp_path / 'episode_001.pkl')['length'] == 40
-
-
-KILLED = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from tests.recording.test_recorder import *
-with Recorder(sys.argv[2], metadata(), COLUMNS) as recorder:
-  missing = recorder.missing(range(1, 13))
-  print(len(missing), flush=True)
-  for number in missing:
-    play(recorder, number, 100)
-  recorder.flush()
-  recorder.join()
-"""
-
-
-def test_a_killed_recording_goes_on_to_the_same_files(tmp_path):
-  def start(folder):
-    return subprocess.Popen(
-      [sys.executable, '-c', KILLED, str(ROOT), str(folder)],
-      stdout=subprocess.PIPE,
-      text=True,
-    )
-
-  killed, straight = tmp_path / 'killed', tmp_path / 'straight'
-  process = start(killed)
-  while len(list(killed.glob('episode_*.pkl'))) < 2:
-    assert process.poll() is None
-    time.sleep(0.005)
-  process.send_signal(signal.SIGKILL)
-  process.communicate()
-  there = len(list(killed.glob('episode_*.pkl')))
-  assert 2 <= there < 12
-  for path in killed.glob('episode_*.pkl'):
-    assert unpickle.load(path)['length'] == 100
-  process = start(killed)
-  out, _ = process.communicate()
-  assert int(out) == 12 - there
-  start(straight).communicate()
-  for path in sorted(straight.glob('*.pkl')):
-    assert path.read_bytes() == (killed / path.name).read_bytes(), path.name
-
-
-FLAT = """
-import resource, sys
-sys.path.insert(0, sys.argv[1])
-from tests.recording.test_recorder import *
-wide = [Column('act/enc/cnn0', 'float16', 0, (30000,), HALF)]
-numbers = range(1, int(sys.argv[3]) + 1)
-with Recorder(sys.argv[2], metadata(), wide) as recorder:
-  writings = [recorder.begin(x) for x in numbers]
-  values = step(1, 1)[1]
-  for t in range(300):
-    for writing in writings:
-      writing.add({'float16': np.full(30000, t, HALF)}, values)
-  for writing in writings:
-    writing.end()
-  recorder.flush()
-  recorder.join()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_episodes(tmp_path):
-  peaks = []
-  for count in (2, 20):  # 18 MB each, all in progress at once
-    done = subprocess.run(
-      [sys.executable, '-c', FLAT, str(ROOT), str(tmp_path / str(count)), str(count)],
-      capture_output=True,
-      text=True,
-      check=True,
-    )
-    peaks.append(int(done.stdout))
-  assert peaks[1] - peaks[0] < 120, peaks

@@ -10,7 +10,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.recording.plan import RecordingPlan
 from dreamerv3.recording.session import Played, RecordingSession
 from dreamerv3.run_info import read_run_info
-from tests.recording import test_recorder as recorded
+from tests.recording import recordings as recorded
 
 
 @pytest.fixture
