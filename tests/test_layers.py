@@ -1,10 +1,11 @@
-"""The import rules of docs/architecture.md, read from the code itself.
+"""The rules of docs/architecture.md, read from the code itself: imports, and form.
 
 Each module belongs to one room. A room may import the rooms below it and the
 libraries it exists for; a heavy library lives in exactly one module.
 """
 
 import ast
+import collections
 import pathlib
 
 import pytest
@@ -217,3 +218,44 @@ def test_entry_points_stay_light(entry):
 
 def test_package_root_is_empty():
   assert (ROOT / 'dreamerv3' / '__init__.py').read_text() == ''
+
+
+PATHS = sorted(
+  path
+  for top in ('agents', 'bench', 'docs', 'dreamerv3', 'embodied', 'tests')
+  for path in (ROOT / top).rglob('*.py')
+)
+
+
+@pytest.fixture(scope='module')
+def trees():
+  return {x.relative_to(ROOT): ast.parse(x.read_text()) for x in PATHS}
+
+
+def test_a_class_name_means_one_thing(trees):
+  places = collections.defaultdict(list)
+  for path, tree in trees.items():
+    for node in ast.walk(tree):
+      if isinstance(node, ast.ClassDef):
+        places[node.name].append(f'{path}:{node.lineno}')
+  assert not {k: v for k, v in places.items() if len(v) > 1}
+
+
+def test_functions_fit_on_a_page(trees):
+  long = [
+    f'{path}:{node.lineno} {node.name}'
+    for path, tree in trees.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
+  ]
+  assert not long
+
+
+def test_a_long_file_says_why(trees):
+  silent = [
+    str(path)
+    for path, tree in trees.items()
+    if len((ROOT / path).read_text().splitlines()) > 350
+    and 'Longer than other files: ' not in (ast.get_docstring(tree) or '')
+  ]
+  assert not silent

@@ -5,6 +5,8 @@
 
 Opening costs the positions alone: activations and images stay on disk until
 asked for, and one layer is read without the others.
+
+Longer than other files: how one recording is opened, kept and read is one class.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ from embodied.core import clock
 from embodied.run.parts import Owed, Parts
 
 
-class Number:
+class Valued:
   """A saveable number."""
 
   def __init__(self, value):
@@ -26,15 +26,15 @@ def step():
 
 
 def test_parts_come_back_in_silence(step, capsys):
-  saved = Parts({'a': Number(1), 'ratio': clock.Ratio(0.5)}, step).save()
-  parts = Parts({'a': Number(0), 'ratio': clock.Ratio(0.5)}, step)
+  saved = Parts({'a': Valued(1), 'ratio': clock.Ratio(0.5)}, step).save()
+  parts = Parts({'a': Valued(0), 'ratio': clock.Ratio(0.5)}, step)
   parts.load(saved)
   assert parts.parts['a'].value == 1
   assert capsys.readouterr().out == ''
 
 
 def test_a_part_that_was_not_saved_begins_anew_and_is_named(step, capsys):
-  parts = Parts({'a': Number(0), 'b': Number(5)}, step)
+  parts = Parts({'a': Valued(0), 'b': Valued(5)}, step)
   parts.load({'a': 2, 'old': 3})
   assert (parts.parts['a'].value, parts.parts['b'].value) == (2, 5)
   said = capsys.readouterr().out.splitlines()

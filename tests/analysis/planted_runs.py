@@ -29,7 +29,7 @@ TESTED = ('pf_peaks', 'R2_place', 'map_reliability', 'wall_r2', 'field_r2')
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PlannedRun:
   """What is planted: error as a share of chance, tuned units, return of episodes."""
 
   share: float = 0.5
@@ -39,7 +39,7 @@ class Plan:
   width: int = 64
 
 
-def folder(path: pathlib.Path, plan: Plan) -> pathlib.Path:
+def folder(path: pathlib.Path, plan: PlannedRun) -> pathlib.Path:
   """A run with logs and results of everything."""
   rng = np.random.default_rng([plan.seed, int(1000 * plan.share)])
   files.make_folder(path)
@@ -59,7 +59,7 @@ def _put(path: pathlib.Path, content: object) -> None:
   files.save_pickle(path, content)
 
 
-def _log(path: pathlib.Path, plan: Plan, rng: np.random.Generator) -> None:
+def _log(path: pathlib.Path, plan: PlannedRun, rng: np.random.Generator) -> None:
   lines = []
   for i in range(60):
     record = {'step': 100 * (i + 1), 'episode/score': plan.score + rng.normal()}
@@ -72,7 +72,7 @@ def _log(path: pathlib.Path, plan: Plan, rng: np.random.Generator) -> None:
   (path / 'scores.jsonl').write_text('\n'.join(lines) + '\n')
 
 
-def decoding(plan: Plan, rng: np.random.Generator) -> dict:
+def decoding(plan: PlannedRun, rng: np.random.Generator) -> dict:
   episode = np.repeat(np.arange(8), 25)
   n = len(episode)
   constant = rng.gamma(4, 1, n)
@@ -115,7 +115,7 @@ def decoding(plan: Plan, rng: np.random.Generator) -> dict:
   }
 
 
-def tuning(plan: Plan, units: int = 20) -> dict:
+def tuning(plan: PlannedRun, units: int = 20) -> dict:
   tuned = np.arange(units) < plan.tuned * units
   tables = {}
   for layer in LAYERS:
@@ -136,7 +136,7 @@ def tuning(plan: Plan, units: int = 20) -> dict:
   return Results({}, tables, {}, Thresholds()).to_dict()
 
 
-def geometry(plan: Plan, rng: np.random.Generator) -> dict:
+def geometry(plan: PlannedRun, rng: np.random.Generator) -> dict:
   one = Dimension(5 + rng.normal(), np.nan, np.nan)
   similar = Estimate(1 - plan.share + 0.05 * rng.normal())
   empty = np.zeros(0)

@@ -169,7 +169,7 @@ class _Task:
   options: FitOptions
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
   """What a decoder says of N rows; NaN where its kind does not say it."""
 
   pred: np.ndarray  # (N, 2) the tile that is named
@@ -177,11 +177,11 @@ class Said(NamedTuple):
   estimate: np.ndarray  # (N, 2) real-valued position
 
 
-def _said(decoder: Decoder, X: np.ndarray, rows: np.ndarray) -> Said:
+def _said(decoder: Decoder, X: np.ndarray, rows: np.ndarray) -> Prediction:
   nan = np.full((len(rows), 2), np.nan, np.float32)
   if isinstance(decoder, LinearDecoder):
-    return Said(*decoder.named(X, rows), nan)
-  return Said(decoder.predict(X, rows), nan, decoder.estimate(X, rows))
+    return Prediction(*decoder.named(X, rows), nan)
+  return Prediction(decoder.predict(X, rows), nan, decoder.estimate(X, rows))
 
 
 def _maps(decoder: Decoder, X: np.ndarray) -> np.ndarray:
@@ -195,7 +195,7 @@ class _Done(NamedTuple):
   """A fitted decoder, what it says of the tested rows, maps (K, W, H)."""
 
   decoder: Decoder
-  said: Said
+  said: Prediction
   proba: np.ndarray
 
 
@@ -260,7 +260,7 @@ def _assemble(
   starts = np.cumsum([0, *sizes])
   rows = np.concatenate([x.split.test for x in folds])
   pos = track.pos[rows]
-  said = Said(*map(np.concatenate, zip(*(x.said for x in real), strict=True)))
+  said = Prediction(*map(np.concatenate, zip(*(x.said for x in real), strict=True)))
   shuffled = np.full(len(rows), np.nan, np.float32)
   visited = np.zeros(len(rows), bool)
   examples = []

@@ -36,7 +36,7 @@ PLACE, JOINT, HALVES = 'place', 'place_x_facing', 'place_x_half'
 # Models of cells of their own, which are compared with the others and not added.
 CELLS = (JOINT, HALVES)
 TURNING = ('facing', 'view', 'ego_boundary')
-# In the order of the bits of `Comparison.chosen`.
+# In the order of the bits of `RivalComparison.chosen`.
 NAMES = (
   PLACE,
   'facing',
@@ -54,7 +54,7 @@ NAMES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class RivalComparison:
   """Held-out shares of variance of D units.
 
   Attributes:
@@ -164,7 +164,7 @@ class Models:
       (self._other @ X).reshape(self._parts, -1, units),
     )
 
-  def compare(self, sums: Sums) -> Comparison:
+  def compare(self, sums: Sums) -> RivalComparison:
     """Held-out variance of every covariate, and the model that is selected."""
     total = np.maximum(sums.squares.sum(0), 1e-12)
     left = {x: self._left((x,), sums) for x in self.names}
@@ -176,9 +176,9 @@ class Models:
         given[name] = (left[PLACE] - both).sum(0) / total
     given |= {x: alone[x] - alone[PLACE] for x in self._cells}
     if self.brief:
-      return Comparison(alone, given, np.full(len(total), np.nan), 0 * total)
+      return RivalComparison(alone, given, np.full(len(total), np.nan), 0 * total)
     chosen, best = self._select(sums, left, total)
-    return Comparison(alone, given, chosen, best)
+    return RivalComparison(alone, given, chosen, best)
 
   def _select(
     self, sums: Sums, alone: Mapping[str, np.ndarray], total: np.ndarray

@@ -16,12 +16,12 @@ from dreamerv3.analysis.conditions.collect import (
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from tests.analysis import planted_runs
-from tests.analysis.planted_runs import Plan
+from tests.analysis.planted_runs import PlannedRun
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-  return planted_runs.folder(tmp_path_factory.mktemp('study') / 'a', Plan(seed=4))
+  return planted_runs.folder(tmp_path_factory.mktemp('study') / 'a', PlannedRun(seed=4))
 
 
 def parsed(*paths, label='x'):
