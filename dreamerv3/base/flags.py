@@ -153,6 +153,7 @@ def spelled(text: str) -> str:
 def settings_of(command: types.ModuleType) -> type:
   """The settings of a command's module: its one class whose name ends so."""
   named = [v for k, v in vars(command).items() if k.endswith('Settings')]
+  own: type
   (own,) = (x for x in named if x.__module__ == command.__name__)
   return own
 

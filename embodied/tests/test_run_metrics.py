@@ -1,5 +1,6 @@
 """Averages and episodes, and that a resumed run continues them."""
 
+import io
 import math
 
 import numpy as np
@@ -106,22 +107,13 @@ def test_durations():
   assert progress.duration(math.inf) == 'unknown time'
 
 
-class Screen:
-  def __init__(self, tty):
-    self.tty, self.text = tty, ''
-
+class Screen(io.StringIO):
   def isatty(self):
-    return self.tty
-
-  def write(self, text):
-    self.text += text
-
-  def flush(self):
-    pass
+    return True
 
 
 def test_progress_in_a_file_is_a_line_now_and_then():
-  file = Screen(False)
+  file = io.StringIO()
   shown = progress.RunProgress(1000, done=100, every=0.0, file=file)
   shown.episode(2.0)
   for _ in range(50):  # of this start, whatever the run has learned before
@@ -129,23 +121,23 @@ def test_progress_in_a_file_is_a_line_now_and_then():
   shown.began -= 10
   shown.reach(200)
   shown.close()
-  assert file.text.startswith('200/1000 steps (20.0%), score 2.00, ')
-  assert file.text.count('\n') == 1
-  assert '5.00 updates/s' in file.text
-  assert '10.0 steps/s' in file.text
-  assert 'left' in file.text
+  assert file.getvalue().startswith('200/1000 steps (20.0%), score 2.00, ')
+  assert file.getvalue().count('\n') == 1
+  assert '5.00 updates/s' in file.getvalue()
+  assert '10.0 steps/s' in file.getvalue()
+  assert 'left' in file.getvalue()
 
 
 def test_progress_on_a_terminal_is_a_bar():
-  file = Screen(True)
+  file = Screen()
   shown = progress.RunProgress(1000, done=100, file=file)
   shown.learn()
   shown.reach(500)
   shown.print('a line')
   shown.close()
-  assert '500/1000' in file.text
-  assert 'updates/s' in file.text
-  assert 'a line\n' in file.text
+  assert '500/1000' in file.getvalue()
+  assert 'updates/s' in file.getvalue()
+  assert 'a line\n' in file.getvalue()
 
 
 def test_usage_names():

@@ -136,7 +136,7 @@ def difference(
 def least_p(first: int, second: int, paired: bool) -> float:
   """The smallest p that a test of so many runs can show."""
   if paired:
-    return 2 / 2**first
+    return 2.0 ** (1 - first)
   return (1 + (first == second)) / math.comb(first + second, first)
 
 
