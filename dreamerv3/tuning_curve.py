@@ -177,7 +177,7 @@ class Recordings:
     check_screen(args)
     return cls(data, test, control, names)
 
-  def announce(self, args: Settings) -> None:
+  def announce(self, args: TuningSettings) -> None:
     """Prints what the work will need; UserError where the memory is too little."""
     plan = census.foresee(
       self.data, measure_of(args), self.names, self.test, self.control
@@ -186,7 +186,7 @@ class Recordings:
     plan.check('choose fewer --layers, --max_neurons, --n_jobs or --max_episodes')
 
 
-def measure_of(args: Settings) -> census.Options:
+def measure_of(args: TuningSettings) -> census.Options:
   """The settings of the measurement itself."""
   options = {x.name for x in dataclasses.fields(census.Options)}
   return census.Options(**{k: v for k, v in vars(args).items() if k in options})

@@ -114,14 +114,14 @@ class Screen(io.StringIO):
 
 def test_progress_in_a_file_is_a_line_now_and_then():
   file = io.StringIO()
-  shown = progress.RunProgress(1000, done=100, every=0.0, file=file)
+  shown = progress.RunProgress(100_000, done=100, every=0.0, file=file)
   shown.episode(2.0)
-  for _ in range(50):  # of this start, whatever the run has learned before
+  for _ in range(5000):  # of this start, whatever the run has learned before
     shown.learn()
-  shown.began -= 10
-  shown.reach(200)
+  shown.began -= 1000
+  shown.reach(10_100)
   shown.close()
-  assert file.getvalue().startswith('200/1000 steps (20.0%), score 2.00, ')
+  assert file.getvalue().startswith('10100/100000 steps (10.1%), score 2.00, ')
   assert file.getvalue().count('\n') == 1
   assert '5.00 updates/s' in file.getvalue()
   assert '10.0 steps/s' in file.getvalue()
