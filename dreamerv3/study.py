@@ -5,6 +5,7 @@ what is done already is not done again.
 
   python dreamerv3/study.py --study docs/study_example.yaml plan
   python dreamerv3/study.py --study docs/study_example.yaml run --jobs 2
+  python dreamerv3/study.py --study docs/study_example.yaml submit   # to SLURM
   python dreamerv3/study.py --study docs/study_example.yaml status --watch
 """
 
@@ -21,12 +22,12 @@ from collections.abc import Sequence
 from dreamerv3.base import flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
-from dreamerv3.studies import again, checking, local, state, tables
+from dreamerv3.studies import again, checking, cluster, local, state, tables
 from dreamerv3.studies.kinds import nearest
 from dreamerv3.studies.study import Study, load
 from dreamerv3.studies.tasks import Task, tasks
 
-ACTIONS = ('plan', 'run', 'status')
+ACTIONS = ('plan', 'run', 'submit', 'status')
 EVERY = 5.0  # seconds between two looks
 
 
@@ -37,24 +38,28 @@ class Settings:
   action: str = flag(
     bare=True,
     choices=ACTIONS,
-    help='What there is to do and what it costs; do it here; how far it is.',
+    help='What there is to do and what it costs; do it here; send it to SLURM; how far '
+    'it is.',
   )
   study: str = flag(help='File with conditions, seeds and stages.')
   runs: tuple[str, ...] = flag((), help='Of these runs alone, <condition>_seed<N>.')
   stages: tuple[str, ...] = flag((), help='Of these stages alone.')
   jobs: int = flag(1, low=1, help='run: tasks at a time.')
+  dry_run: bool = flag(False, help='submit: only print the commands.')
   redo_stale: bool = flag(
-    False, help='run: do again what was done with other settings; the old moves away.'
+    False,
+    help='run, submit: do again what was done with other settings; the old moves away.',
   )
   watch: bool = flag(False, help='status: again and again, until Ctrl-C.')
 
 
 # Flags, and the actions that know them.
 KNOW = {
-  'runs': ('run',),
-  'stages': ('run',),
+  'runs': ('run', 'submit'),
+  'stages': ('run', 'submit'),
   'jobs': ('run',),
-  'redo_stale': ('run',),
+  'dry_run': ('submit',),
+  'redo_stale': ('run', 'submit'),
   'watch': ('status',),
 }
 
@@ -71,9 +76,17 @@ def main(argv: Sequence[str] | None = None) -> None:
   if args.action == 'plan':
     print('\n'.join(tables.plan(study, settled, state.standings(study))))
     return
-  code = _run(study, args)
-  if code:
-    sys.exit(code)
+  chosen = choose(study, args.runs, args.stages)
+  _clear(study, chosen, args.redo_stale and not args.dry_run)
+  if args.action == 'submit':
+    for line in cluster.submit(study, chosen, args.dry_run):
+      print(line, flush=True)
+    return
+  outcome = local.run(study, chosen, args.jobs)
+  print()
+  print('\n'.join(tables.status(study, state.standings(study))))
+  if outcome.code:
+    sys.exit(outcome.code)
 
 
 def _check(args: Settings) -> None:
@@ -86,18 +99,14 @@ def _check(args: Settings) -> None:
       )
 
 
-def _run(study: Study, args: Settings) -> int:
-  chosen = choose(study, args.runs, args.stages)
+def _clear(study: Study, chosen: Sequence[Task], redo: bool) -> None:
+  """Sets aside, or refuses, what was done with other settings."""
   known = state.standings(study)
-  if args.redo_stale:
-    for path in again.set_aside(study, known, chosen):
-      print(f'Moved what was done with other settings to {path}')
-  else:
+  if not redo:
     again.refuse(study, known, chosen)
-  outcome = local.run(study, chosen, args.jobs)
-  print()
-  print('\n'.join(tables.status(study, state.standings(study))))
-  return outcome.code
+    return
+  for path in again.set_aside(study, known, chosen):
+    print(f'Moved what was done with other settings to {path}')
 
 
 def choose(study: Study, runs: Sequence[str], stages: Sequence[str]) -> list[Task]:

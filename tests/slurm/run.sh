@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the cluster scripts of a fresh clone through a real SLURM of one node: an
 # interactive session, the whole pipeline with one requeue in the middle of training,
-# the pipeline as a chain of jobs, an array of two seeds, and a requeue after the
-# node of a job was lost.
+# the pipeline as a chain of jobs, an array of two seeds, a requeue after the node of a
+# job was lost, and a study.
 #
 #   make test-slurm
 #
@@ -147,5 +147,8 @@ wait_for "$job" PENDING 120
 sed -E 's/"host": "[^"]*"/"host": "node17"/' <<<"$held" >"$LOGDIR/.lock"
 wait_for "$job" COMPLETED 900
 grep -q 'Continuing at step' "slurm-crafter-$job.out"
+
+echo '== a study of two conditions and two seeds =='
+"$root/tests/slurm/study.sh" "$work/clone" "$work/study"
 
 echo '1 passed, 0 failed'
