@@ -7,6 +7,7 @@ what is done already is not done again.
   python dreamerv3/study.py --study docs/study_example.yaml run --jobs 2
   python dreamerv3/study.py --study docs/study_example.yaml submit   # to SLURM
   python dreamerv3/study.py --study docs/study_example.yaml status --watch
+  python dreamerv3/study.py --study docs/study_example.yaml report
 """
 
 import pathlib
@@ -22,12 +23,12 @@ from collections.abc import Sequence
 from dreamerv3.base import flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
-from dreamerv3.studies import again, checking, cluster, local, state, tables
+from dreamerv3.studies import again, checking, cluster, local, results, state, tables
 from dreamerv3.studies.kinds import nearest
 from dreamerv3.studies.study import Study, load
 from dreamerv3.studies.tasks import Task, tasks
 
-ACTIONS = ('plan', 'run', 'submit', 'status')
+ACTIONS = ('plan', 'run', 'submit', 'status', 'collect', 'report')
 EVERY = 5.0  # seconds between two looks
 
 
@@ -39,7 +40,7 @@ class Settings:
     bare=True,
     choices=ACTIONS,
     help='What there is to do and what it costs; do it here; send it to SLURM; how far '
-    'it is.',
+    'it is; one table of all finished runs; their comparison.',
   )
   study: str = flag(help='File with conditions, seeds and stages.')
   runs: tuple[str, ...] = flag((), help='Of these runs alone, <condition>_seed<N>.')
@@ -71,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   study = load(pathlib.Path(args.study).expanduser())
   if args.action == 'status':
     _status(study, args.watch)
+    return
+  if args.action in ('collect', 'report'):
+    _found(study, args.action)
     return
   settled = checking.check(study)
   if args.action == 'plan':
@@ -107,6 +111,18 @@ def _clear(study: Study, chosen: Sequence[Task], redo: bool) -> None:
     return
   for path in again.set_aside(study, known, chosen):
     print(f'Moved what was done with other settings to {path}')
+
+
+def _found(study: Study, action: str) -> None:
+  known = state.standings(study)
+  for line in results.left_out(study, known):
+    print(line)
+  if action == 'collect':
+    print(f'Saved {results.collect(study, known)}')
+    return
+  code = results.report(study, known)
+  if code:
+    sys.exit(code)
 
 
 def choose(study: Study, runs: Sequence[str], stages: Sequence[str]) -> list[Task]:

@@ -52,11 +52,16 @@ finished() {
 
 echo '== one training is requeued, another cancelled, in the middle =='
 job=$(grep -ho '"job": "[0-9]*_0"' out/tasks/usual_seed0.train.json | grep -o '[0-9]*' | head -n 1)
-for _ in $(seq 240); do
-  [ -e out/usual_seed0/ckpt/latest ] && [ -e out/usual_seed1/ckpt/latest ] && break
-  sleep 1
-done
+saved() {  # a run has a checkpoint
+  for _ in $(seq 240); do
+    [ ! -e "out/$1/ckpt/latest" ] || return 0
+    sleep 1
+  done
+  return 1
+}
+saved usual_seed0
 scancel --signal=USR1 --batch "${job}_0"
+saved usual_seed1
 scancel "${job}_1"
 study status
 finished 900
