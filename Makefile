@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 # GPU nodes: make venv CUDA=1
-LISTS := requirements.txt requirements-test.txt $(if $(CUDA),requirements-cuda.txt)
+LISTS := requirements.txt $(if $(CUDA),requirements-cuda.txt)
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 
 export MPLBACKEND ?= Agg
 
@@ -24,22 +26,26 @@ help:  ## List the targets.
 
 venv: $(STAMP)  ## Create or update .venv (CUDA=1 on GPU nodes).
 
-$(STAMP): requirements.txt requirements-test.txt requirements-cuda.txt
+$(RUNS): requirements.txt requirements-cuda.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11; pass PYTHON=python3.11" >&2; exit 2; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check $(LISTS:%=-r %)
+	$(PIP) $(LISTS:%=-r %)
+	touch $@
+
+$(STAMP): $(RUNS) requirements-test.txt
+	$(PIP) $(LISTS:%=-r %) -r requirements-test.txt
 	touch $@
 
 test: lint  ## Lint, types, all tests, then the Crafter world script.
 	$(PY) -m pytest $(WORKERS) --durations=15
 	PYTHONPATH=. $(PY) embodied/tests/test_crafter_world.py
 
-demo: venv  ## What the agent that ships knows about space; FRESH=1 starts over.
+demo: $(RUNS)  ## What the agent that ships knows about space; FRESH=1 starts over.
 	$(if $(FRESH),rm -rf logdir/crafter_small_size1m logdir/demo_further)
 	bash demo.sh
 
-demo-train: venv  ## The whole pipeline from scratch on a small agent.
+demo-train: $(RUNS)  ## The whole pipeline from scratch on a small agent.
 	$(if $(FRESH),rm -rf $(DEMO))
 	SIZE=$(SIZE) STEPS=$(STEPS) LOGDIR=$(DEMO) bash demo_train.sh
 

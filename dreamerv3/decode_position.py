@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
-from dreamerv3.analysis.decoding.linear.fit import FitOptions, devices
+from dreamerv3.analysis.decoding.linear.devices import devices
+from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
 from dreamerv3.analysis.opening import Placed

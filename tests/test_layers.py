@@ -92,10 +92,8 @@ ROOMS = _rules()
 # A heavy library is imported by these modules alone.
 ONLY = {
   'torch': {
-    'dreamerv3.analysis.decoding.linear.discriminant',
-    'dreamerv3.analysis.decoding.linear.training',
-    'dreamerv3.analysis.decoding.linear.fit',
-    'dreamerv3.analysis.decoding.linear.ridge',
+    'dreamerv3.analysis.decoding.linear.torch_arrays',
+    'dreamerv3.analysis.decoding.linear.devices',
   },
   'pynapple': {'dreamerv3.analysis.tuning.table'},
   'sklearn': {'dreamerv3.analysis.geometry.embedding'},

@@ -22,8 +22,8 @@ from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding import chance, splits
 from dreamerv3.analysis.decoding.folds import GROUPS, Fold, all_rows, example_rows
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
-from dreamerv3.analysis.decoding.linear.devices import FitDevices
-from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder, devices
+from dreamerv3.analysis.decoding.linear.devices import FitDevices, devices
+from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
 from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder
 from dreamerv3.analysis.decoding.perception import Source
 from dreamerv3.analysis.decoding.result import DecodeResult

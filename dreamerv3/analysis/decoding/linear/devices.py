@@ -1,6 +1,6 @@
 """Which device does the next fit? The one that has had the least to do.
 
-  pool = FitDevices(['cuda:0', 'cuda:1'])
+  pool = FitDevices(devices('cuda'))
   with pool.take() as device: ...
 
 For `layers`: fits differ in cost by a factor of ten, so that taking turns
@@ -11,6 +11,39 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+
+from dreamerv3.analysis.decoding.linear.arrays import Arrays
+from dreamerv3.base.errors import UserError
+
+
+def on(device: str) -> Arrays:
+  """The arrays of a device, 'cpu' or 'cuda:k'."""
+  if device == 'cpu':
+    return Arrays()
+  from dreamerv3.analysis.decoding.linear.torch_arrays import TorchArrays
+
+  return TorchArrays(device)
+
+
+def devices(name: str) -> list[str]:
+  """The devices to spread fits over: ['cpu'] or every GPU that torch sees.
+
+  Raises:
+    UserError: torch is not installed, or sees no GPU.
+  """
+  if name == 'cpu':
+    return ['cpu']
+  try:
+    import torch
+  except ImportError as error:
+    raise UserError(
+      '`device` cuda needs torch, which is not installed; '
+      '`pip install -r requirements-cuda.txt`, or use `device` cpu.'
+    ) from error
+  count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+  if not count:
+    raise UserError('`device` cuda, but torch sees no GPU here; use `device` cpu.')
+  return [f'cuda:{i}' for i in range(count)]
 
 
 class FitDevices:

@@ -1,8 +1,8 @@
 """The regularised linear discriminant, as a linear softmax without a bias.
 
   features = Features.learn(X, rows, labels, count, seed, device)
-  moments = gather(features(X) - shift, labels, index, count, shift)
-  solution = solve(moments, penalty=0.1)
+  moments = gather(arrays, features(X) - shift, labels, index, count, shift)
+  solution = solve(arrays, moments, penalty=0.1)
 
 For `fit`, which starts its descent here. docs/decoding.md has
 the equations.
@@ -12,7 +12,9 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import torch
+
+from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays, Draws
+from dreamerv3.analysis.decoding.linear.devices import on
 
 SKETCH = 512  # directions kept beside the tile means in wide layers
 CHUNK = 256  # rows, of all units of a layer at once
@@ -26,8 +28,9 @@ class Features:
   is the identity.
   """
 
-  scale: torch.Tensor  # (D,)
-  basis: torch.Tensor | None  # (D, k)
+  arrays: Arrays
+  scale: Array  # (D,)
+  basis: Array | None  # (D, k)
 
   @classmethod
   def learn(
@@ -48,28 +51,30 @@ class Features:
     # silent layer, such as the value head of an untrained network, is decoded
     # too: its weights become 0 and every tile is as likely.
     floor = 0.1 * np.median(rms[rms > 0]) if (rms > 0).any() else 1.0
-    scale = torch.from_numpy((1 / np.maximum(rms, floor)).astype(np.float32))
-    plain = cls(scale.to(device), None)
+    arrays = on(device)
+    scale = arrays.put((1 / np.maximum(rms, floor)).astype(np.float32))
+    plain = cls(arrays, scale, None)
     if X.shape[1] <= count + 2 * SKETCH:
       return plain
-    return cls(plain.scale, _basis(plain, X, rows, labels, count, seed))
+    basis = _basis(plain, X, rows, labels, count, seed)
+    return dataclasses.replace(plain, basis=basis)
 
   @property
   def width(self) -> int:
     """Number of features."""
     return len(self.scale) if self.basis is None else self.basis.shape[1]
 
-  def __call__(self, x: np.ndarray) -> torch.Tensor:
+  def __call__(self, x: np.ndarray) -> Array:
     """(N, units) -> (N, width), scaled and rotated."""
-    z = torch.from_numpy(x).to(self.scale) * self.scale
+    z = self.arrays.single(self.arrays.put(x)) * self.scale
     return z if self.basis is None else z @ self.basis
 
-  def to_raw(self, weights: torch.Tensor) -> np.ndarray:
+  def to_raw(self, weights: Array) -> np.ndarray:
     """Weights (k, C) on features to weights (D, C) on activations."""
-    weights = weights.to(self.scale)
+    weights = self.arrays.single(weights)
     if self.basis is not None:
       weights = self.basis @ weights
-    return (weights * self.scale[:, None]).cpu().numpy()
+    return self.arrays.host(weights * self.scale[:, None])
 
 
 def _basis(
@@ -79,56 +84,54 @@ def _basis(
   labels: np.ndarray,
   count: int,
   seed: int,
-) -> torch.Tensor:
+) -> Array:
   """Orthonormal (D, count + SKETCH): tile means, then a randomised range.
 
   One power iteration of Halko, Martinsson & Tropp 2011,
   doi:10.1137/090771806.
   """
-  rng = generator(seed)
-  means = plain.scale.new_zeros(count, X.shape[1])
-  range_ = plain.scale.new_zeros(X.shape[1], SKETCH)
+  arrays, draws = plain.arrays, Draws(seed)
+  means = arrays.single(arrays.zeros(count, X.shape[1]))
+  found = arrays.single(arrays.zeros(X.shape[1], SKETCH))
   for part, label in zip(chunks(rows), chunks(labels), strict=True):
     z = plain(X[part])
-    means.index_add_(0, torch.from_numpy(label).to(z.device), z)
-    draw = torch.randn(len(z), SKETCH, generator=rng).to(z.device)
-    range_ += z.T @ draw
-  lead = torch.linalg.qr(range_)[0]
-  range_.zero_()
+    arrays.rows_added(means, arrays.put(label), z)
+    found += z.T @ arrays.put(draws.normal(len(z), SKETCH))
+  lead = arrays.qr(found)
+  found = arrays.single(arrays.zeros(X.shape[1], SKETCH))
   for part in chunks(rows):
     z = plain(X[part])
-    range_ += z.T @ (z @ lead)
-  norm = torch.linalg.vector_norm
-  means /= norm(means, dim=1, keepdim=True).clamp(min=1e-12)
-  range_ /= norm(range_, dim=0, keepdim=True).clamp(min=1e-12)
-  basis: torch.Tensor = torch.linalg.qr(torch.cat([means.T, range_], 1))[0]
-  return basis
+    found += z.T @ (z @ lead)
+  means /= arrays.lengths(means, 1).clip(min=1e-12)
+  found /= arrays.lengths(found, 0).clip(min=1e-12)
+  return arrays.qr(arrays.beside(means.T, found))
 
 
 @dataclasses.dataclass(frozen=True)
 class Moments:
   """Sums over some rows of z, the features minus `shift`."""
 
-  count: torch.Tensor  # (C,)
-  first: torch.Tensor  # (C, k)
-  second: torch.Tensor  # (k, k)
-  shift: torch.Tensor  # (k,)
+  count: Array  # (C,)
+  first: Array  # (C, k)
+  second: Array  # (k, k)
+  shift: Array  # (k,)
 
-  def mean_square(self) -> torch.Tensor:
+  def mean_square(self) -> Array:
     """E x x' (k, k) of the features themselves, shift added back."""
     rows = self.count.sum()
-    cross = torch.outer(self.first.sum(0) / rows, self.shift)
-    outer = torch.outer(self.shift, self.shift)
-    return self.second / rows + cross + cross.T + outer
+    cross = (self.first.sum(0) / rows)[:, None] * self.shift
+    outer = self.shift[:, None] * self.shift
+    square: Array = self.second / rows + cross + cross.T + outer
+    return square
 
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
   """Weights (k, C) on features; columns outside `present` are never chosen."""
 
-  weights: torch.Tensor
-  present: torch.Tensor  # (C,) bool
-  whitener: torch.Tensor  # (k, k) Cholesky factor of the noise covariance
+  weights: Array
+  present: Array  # (C,) bool
+  whitener: Array  # (k, k) Cholesky factor of the noise covariance
 
   def scaled(self, factor: float) -> 'Solution':
     """The same with all logits times a factor."""
@@ -136,40 +139,38 @@ class Solution:
 
 
 def gather(
-  Z: torch.Tensor,
-  labels: torch.Tensor,
+  arrays: Arrays,
+  Z: Array,
+  labels: np.ndarray,
   index: np.ndarray,
   count: int,
-  shift: torch.Tensor,
+  shift: Array,
 ) -> Moments:
   """Sums over the rows `index` of Z, which is features minus `shift`."""
   k = Z.shape[1]
-  n = shift.new_zeros(count)
-  first = shift.new_zeros(count, k)
-  second = shift.new_zeros(k, k)
+  n = np.bincount(labels[index], minlength=count).astype(np.float64)
+  first, second = arrays.zeros(count, k), arrays.zeros(k, k)
   for part in chunks(index):
-    rows = torch.from_numpy(part).to(Z.device)
-    z, y = Z[rows].double(), labels[rows]
-    n.index_add_(0, y, torch.ones_like(y, dtype=n.dtype))
-    first.index_add_(0, y, z)
-    second.addmm_(z.T, z)
-  return Moments(n, first, second, shift)
+    z = arrays.double(Z[arrays.put(part)])
+    arrays.rows_added(first, arrays.put(labels[part]), z)
+    arrays.squares_added(second, z)
+  return Moments(arrays.put(n), first, second, shift)
 
 
-def total(parts: Sequence[Moments]) -> Moments:
+def total(arrays: Arrays, parts: Sequence[Moments]) -> Moments:
   """The moments of the rows of all parts together."""
-  count, first, second = (x.clone() for x in _sums(parts[0]))
+  count, first, second = (arrays.copy(x) for x in _sums(parts[0]))
   for part in parts[1:]:
     for whole, more in zip((count, first, second), _sums(part), strict=True):
       whole += more
   return Moments(count, first, second, parts[0].shift)
 
 
-def _sums(x: Moments) -> tuple[torch.Tensor, ...]:
+def _sums(x: Moments) -> tuple[Array, ...]:
   return x.count, x.first, x.second
 
 
-def solve(moments: Moments, penalty: float) -> Solution:
+def solve(arrays: Arrays, moments: Moments, penalty: float) -> Solution:
   """The regularised linear discriminant, with its bias folded into weights.
 
     S  = covariance within tiles + penalty * mean diagonal * I
@@ -181,31 +182,31 @@ def solve(moments: Moments, penalty: float) -> Solution:
   """
   n, rows = moments.count, float(moments.count.sum())
   centre = moments.first.sum(0) / rows
-  mean = moments.first / n.clamp(min=1)[:, None]
+  mean = moments.first / n.clip(min=1)[:, None]
   within = (moments.second - mean.T @ moments.first) / rows
-  k = len(within)
-  size = float(within.diagonal().mean().clamp(min=0))
+  size = max(float(within.diagonal().mean()), 0.0)
   spread = moments.second.diagonal() / rows - centre**2
-  tiny = 1e-6 * float(spread.mean().clamp(min=1e-12))
+  tiny = 1e-6 * max(float(spread.mean()), 1e-12)
   # Of units that are constant here the spread is what rounding has left.
   tiny = max(tiny, 1e-12 * float(moments.second.diagonal().max()) / rows)
-  within.diagonal().add_(penalty * size + tiny)
-  factor = torch.linalg.cholesky(within)
-  a = torch.cholesky_solve((mean - centre).T, factor)  # (k, C)
+  _add_to_diagonal(within, penalty * size + tiny)
+  factor = arrays.cholesky(within)
+  a = arrays.cho_solve(factor, (mean - centre).T)  # (k, C)
   raw = mean + moments.shift
   middle = (raw + moments.shift + centre) / 2
-  b = torch.log(n.clamp(min=0.5) / rows) - (middle * a.T).sum(1)
-  cover = moments.second / rows - torch.outer(centre, centre)
+  b = arrays.log(n.clip(min=0.5) / rows) - (middle * a.T).sum(1)
+  cover = moments.second / rows - centre[:, None] * centre
   p = centre + moments.shift
-  cover.diagonal().add_(1e-4 * float((cover.trace() + p @ p) / k) + tiny)
-  v = torch.cholesky_solve(p[:, None], torch.linalg.cholesky(cover))[:, 0]
+  _add_to_diagonal(cover, 1e-4 * float((cover.trace() + p @ p) / len(p)) + tiny)
+  v = arrays.cho_solve(arrays.cholesky(cover), p[:, None])[:, 0]
   u = v / (1 + p @ v)
-  return Solution(a + torch.outer(u, b), n > 0, factor)
+  return Solution(a + u[:, None] * b, n > 0, factor)
 
 
-def generator(seed: int) -> torch.Generator:
-  """Draws on the CPU, the same for every device."""
-  return torch.Generator().manual_seed(seed)
+def _add_to_diagonal(matrix: Array, value: float) -> None:
+  """Adds in place."""
+  i = np.arange(len(matrix))
+  matrix[i, i] += value
 
 
 def chunks(rows: np.ndarray) -> list[np.ndarray]:

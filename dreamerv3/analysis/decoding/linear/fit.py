@@ -17,20 +17,18 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import torch
 
 from dreamerv3.analysis.decoding import chance
+from dreamerv3.analysis.decoding.linear.arrays import Array, Draws
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
 from dreamerv3.analysis.decoding.linear.discriminant import (
   Features,
   Solution,
-  generator,
   solve,
 )
 from dreamerv3.analysis.decoding.linear.readout import Readout, candidates
 from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder, solve_ridge
 from dreamerv3.analysis.decoding.linear.training import MOST_CHECKED, Training
-from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
 
 # Ridge on the covariance within tiles, as a share of its mean diagonal.
@@ -69,16 +67,6 @@ class FitOptions:
   method: str = 'classification'
 
 
-def devices(name: str) -> list[str]:
-  """The devices to spread fits over: ['cpu'] or every GPU torch sees."""
-  if name == 'cpu':
-    return ['cpu']
-  count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-  if not count:
-    raise UserError('`device` cuda, but torch sees no GPU here; use `device` cpu.')
-  return [f'cuda:{i}' for i in range(count)]
-
-
 @dataclasses.dataclass(frozen=True)
 class PositionDecoder:
   """The estimator: options in, `fit` gives what predicts.
@@ -111,7 +99,6 @@ class PositionDecoder:
     Raises:
       Stopped: `stopped` said so.
     """
-    torch.set_num_threads(1)
     rows = np.arange(len(X)) if rows is None else rows
     options = self.options
     classes, labels = np.unique(grid.to_class(pos), return_inverse=True)
@@ -142,16 +129,16 @@ def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
   readout = Readout(1.0, data.visits())
   if data.kept >= 2:
-    trial = solve(data.moments(0), penalty)
+    trial = solve(data.arrays, data.moments(0), penalty)
     temperature = _choose_temperature(data, trial.weights)
     trial = trial.scaled(temperature)
     steps, curve, trial = _try_descent(data, trial, options)
     starts = _others(data, penalty, temperature, steps, options.seed)
     readout = _choose_readout(data, [trial, *starts])
-  final = solve(whole, penalty).scaled(temperature)
+  final = solve(data.arrays, whole, penalty).scaled(temperature)
   if steps:
-    rng = generator(options.seed + 1)
-    for descent in _descend(data, final, None, rng, steps):
+    draws = Draws(options.seed + 1)
+    for descent in _descend(data, final, None, draws, steps):
       final = descent
   how = readout.sharpness, readout.weight
   return final, Search(penalty, temperature, steps, curve, *how)
@@ -162,8 +149,8 @@ def _others(
 ) -> Iterator[Solution]:
   """Weights without each group but the first, found as the final ones are."""
   for group in range(1, data.kept):
-    solution = solve(data.moments(group), penalty).scaled(temperature)
-    for descent in _descend(data, solution, group, generator(seed + 1), steps):
+    solution = solve(data.arrays, data.moments(group), penalty).scaled(temperature)
+    for descent in _descend(data, solution, group, Draws(seed + 1), steps):
       solution = descent
     yield solution
 
@@ -183,10 +170,11 @@ def _choose_readout(data: Training, solutions: Iterable[Solution]) -> Readout:
     data.check()
     rows = data.validation(group)
     rows = rows[:: max(1, len(rows) // MOST_READ)]
-    known = solution.present.cpu().numpy()
-    logits = data.logits(solution.weights, rows).cpu().numpy()[:, known]
-    true = data.pos[data.labels[rows].cpu().numpy()]
-    count = data.moments(group).count.cpu().numpy()[known]
+    host = data.arrays.host
+    known = host(solution.present)
+    logits = host(data.logits(solution.weights, rows))[:, known]
+    true = data.true(rows)
+    count = host(data.moments(group).count)[known]
     pos = data.pos[known]
     parts = [dataclasses.replace(x, visits=count) for x in tried]
     errors.append(
@@ -208,14 +196,14 @@ def _choose_penalty(data: Training) -> float:
     moments, rows = data.moments(group), data.validation(group)
     for i, penalty in enumerate(PENALTIES):
       data.check()
-      errors[i, group] = data.error(solve(moments, penalty), rows)
+      errors[i, group] = data.error(solve(data.arrays, moments, penalty), rows)
   best = int(errors.mean(1).argmin())
   gain = errors[PENALTIES.index(USUAL_PENALTY)] - errors[best]
   clear = gain.mean() > gain.std(ddof=1) / len(gain) ** 0.5
   return PENALTIES[best] if clear else USUAL_PENALTY
 
 
-def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
+def _choose_temperature(data: Training, weights: Array) -> float:
   """Scale of the logits with the least cross-entropy on validation rows.
 
   The cross-entropy is convex in the scale: a golden-section search.
@@ -226,12 +214,11 @@ def _choose_temperature(data: Training, weights: torch.Tensor) -> float:
   if not len(rows):
     return 1.0
   logits = data.logits(weights, rows)
-  logits[:, ~present] = -torch.inf
+  logits[:, ~present] = -np.inf
   labels = data.labels[rows]
 
   def loss(power: float) -> float:
-    scaled = logits * 2.0**power
-    return float(torch.nn.functional.cross_entropy(scaled, labels))
+    return data.arrays.cross_entropy(logits * 2.0**power, labels)
 
   low, high, ratio = -12.0, 4.0, (5**0.5 - 1) / 2
   while high - low > 0.1:
@@ -251,9 +238,9 @@ def _try_descent(
   if not options.n_iters or not options.choose:
     return 0, np.zeros((0, 4)), start
   rows = data.validation(0)
-  rng = generator(options.seed + 1)
-  train = torch.from_numpy(np.flatnonzero(data.others(0))).to(rows.device)
-  train = train[:: max(1, len(train) // MOST_CHECKED)]
+  draws = Draws(options.seed + 1)
+  others = np.flatnonzero(data.others(0))
+  train = data.arrays.put(others[:: max(1, len(others) // MOST_CHECKED)])
 
   def row(iteration: int, solution: Solution) -> tuple[float, ...]:
     return (
@@ -266,7 +253,7 @@ def _try_descent(
   curve = [row(0, start)]
   best, least, kept = 0, curve[0][3], start
   iteration = 0
-  for solution in _descend(data, start, 0, rng, options.n_iters):
+  for solution in _descend(data, start, 0, draws, options.n_iters):
     iteration = min(iteration + CHECK_EVERY, options.n_iters)
     curve.append(row(iteration, solution))
     if curve[-1][3] < least - LEAST_GAIN * curve[0][3]:
@@ -280,7 +267,7 @@ def _descend(
   data: Training,
   start: Solution,
   left_out: int | None,
-  rng: torch.Generator,
+  draws: Draws,
   iterations: int,
 ) -> Iterator[Solution]:
   """Stochastic gradient descent on the cross-entropy; yields every 50 steps.
@@ -290,22 +277,22 @@ def _descend(
   """
   if not iterations:
     return
-  use = data.others(left_out)
-  rows = torch.from_numpy(np.flatnonzero(use)).to(data.Z.device)
-  precision = torch.cholesky_inverse(start.whitener)
+  arrays = data.arrays
+  rows = np.flatnonzero(data.others(left_out))
+  identity = arrays.put(np.eye(len(start.whitener)))
+  precision = arrays.cho_solve(start.whitener, identity)
   moments = data.moments(left_out)
   step = STEP / max(float((precision * moments.mean_square()).sum()), TINY)
-  precision, shift = precision.to(data.Z), data.shift.to(data.Z)
-  W = start.weights.to(data.Z)
-  hidden = torch.zeros(W.shape[1], device=W.device)
-  hidden[~start.present] = -torch.inf
+  precision, shift = arrays.single(precision), arrays.single(data.shift)
+  W = arrays.copy(arrays.single(start.weights))
+  hidden = arrays.single(arrays.zeros(W.shape[1]))
+  hidden[~start.present] = -np.inf
   for iteration in range(1, iterations + 1):
-    index = torch.randint(len(rows), (BATCH,), generator=rng)
-    part = rows[index.to(rows.device)]
+    part = arrays.put(rows[draws.integers(len(rows), BATCH)])
     z = data.Z[part] + shift
-    wrong = torch.softmax(z @ W + hidden, 1)
-    wrong[torch.arange(BATCH, device=z.device), data.labels[part]] -= 1
-    W.addmm_((z @ precision).T, wrong, alpha=-step)
+    wrong = arrays.softmax(z @ W + hidden)
+    wrong[np.arange(BATCH), data.labels[part]] -= 1
+    W -= (step * (z @ precision)).T @ wrong
     if iteration % CHECK_EVERY == 0 or iteration == iterations:
       data.check()
-      yield dataclasses.replace(start, weights=W.double())
+      yield dataclasses.replace(start, weights=arrays.double(W))

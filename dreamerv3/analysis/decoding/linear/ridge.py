@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import torch
 
+from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays
 from dreamerv3.analysis.decoding.linear.decoder import (
   CHUNK,
   Search,
@@ -126,17 +126,17 @@ class RidgeDecoder:
 class _Eigen(NamedTuple):
   """One eigendecomposition, which serves every penalty."""
 
-  values: torch.Tensor  # (k,)
-  vectors: torch.Tensor  # (k, k)
-  cross: torch.Tensor  # (k, 2) vectors' covariance with the position
-  centre: torch.Tensor  # (k,) mean feature, less the shift
-  mean: torch.Tensor  # (2,) mean position
+  values: Array  # (k,)
+  vectors: Array  # (k, k)
+  cross: Array  # (k, 2) vectors' covariance with the position
+  centre: Array  # (k,) mean feature, less the shift
+  mean: Array  # (2,) mean position
 
-  def scales(self) -> torch.Tensor:
+  def scales(self, arrays: Arrays) -> Array:
     """(k, P) of 1 / (eigenvalue + penalty), 0 for an infinite one."""
-    size = self.values.mean().clamp(min=1e-12)
-    tried = torch.tensor(PENALTIES, dtype=self.values.dtype).to(self.values)
-    return 1 / (self.values[:, None] + tried * size)
+    size = max(float(self.values.mean()), 1e-12)
+    scales: Array = 1 / (self.values[:, None] + arrays.put(size * np.array(PENALTIES)))
+    return scales
 
 
 def solve_ridge(
@@ -148,18 +148,18 @@ def solve_ridge(
   """
   best = PENALTIES.index(0.1)
   if data.kept >= 2:
-    total = torch.zeros(len(PENALTIES), dtype=torch.float64)
+    total = np.zeros(len(PENALTIES))
     for group in range(data.kept):
       data.check()
-      total += _squares(data, _eigen(data.moments(group), data.pos), group)
+      total += _squares(data, _eigen(data, data.moments(group)), group)
     best = int(total.argmin())
-  whole = _eigen(data.moments(None), data.pos)
-  scale = whole.scales()[:, best, None]
+  whole = _eigen(data, data.moments(None))
+  scale = whole.scales(data.arrays)[:, best, None]
   weights = whole.vectors @ (scale * whole.cross)
   offset = whole.mean - (whole.centre + data.shift) @ weights
   return RidgeDecoder(
     features.to_raw(weights),
-    offset.cpu().numpy(),
+    data.arrays.host(offset),
     classes,
     grid,
     '',
@@ -167,23 +167,25 @@ def solve_ridge(
   )
 
 
-def _eigen(moments: Moments, tiles: np.ndarray) -> _Eigen:
-  pos = torch.from_numpy(tiles).to(moments.first)  # (C, 2)
+def _eigen(data: Training, moments: Moments) -> _Eigen:
+  pos = data.arrays.put(data.pos.astype(np.float64))  # (C, 2)
   rows = moments.count.sum()
   centre = moments.first.sum(0) / rows
   mean = moments.count @ pos / rows
-  cover = moments.second / rows - torch.outer(centre, centre)
-  cross = moments.first.T @ pos / rows - torch.outer(centre, mean)
-  values, vectors = torch.linalg.eigh(cover)
-  return _Eigen(values.clamp(min=0), vectors, vectors.T @ cross, centre, mean)
+  cover = moments.second / rows - centre[:, None] * centre
+  cross = moments.first.T @ pos / rows - centre[:, None] * mean
+  values, vectors = data.arrays.eigh(cover)
+  return _Eigen(values.clip(min=0), vectors, vectors.T @ cross, centre, mean)
 
 
-def _squares(data: Training, eigen: _Eigen, group: int) -> torch.Tensor:
+def _squares(data: Training, eigen: _Eigen, group: int) -> np.ndarray:
   """(P,) summed squared errors of all penalties on one validation group."""
   rows = data.validation(group)
-  z = (data.Z[rows].double() - eigen.centre) @ eigen.vectors  # (R, k)
-  pos = torch.from_numpy(data.pos).to(z)
-  rest = pos[data.labels[rows]] - eigen.mean  # (R, 2)
-  scales = eigen.scales()
-  found = torch.stack([z @ (scales * eigen.cross[:, i, None]) for i in (0, 1)])
-  return (found - rest.T[:, :, None]).square().sum((0, 1)).cpu()
+  z = (data.arrays.double(data.Z[rows]) - eigen.centre) @ eigen.vectors  # (R, k)
+  rest = data.arrays.put(data.true(rows).astype(np.float64)) - eigen.mean  # (R, 2)
+  scales = eigen.scales(data.arrays)
+  errors = np.zeros(len(PENALTIES))
+  for axis in (0, 1):
+    found = z @ (scales * eigen.cross[:, axis, None])
+    errors += data.arrays.host(((found - rest[:, axis, None]) ** 2).sum(0))
+  return errors

@@ -1,7 +1,7 @@
 """The training rows of one decoder: features, tiles and validation groups.
 
   data = Training.make(features, X, rows, labels, groups, pos, stopped)
-  data.error(solve(data.moments(0), penalty=0.1), data.validation(0))
+  data.error(solve(data.arrays, data.moments(0), penalty=0.1), data.validation(0))
 
 For `fit`, which chooses its ridge and its iterations by it.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
-import torch
 
+from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays
 from dreamerv3.analysis.decoding.linear.discriminant import (
   CHUNK,
   Features,
@@ -35,9 +35,10 @@ class Stopped(Exception):
 class Training:
   """Training rows as features, in validation groups."""
 
-  Z: torch.Tensor  # (M, k) float32, features minus shift
-  shift: torch.Tensor  # (k,) float64
-  labels: torch.Tensor  # (M,)
+  arrays: Arrays
+  Z: Array  # (M, k) float32, features minus shift
+  shift: Array  # (k,) float64
+  labels: Array  # (M,)
   groups: np.ndarray  # (M,)
   pos: np.ndarray  # (C, 2) tile of each label
   parts: tuple[Moments, ...]  # one per group that has rows
@@ -55,17 +56,18 @@ class Training:
     stopped: Callable[[], bool],
   ) -> Self:
     """Features and moments of rows; `labels` (M,) are rows of `pos` (C, 2)."""
-    Z = torch.empty(len(rows), features.width, device=features.scale.device)
-    for z, part in zip(torch.split(Z, CHUNK), chunks(rows), strict=True):
-      z.copy_(features(X[part]))
-    shift = Z.mean(0, dtype=torch.float64)
-    Z -= shift.to(Z)
-    y = torch.from_numpy(labels).to(Z.device)
+    arrays = features.arrays
+    Z = arrays.empty(len(rows), features.width)
+    for i, part in enumerate(chunks(rows)):
+      Z[i * CHUNK : (i + 1) * CHUNK] = features(X[part])
+    shift = arrays.mean(Z)
+    Z -= arrays.single(shift)
     parts = []
     for group in np.unique(groups):
       index = np.flatnonzero(groups == group)
-      parts.append(gather(Z, y, index, len(pos), shift))
-    return cls(Z, shift, y, groups, pos, tuple(parts), stopped)
+      parts.append(gather(arrays, Z, labels, index, len(pos), shift))
+    y = arrays.put(labels)
+    return cls(arrays, Z, shift, y, groups, pos, tuple(parts), stopped)
 
   def check(self) -> None:
     """Raises Stopped once nobody waits for the fit any more."""
@@ -74,7 +76,7 @@ class Training:
 
   def visits(self) -> np.ndarray:
     """(C,) training rows on each tile."""
-    return np.bincount(self.labels.cpu().numpy(), minlength=len(self.pos))
+    return np.bincount(self.arrays.host(self.labels), minlength=len(self.pos))
 
   def others(self, group: int | None) -> np.ndarray:
     """(M,) the rows outside a validation group, or all."""
@@ -91,33 +93,37 @@ class Training:
   def moments(self, left_out: int | None) -> Moments:
     """Of all rows, or of all but one group."""
     parts = [x for i, x in enumerate(self.parts) if i != left_out]
-    return total(parts)
+    return total(self.arrays, parts)
 
-  def validation(self, group: int) -> torch.Tensor:
+  def validation(self, group: int) -> Array:
     """At most MOST_CHECKED rows of a group, evenly spaced."""
     index = np.flatnonzero(self.groups == np.unique(self.groups)[group])
     stride = max(1, -(-len(index) // MOST_CHECKED))
-    return torch.from_numpy(index[::stride]).to(self.Z.device)
+    return self.arrays.put(index[::stride])
 
-  def logits(self, weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+  def logits(self, weights: Array, rows: Array) -> Array:
     """(R, C) of some rows under weights (k, C) on features."""
-    offset = (self.shift @ weights).to(self.Z)
-    return self.Z[rows] @ weights.to(self.Z) + offset
+    offset = self.arrays.single(self.shift @ self.arrays.double(weights))
+    logits: Array = self.Z[rows] @ self.arrays.single(weights) + offset
+    return logits
 
-  def error(self, solution: Solution, rows: torch.Tensor) -> float:
+  def error(self, solution: Solution, rows: Array) -> float:
     """Mean distance [tiles] of the most probable tile from the true one."""
     logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -torch.inf
-    best = self.pos[logits.argmax(1).cpu().numpy()]
-    true = self.pos[self.labels[rows].cpu().numpy()]
-    return float(manhattan(best, true).mean())
+    logits[:, ~solution.present] = -np.inf
+    best = self.pos[self.arrays.host(logits.argmax(1))]
+    return float(manhattan(best, self.true(rows)).mean())
 
-  def entropy(self, solution: Solution, rows: torch.Tensor) -> float:
+  def true(self, rows: Array) -> np.ndarray:
+    """(R, 2) tiles of some rows."""
+    tiles: np.ndarray = self.pos[self.arrays.host(self.labels[rows])]
+    return tiles
+
+  def entropy(self, solution: Solution, rows: Array) -> float:
     """Mean cross-entropy [nats] of rows on tiles that were trained on."""
     rows = rows[solution.present[self.labels[rows]]]
     if not len(rows):
       return float('nan')
     logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -torch.inf
-    loss = torch.nn.functional.cross_entropy(logits, self.labels[rows])
-    return float(loss)
+    logits[:, ~solution.present] = -np.inf
+    return self.arrays.cross_entropy(logits, self.labels[rows])
