@@ -54,11 +54,13 @@ class Arrays:
 
   def log(self, x: Array) -> Array:
     """Natural logarithm of each number."""
-    return np.log(x)
+    logs: Array = np.log(x)
+    return logs
 
   def lengths(self, x: Array, axis: int) -> Array:
     """Euclidean lengths along an axis, which stays."""
-    return np.linalg.norm(x, axis=axis, keepdims=True)
+    lengths: Array = np.linalg.norm(x, axis=axis, keepdims=True)
+    return lengths
 
   def beside(self, left: Array, right: Array) -> Array:
     """(N, a) and (N, b) as (N, a + b)."""
@@ -93,7 +95,7 @@ class Arrays:
 
   def softmax(self, logits: Array) -> Array:
     """Probabilities (N, C) of each row's logits; at least one is finite."""
-    p = np.exp(logits - logits.max(1, keepdims=True))
+    p: Array = np.exp(logits - logits.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     return p
 

@@ -66,7 +66,7 @@ class Features:
 
   def __call__(self, x: np.ndarray) -> Array:
     """(N, units) -> (N, width), scaled and rotated."""
-    z = self.arrays.single(self.arrays.put(x)) * self.scale
+    z: Array = self.arrays.single(self.arrays.put(x)) * self.scale
     return z if self.basis is None else z @ self.basis
 
   def to_raw(self, weights: Array) -> np.ndarray:

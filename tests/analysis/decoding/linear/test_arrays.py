@@ -19,19 +19,26 @@ def test_both_kinds_of_arrays_do_the_same():
   logits = np.where(rng.random((40, 5)) < 0.2, -np.inf, rng.normal(size=(40, 5)))
   logits[np.arange(40), labels] = 1.0
 
-  def everything(arrays: Arrays) -> list:
-    X, y, S, z = map(arrays.put, (x, labels, cover, logits))
+  def everything(arrays: Arrays) -> list[np.ndarray]:
+    X, y, S, z = (arrays.put(a) for a in (x, labels, cover, logits))
     target, square = arrays.zeros(5, 6), arrays.zeros(6, 6)
     arrays.rows_added(target, y, arrays.double(X))
     arrays.squares_added(square, arrays.double(X))
     L = arrays.cholesky(S)
     values, vectors = arrays.eigh(S)
     Q = arrays.qr(X)
-    found = [target, square, L, arrays.cho_solve(L, S), values, (vectors**2)]
+    found: list[np.ndarray] = [
+      target,
+      square,
+      L,
+      arrays.cho_solve(L, S),
+      values,
+      (vectors**2),
+    ]
     found += [Q @ Q.T, arrays.mean(X), arrays.log(arrays.softmax(z).clip(min=1e-9))]
     found += [arrays.lengths(X, 1), arrays.lengths(X, 0), arrays.beside(X, X)]
     found += [arrays.single(S), arrays.copy(X), arrays.empty(3, 2) * 0]
-    return [*map(arrays.host, found), np.array(arrays.cross_entropy(z, y))]
+    return [*(arrays.host(a) for a in found), np.array(arrays.cross_entropy(z, y))]
 
   for mine, other in zip(
     everything(Arrays()), everything(TorchArrays('cpu')), strict=True
