@@ -8,8 +8,11 @@ they never truncate.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+
+from dreamerv3.data import convert
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,28 @@ class Track:
     return Track(
       self.pos[index], self.episode[index], self.t[index], self.facing[index]
     )
+
+  def clock(self, step_s: float = 1.0) -> convert.Clock:
+    """Times of the rows and epochs of the episodes [s], see `data.convert`."""
+    return convert.clock(self.episode, self.t, step_s)
+
+  def to_pynapple(self, step_s: float = 1.0) -> Any:
+    """`TsdFrame` of x, y, facing_x, facing_y with an epoch per episode.
+
+    Args:
+      step_s: how long a timestep lasts [s].
+    """
+    values = np.column_stack([self.pos, self.facing]).astype(np.float64)
+    return convert.to_pynapple(values, _COLUMNS, self.clock(step_s))
+
+  def to_pandas(self) -> Any:
+    """`DataFrame` of x, y, facing_x, facing_y, found by (episode, t)."""
+    values = np.column_stack([self.pos, self.facing])
+    columns = dict(zip(_COLUMNS, values.T, strict=True))
+    return convert.to_pandas(columns, {'episode': self.episode, 't': self.t})
+
+
+_COLUMNS = ('x', 'y', 'facing_x', 'facing_y')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,3 +119,34 @@ class Samples:
   def rows(self, index: np.ndarray) -> 'Samples':
     """The samples at some rows: an index array or a mask."""
     return Samples(self.layer, self.X[index], self.track.rows(index))
+
+  def to_pynapple(self, step_s: float = 1.0) -> Any:
+    """`TsdFrame` (N, D) of the units, with an epoch per episode.
+
+    Args:
+      step_s: how long a timestep lasts [s]; a convention, the game has no clock.
+    """
+    columns = range(self.X.shape[1])
+    return convert.to_pynapple(self.X, columns, self.track.clock(step_s))
+
+  def to_xarray(self, step_s: float = 1.0) -> Any:
+    """`DataArray` (time, unit) with coordinates episode, t, x and y per row."""
+    track = self.track
+    rows = {'episode': track.episode, 't': track.t, 'x': self.pos[:, 0]}
+    return convert.to_xarray(
+      self.X,
+      ('time', 'unit'),
+      {
+        'time': track.clock(step_s).times,
+        'unit': np.arange(self.X.shape[1]),
+        **{k: ('time', v) for k, v in {**rows, 'y': self.pos[:, 1]}.items()},
+      },
+      self.layer,
+      {'step_s': step_s, 'position': 'tiles; x east, y south'},
+    )
+
+  def to_pandas(self) -> Any:
+    """`DataFrame` (N, D) of the units, found by (episode, t)."""
+    columns = dict(enumerate(self.X.T))
+    index = {'episode': self.episode, 't': self.track.t}
+    return convert.to_pandas(columns, index)

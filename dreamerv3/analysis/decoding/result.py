@@ -13,6 +13,7 @@ import numpy as np
 from dreamerv3.analysis import bootstrap
 from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.occupancy import balanced_error
+from dreamerv3.data import convert
 from dreamerv3.data.grid import Grid
 
 
@@ -90,6 +91,32 @@ class DecodeResult:
     rest = np.square(self.pos - self.estimate).sum()
     whole = np.square(self.pos - means[self.fold]).sum()
     return float(1 - rest / whole) if whole else float('nan')
+
+  def to_pandas(self) -> Any:
+    """`DataFrame` with a row per tested timestep, found by (episode, t)."""
+    columns = {'x': self.pos[:, 0], 'y': self.pos[:, 1]}
+    columns |= {'decoded_x': self.pred[:, 0], 'decoded_y': self.pred[:, 1]}
+    columns |= {'error': self.errors, 'fold': self.fold}
+    columns |= {k: getattr(self, k) for k in ('best_constant', 'prior', 'shuffled')}
+    return convert.to_pandas(columns, {'episode': self.episode, 't': self.t})
+
+  def to_xarray(self) -> Any:
+    """`DataArray` (row, x, y) of the probability of each tile in the examples."""
+    w, h = self.grid.shape
+    rows = self.example_rows
+    at = {'episode': self.episode[rows], 't': self.t[rows]}
+    return convert.to_xarray(
+      self.proba,
+      ('row', 'x', 'y'),
+      {
+        'row': rows,
+        'x': np.arange(w),
+        'y': np.arange(h),
+        **{k: ('row', v) for k, v in at.items()},
+      },
+      self.layer,
+      {'units': 'probability'},
+    )
 
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers, as they are saved."""

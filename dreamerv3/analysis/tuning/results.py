@@ -19,7 +19,7 @@ from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import reading
-from dreamerv3.data import layers
+from dreamerv3.data import convert, layers
 
 FORMAT = 1
 
@@ -78,6 +78,32 @@ class Results:
         if 'best_model' in values:
           row['best_model'] = models.names_of(values['best_model'][i])
         yield row
+
+  def to_pandas(self, control: bool = False) -> Any:
+    """`DataFrame` with a row per unit of all layers: the columns of units.csv."""
+    return convert.to_pandas(list(self.rows(control)))
+
+  def to_xarray(self, layer: str, control: bool = False) -> Any:
+    """`DataArray` (unit, x, y) of mean activation per tile; NaN where never visited.
+
+    Coordinates: unit, x and y [tiles; x east, y south], and per unit its class, by
+    test where there were nulls.
+    """
+    table = (self.control if control else self.tables)[layer]
+    simple, tested = self.classes(layer, control)
+    named = np.array(cell_types.NAMES)[simple if tested is None else tested]
+    w, h = table.curves.shape[1:]
+    coords = {'unit': table.units, 'x': np.arange(w), 'y': np.arange(h)}
+    return convert.to_xarray(
+      table.curves,
+      ('unit', 'x', 'y'),
+      {**coords, 'cell_type': ('unit', named)},
+      layer,
+      {
+        'units': 'mean activation',
+        'classes': 'by threshold' if tested is None else 'by test',
+      },
+    )
 
   def to_dict(self) -> dict[str, Any]:
     """Plain containers and arrays for the pickle, see docs/data_format.md."""
