@@ -59,7 +59,7 @@ embodied.run: embodied.core dreamerv3.base: elements
 dreamerv3.base: : ml_dtypes
 dreamerv3.base.yaml_file: dreamerv3.base: ruamel
 dreamerv3.run_info: dreamerv3.base:
-dreamerv3.data: dreamerv3.base: pandas xarray pynapple
+dreamerv3.data: dreamerv3.base: pandas xarray pynapple pynwb
 dreamerv3.recording: dreamerv3.data dreamerv3.base dreamerv3.run_info:
 dreamerv3.agent: embodied.core embodied.jax: {JAXES} elements
 dreamerv3.setup: dreamerv3.agent dreamerv3.base embodied: {JAXES} elements ruamel
@@ -98,9 +98,8 @@ ONLY = {
     'dreamerv3.analysis.decoding.linear.devices',
   },
   'pynapple': {'dreamerv3.analysis.tuning.table', 'dreamerv3.data.convert'},
-  'pandas': {'dreamerv3.data.convert'},
   'xarray': {'dreamerv3.data.convert'},
-  'pynwb': {'dreamerv3.export_nwb'},
+  'pynwb': {'dreamerv3.data.nwb'},
   'sklearn': {'dreamerv3.analysis.geometry.embedding'},
 }
 

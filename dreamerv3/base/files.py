@@ -66,6 +66,20 @@ def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
       temp.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+  """As `atomic`, for libraries that open files themselves: yields where to write."""
+  path = pathlib.Path(path)
+  temp = path.with_name(f'.{path.name}.{_writer()}.tmp')
+  try:
+    yield temp
+    with temp.open('rb') as file:
+      os.fsync(file.fileno())
+    temp.replace(path)
+  finally:
+    temp.unlink(missing_ok=True)
+
+
 class _Raw(io.FileIO):
   """A file that remembers why it could not be written."""
 

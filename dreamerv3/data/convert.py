@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Clock(NamedTuple):
+class RowTimes(NamedTuple):
   """The time of rows, and the epochs of their episodes.
 
   Attributes:
@@ -31,7 +31,7 @@ class Clock(NamedTuple):
   ends: np.ndarray
 
 
-def clock(episode: np.ndarray, t: np.ndarray, step_s: float = 1.0) -> Clock:
+def clock(episode: np.ndarray, t: np.ndarray, step_s: float = 1.0) -> RowTimes:
   """Puts episodes one after another on one axis of time.
 
   Args:
@@ -51,7 +51,7 @@ def clock(episode: np.ndarray, t: np.ndarray, step_s: float = 1.0) -> Clock:
   last = np.append(first[1:], len(step)) - 1
   lengths = step[last] + 1
   begin = np.cumsum(lengths + 1) - lengths - 1
-  return Clock(
+  return RowTimes(
     (begin[which] + step) * float(step_s),
     places,
     (begin + step[first]) * float(step_s),
@@ -59,7 +59,7 @@ def clock(episode: np.ndarray, t: np.ndarray, step_s: float = 1.0) -> Clock:
   )
 
 
-def to_pynapple(values: np.ndarray, columns: Sequence[Any], time: Clock) -> Any:
+def to_pynapple(values: np.ndarray, columns: Sequence[Any], time: RowTimes) -> Any:
   """A `pynapple.TsdFrame` (N, D) with an epoch per episode as its time support.
 
   Args:

@@ -48,7 +48,7 @@ class Track:
       self.pos[index], self.episode[index], self.t[index], self.facing[index]
     )
 
-  def clock(self, step_s: float = 1.0) -> convert.Clock:
+  def clock(self, step_s: float = 1.0) -> convert.RowTimes:
     """Times of the rows and epochs of the episodes [s], see `data.convert`."""
     return convert.clock(self.episode, self.t, step_s)
 
