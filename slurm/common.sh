@@ -261,7 +261,8 @@ in_batch() {
 }
 
 # run_requeue COMMAND ...: runs training so that SLURM's warning before the time
-# limit (USR1) reaches it; it saves and exits with 75, and the job is requeued.
+# limit (USR1) reaches it; it saves and exits with 75, and the job is requeued. One
+# that is cancelled (TERM) saves, too, and is not: it would come back.
 run_requeue() {
   printf '%q ' "$@"
   echo
@@ -270,9 +271,9 @@ run_requeue() {
   fi
   check_python
   "$@" &
-  local child=$! code=0
-  trap 'kill -USR1 "$child" 2>/dev/null || true' USR1
-  trap 'kill -TERM "$child" 2>/dev/null || true' TERM INT
+  local child=$! code=0 warned='' cancelled=''
+  trap 'warned=1; kill -USR1 "$child" 2>/dev/null || true' USR1
+  trap 'cancelled=1; kill -TERM "$child" 2>/dev/null || true' TERM INT
   # A signal ends the wait early: wait again until the child is gone.
   while :; do
     code=0
@@ -280,7 +281,7 @@ run_requeue() {
     kill -0 "$child" 2>/dev/null || break
   done
   trap - USR1 TERM INT
-  if [ "$code" = 75 ] && in_batch; then
+  if [ "$code" = 75 ] && { [ -n "$warned" ] || [ -z "$cancelled" ]; } && in_batch; then
     local job=$SLURM_JOB_ID
     # A task of an array is requeued under its own name.
     if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then

@@ -292,6 +292,19 @@ def test_only_a_batch_job_is_requeued(cluster, batch, code):
   assert (cluster / 'scontrol').exists() == (batch == '1')
 
 
+@pytest.mark.parametrize(('sent', 'requeued'), [('TERM', False), ('USR1', True)])
+def test_a_job_that_was_cancelled_does_not_come_back(cluster, sent, requeued):
+  python = cluster / 'ours' / '.venv' / 'bin' / 'python'
+  # The job ends by its own hand: SLURM signals the shell of the script.
+  python.write_text(
+    '#!/bin/sh\n[ "$1" = -c ] && exit 0\n'
+    f'trap "exit 75" TERM USR1\nkill -{sent} $PPID\nwhile :; do sleep 0.1; done\n'
+  )
+  done = run_in(cluster, 'ours/run_Crafter.sh', SLURM_JOB_ID='7', BATCH='1')
+  assert done.returncode == (0 if requeued else 75), done.stderr
+  assert (cluster / 'scontrol').exists() == requeued
+
+
 def test_sbatch_needs_no_folder_that_a_fresh_clone_lacks():
   for path in ROOT.glob('run_*.sh'):
     (output,) = re.findall(r'^#SBATCH --output=(.*)$', path.read_text(), re.M)

@@ -25,8 +25,8 @@ stages:
   train:
     configs: [crafter_small, debug]
     jax.platform: cpu
-    run.steps: ${STUDY_STEPS:-400}
-    run.train_ratio: 8
+    run.steps: ${STUDY_STEPS:-3000}
+    run.train_ratio: 16
     run.save_every: 5
   record: {num_episodes: 3, envs: 4, all_episodes: false, jax.platform: cpu}
   control: {all_episodes: false, jax.platform: cpu}
