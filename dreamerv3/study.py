@@ -33,7 +33,7 @@ EVERY = 5.0  # seconds between two looks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class StudySettings:
   """Plans, does and watches a study: conditions x seeds x stages."""
 
   action: str = flag(
@@ -67,7 +67,7 @@ KNOW = {
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Does what the action says; leaves with exit code 1 if a task failed."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(StudySettings, argv)
   _check(args)
   study = load(pathlib.Path(args.study).expanduser())
   if args.action == 'status':
@@ -93,8 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(outcome.code)
 
 
-def _check(args: Settings) -> None:
-  usual = {x.name: x.default for x in dataclasses.fields(Settings)}
+def _check(args: StudySettings) -> None:
+  usual = {x.name: x.default for x in dataclasses.fields(StudySettings)}
   for name, actions in KNOW.items():
     if getattr(args, name) != usual[name] and args.action not in actions:
       raise UserError(

@@ -78,7 +78,7 @@ def _parse(where: str, task: Task) -> None:
   # By name, as main.py does: a command is no library.
   module = importlib.import_module(f'dreamerv3.{task.program}')
   try:
-    parsers.parse(module.Settings, words(task), task.program)
+    parsers.parse(parsers.settings_of(module), words(task), task.program)
   except UserError as e:
     raise UserError(f'{where}: {e}') from e
 
