@@ -100,7 +100,11 @@ ONLY = {
   'pynapple': {'dreamerv3.analysis.tuning.table', 'dreamerv3.data.convert'},
   'xarray': {'dreamerv3.data.convert'},
   'pynwb': {'dreamerv3.data.nwb'},
-  'sklearn': {'dreamerv3.analysis.geometry.embedding'},
+  'sklearn': {
+    'dreamerv3.analysis.geometry.embedding',
+    'dreamerv3.analysis.tuning.kinds.clusters',
+    'dreamerv3.analysis.tuning.kinds.pictures',
+  },
 }
 
 # entry point -> libraries that importing it must not load

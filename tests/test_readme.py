@@ -16,6 +16,7 @@ from tests import cli
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
+  'analyze_tuning',
   'decode_position',
   'manifold_analysis',
   'tuning_curve',

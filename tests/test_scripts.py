@@ -12,7 +12,10 @@ from tests.cli import refused, start
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(x.name for x in (*ROOT.glob('run_*.sh'), *ROOT.glob('demo*.sh')))
-NEED = ('Trajectory', 'Decoding', 'LayerDecoding', 'Tuning', 'Plotting')
+NEED = (
+  *('Trajectory', 'Decoding', 'LayerDecoding', 'Tuning', 'Plotting'),
+  *('Manifold', 'Clustering'),
+)
 
 
 def call(script, *argv, cwd=ROOT, **settings):

@@ -51,6 +51,11 @@ class Results:
     """Class ids (D,) by threshold, and by test where there were nulls."""
     return classes((self.control if control else self.tables)[layer], self.limits)
 
+  def names(self, layer: str) -> np.ndarray:
+    """Class names (D,): by test where there were nulls, else by threshold."""
+    simple, tested = self.classes(layer)
+    return np.array(cell_types.NAMES)[simple if tested is None else tested]
+
   def select(self, patterns: Sequence[str]) -> 'Results':
     """The layers whose names match; UserError if one pattern matches none."""
     names = layers.select(patterns, self.tables)

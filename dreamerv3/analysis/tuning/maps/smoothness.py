@@ -1,10 +1,10 @@
 """Is a map smooth? Spatial autocorrelation of neighbouring tiles.
 
-  I, C = moran(maps), geary(maps)   # (D,) each
+  I, C, G = moran(maps), geary(maps), getis_ord(maps)   # (D,) each
 
 Neighbours are visited tiles that share a side. Without structure I is near
 -1 / (n - 1) and C near 1; of a smooth map I comes near 1 and C near 0, of a
-chequerboard -1 and 2.
+chequerboard -1 and 2. G tells whether high values lie together.
 """
 
 import numpy as np
@@ -40,6 +40,27 @@ def geary(maps: np.ndarray) -> np.ndarray:
     total += np.nansum(difference, (1, 2))
     pairs += np.isfinite(difference).sum((1, 2))
   return _ratio((n - 1) * total, 2 * pairs * squares)
+
+
+def getis_ord(maps: np.ndarray) -> np.ndarray:
+  """General G over its mean by chance; NaN for constant maps, 1 without structure.
+
+  G = sum_ij w_ij x_i x_j / sum_{i != j} x_i x_j, x the map counted from its lowest
+  value, and the mean by chance W / (n (n - 1)) (Getis & Ord 1992,
+  doi:10.1111/j.1538-4632.1992.tb00261.x). Above 1 where high values are neighbours.
+  """
+  maps = np.asarray(maps, np.float64)
+  known = np.isfinite(maps)
+  x = maps - np.where(known, maps, np.inf).min((1, 2), keepdims=True)
+  n, total = known.sum((1, 2)), np.nansum(x, (1, 2))
+  near, pairs = np.zeros(len(maps)), np.zeros(len(maps))
+  for a, b in _neighbours(x):
+    product = a * b
+    near += np.nansum(product, (1, 2))
+    pairs += np.isfinite(product).sum((1, 2))
+  # Each pair counts in both orders above and below, which cancels.
+  all_pairs = (total**2 - np.nansum(x * x, (1, 2))) / 2
+  return _ratio(near * n * (n - 1) / 2, pairs * all_pairs)
 
 
 def _centred(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

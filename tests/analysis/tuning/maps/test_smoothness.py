@@ -1,4 +1,4 @@
-"""Moran's I and Geary's C by their definitions."""
+"""Moran's I, Geary's C and Getis-Ord's G by their definitions."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from dreamerv3.analysis.tuning.maps import smoothness
 
 
 def by_definition(x):
-  """Both numbers of one map with explicit weights."""
+  """The three numbers of one map with explicit weights."""
   tiles = [tuple(t) for t in np.argwhere(np.isfinite(x))]
   values = np.array([x[t] for t in tiles])
   z = values - values.mean()
@@ -17,7 +17,10 @@ def by_definition(x):
   n, squares = len(z), (z**2).sum()
   apart = (values[:, None] - values[None]) ** 2
   moran = n / w.sum() * (w * z[:, None] * z[None]).sum() / squares
-  return moran, (n - 1) / (2 * w.sum()) * (w * apart).sum() / squares
+  high = values - values.min()
+  product = high[:, None] * high * (1 - np.eye(n))
+  getis = (w * product).sum() / product.sum() / (w.sum() / (n * (n - 1)))
+  return moran, (n - 1) / (2 * w.sum()) * (w * apart).sum() / squares, getis
 
 
 def test_by_definition_with_tiles_that_nobody_visited(rng):
@@ -26,6 +29,7 @@ def test_by_definition_with_tiles_that_nobody_visited(rng):
   expected = np.array([by_definition(x) for x in maps])
   np.testing.assert_allclose(smoothness.moran(maps), expected[:, 0])
   np.testing.assert_allclose(smoothness.geary(maps), expected[:, 1])
+  np.testing.assert_allclose(smoothness.getis_ord(maps), expected[:, 2])
 
 
 def test_slopes_chequerboards_and_noise(rng):
@@ -37,4 +41,7 @@ def test_slopes_chequerboards_and_noise(rng):
   assert geary[1] == pytest.approx(2, rel=0.01)
   assert abs(moran[2]) < 0.15
   assert geary[2] == pytest.approx(1, abs=0.15)
-  assert np.isnan([moran[3], geary[3]]).all()
+  getis = smoothness.getis_ord(maps)
+  assert np.isnan([moran[3], geary[3], getis[3]]).all()
+  assert getis[0] > 1.2 > 0.01 > getis[1]
+  assert getis[2] == pytest.approx(1, abs=0.05)
