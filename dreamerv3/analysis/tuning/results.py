@@ -54,7 +54,8 @@ class Results:
   def names(self, layer: str) -> np.ndarray:
     """Class names (D,): by test where there were nulls, else by threshold."""
     simple, tested = self.classes(layer)
-    return np.array(cell_types.NAMES)[simple if tested is None else tested]
+    found: np.ndarray = np.array(cell_types.NAMES)[simple if tested is None else tested]
+    return found
 
   def select(self, patterns: Sequence[str]) -> 'Results':
     """The layers whose names match; UserError if one pattern matches none."""

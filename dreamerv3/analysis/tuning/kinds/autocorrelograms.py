@@ -94,5 +94,5 @@ def _spectrum(maps: np.ndarray) -> np.ndarray:
     count += int(np.isfinite(acg).all((1, 2)).sum())
   tapers = [np.hanning(n + 2)[1:-1] for n in total.shape]
   mean = total / max(count, 1) * tapers[0][:, None] * tapers[1]
-  power: np.ndarray = scipy.fft.fft2(scipy.fft.ifftshift(mean)).real
-  return np.maximum(power, 0)
+  power = scipy.fft.fft2(scipy.fft.ifftshift(mean)).real
+  return np.asarray(np.maximum(power, 0))

@@ -112,4 +112,5 @@ def one_gaussian(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   """
   root = np.linalg.svd(points - points.mean(0), full_matrices=False)
   scale = root[1] / math.sqrt(max(len(points) - 1, 1))
-  return (rng.standard_normal((len(points), len(scale))) * scale) @ root[2]
+  drawn: np.ndarray = rng.standard_normal((len(points), len(scale))) * scale @ root[2]
+  return drawn

@@ -14,6 +14,7 @@ from dreamerv3.analysis.tuning.maps import binned_path, fields
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
 
@@ -71,6 +72,6 @@ class EpisodeDraws:
         maps = fields.smooth(maps, there, self.sigma).astype(np.float32)
       yield maps
 
-  def _kept(self) -> tuple[binned_path.Track, np.ndarray]:
+  def _kept(self) -> tuple[Track, np.ndarray]:
     track = self.data.track()
     return track, binned_path.often_visited(track, self.data.grid, self.min_visits)

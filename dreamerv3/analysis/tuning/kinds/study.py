@@ -12,6 +12,7 @@ import numpy as np
 
 from dreamerv3.analysis.tuning.kinds import autocorrelograms, clusters, pictures
 from dreamerv3.analysis.tuning.kinds.clusters import Clusters
+from dreamerv3.analysis.tuning.maps import fields
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 
@@ -278,7 +279,7 @@ def _whole(maps: np.ndarray) -> np.ndarray:
   shape = (len(maps), *(2 * n - 1 for n in maps.shape[1:]))
   if not len(maps):
     return np.zeros(shape, np.float32)
-  return autocorrelograms.fields.autocorrelation(autocorrelograms.centred(maps))
+  return fields.autocorrelation(autocorrelograms.centred(maps))
 
 
 def to_dict(found: Sequence[LayerKinds]) -> dict[str, Any]:
