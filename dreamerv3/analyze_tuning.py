@@ -31,7 +31,7 @@ from dreamerv3.data import layers
 from dreamerv3.run_info import Note, noting
 
 if TYPE_CHECKING:
-  from matplotlib.figure import Figure
+  from dreamerv3.plots.kinds import Figures
 
 RESULTS = 'cluster_results.pkl'
 
@@ -178,7 +178,7 @@ def _groups(
   draws: EpisodeDraws | None,
   save: pathlib.Path,
   note: Note,
-) -> dict[str, 'Figure']:
+) -> 'Figures':
   """Mode autocorr: groups the units, saves them, and draws."""
   from dreamerv3.plots import kinds  # slow to import
 
@@ -223,7 +223,7 @@ def _measure(
 
 def _measures(
   args: Settings, results: Results, save: pathlib.Path, note: Note
-) -> dict[str, 'Figure']:
+) -> 'Figures':
   """Modes metrics and distributions: draws the measures of units."""
   from dreamerv3.plots import kinds
 
@@ -250,7 +250,7 @@ def _measures(
   return _named(made)
 
 
-def _named(figures: Mapping[str, Mapping[str, 'Figure']]) -> dict[str, 'Figure']:
+def _named(figures: Mapping[str, 'Figures']) -> 'Figures':
   """All figures by their file names."""
   return {
     f'{layer.replace("/", "_")}_{kind}': figure

@@ -18,12 +18,14 @@ from dreamerv3.plots import style, world
 from dreamerv3.plots.tuning import COLORS
 from dreamerv3.plots.tuning import LABELS as CLASSES
 
+Figures = dict[str, Figure]  # by the end of their file name
+
 NONE = '#c8c8c8'  # units of no group
 METHODS = {'pca': 'component', 'tsne': 't-SNE', 'umap': 'UMAP'}
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def groups(x: LayerKinds) -> dict[str, Figure]:
+def groups(x: LayerKinds) -> Figures:
   """The figures of one layer's groups, by what they show."""
   found = {'scree': scree(x)}
   for name in x.places:
@@ -107,7 +109,7 @@ def examples(x: LayerKinds) -> Figure:
   return fig
 
 
-def layout(x: LaidOut) -> dict[str, Figure]:
+def layout(x: LaidOut) -> Figures:
   """Isomap of the measures, coloured by each of them, and by class."""
   across = 4
   fig, axes = style.new_figure(
@@ -133,7 +135,7 @@ def layout(x: LaidOut) -> dict[str, Figure]:
   return {'isomap_metrics_values': fig, 'isomap_metrics_classes': classes}
 
 
-def distributions(table: TuningTable, walkable: np.ndarray | None) -> dict[str, Figure]:
+def distributions(table: TuningTable, walkable: np.ndarray | None) -> Figures:
   """Histogram of each measure, with the maps of units at its quantiles."""
   return {
     f'dist_{name}': distribution(table, name, values, walkable)
