@@ -37,7 +37,7 @@ RESULTS = 'cluster_results.pkl'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings(Placed):
+class KindsSettings(Placed):
   """Looks for kinds of maps among the units of tuning results."""
 
   from_pkl: str = flag(
@@ -80,7 +80,7 @@ _UNITS = ('no_normalize', 'max_neurons', 'seed')
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
-  args = flags.parse(Settings, argv)
+  args = flags.parse(KindsSettings, argv)
   _check(args)
   source = pathlib.Path(args.from_pkl).expanduser()
   opened = _open(args, source)
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     windows.show(figures.values())
 
 
-def _check(args: Settings) -> None:
+def _check(args: KindsSettings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
   if not args.data:
     _refuse(args, _AREA, 'without --data')
@@ -125,14 +125,14 @@ def _check(args: Settings) -> None:
     windows.check('--interactive')
 
 
-def _refuse(args: Settings, names: Sequence[str], why: str) -> None:
-  usual = {x.name: x.default for x in dataclasses.fields(Settings)}
+def _refuse(args: KindsSettings, names: Sequence[str], why: str) -> None:
+  usual = {x.name: x.default for x in dataclasses.fields(KindsSettings)}
   given = [f'--{x}' for x in names if getattr(args, x) != usual[x]]
   if given:
     raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
 
 
-def _open(args: Settings, source: pathlib.Path) -> Results | list[LayerKinds]:
+def _open(args: KindsSettings, source: pathlib.Path) -> Results | list[LayerKinds]:
   """Tuning results to work on, or groups to draw again."""
   content = unpickle.load(source)
   if not (isinstance(content, Mapping) and 'kinds' in content):
@@ -155,7 +155,7 @@ def _folder(source: pathlib.Path, opened: object) -> pathlib.Path:
   return here.parent / 'cluster_results' if isinstance(opened, Results) else here
 
 
-def _draws(args: Settings, results: Results) -> EpisodeDraws | None:
+def _draws(args: KindsSettings, results: Results) -> EpisodeDraws | None:
   """Draws of the recording's episodes; UserError if the maps are of another."""
   if not args.data:
     return None
@@ -173,7 +173,7 @@ def _draws(args: Settings, results: Results) -> EpisodeDraws | None:
 
 
 def _groups(
-  args: Settings,
+  args: KindsSettings,
   opened: Results | list[LayerKinds],
   draws: EpisodeDraws | None,
   save: pathlib.Path,
@@ -202,7 +202,7 @@ def _groups(
 
 
 def _measure(
-  args: Settings, results: Results, draws: EpisodeDraws | None
+  args: KindsSettings, results: Results, draws: EpisodeDraws | None
 ) -> tuple[list[LayerKinds], list[str]]:
   """The layers that could be grouped, and a line for each other one."""
   names = {x.name for x in dataclasses.fields(study.KindsOptions)}
@@ -222,7 +222,7 @@ def _measure(
 
 
 def _measures(
-  args: Settings, results: Results, save: pathlib.Path, note: Note
+  args: KindsSettings, results: Results, save: pathlib.Path, note: Note
 ) -> 'Figures':
   """Modes metrics and distributions: draws the measures of units."""
   from dreamerv3.plots import kinds
