@@ -7,6 +7,7 @@ libraries it exists for; a heavy library lives in exactly one module.
 import ast
 import collections
 import pathlib
+import re
 
 import pytest
 
@@ -265,3 +266,10 @@ def test_a_long_file_says_why(trees):
     and 'Longer than other files: ' not in (ast.get_docstring(tree) or '')
   ]
   assert not silent
+
+
+def test_the_map_of_the_code_names_files_that_are_there():
+  page = (ROOT / 'docs' / 'architecture.md').read_text()
+  named = set(re.findall(r'[a-z_/\d]+\.(?:py|yaml)\b', page))
+  there = [f'/{x.relative_to(ROOT)}' for x in (*PATHS, ROOT / 'dreamerv3/configs.yaml')]
+  assert not {x for x in named if not any(y.endswith(f'/{x}') for y in there)}

@@ -22,6 +22,7 @@ from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.probing import probe as taps
 from dreamerv3.probing.trained import Trained
+from dreamerv3.run_info import plain
 from embodied.envs.crafter_witness import INJURIES, NAMES
 from embodied.run import checkpoint
 
@@ -60,7 +61,7 @@ def describe(trained: Trained) -> Metadata:
   """
   config = trained.config
   suite = config.task.partition('_')[0]
-  env, own = (_plain(x) for x in (config.env[suite], config.eval_trajectory))
+  env, own = (plain(x) for x in (config.env[suite], config.eval_trajectory))
   basics = _basics(trained)
   fingerprint = {
     'weights': digest(trained.params),
@@ -71,7 +72,7 @@ def describe(trained: Trained) -> Metadata:
   settings = {
     **basics,
     'env': env,
-    'agent': _plain(config.agent),
+    'agent': plain(config.agent),
     'eval_trajectory': own,
   }
   fixed = bool(env['fixed_seed'])
@@ -93,7 +94,7 @@ def describe_replay(trained: Trained, data: Trajectories) -> Metadata:
     trained: the agent.
     data: the episodes that it is led along.
   """
-  own = _plain(trained.config.replay_activations)
+  own = plain(trained.config.replay_activations)
   basics = _basics(trained)
   path = data.metadata.source
   seen = {k: own[k] for k in ('observe', 'perturb', 'layers', 'dtype')}
@@ -108,7 +109,7 @@ def describe_replay(trained: Trained, data: Trajectories) -> Metadata:
     **data.metadata.settings,
     **basics,
     'seed': data.metadata.seed,
-    'agent': _plain(trained.config.agent),
+    'agent': plain(trained.config.agent),
     'replay_activations': {**own, 'episodes': [x.number for x in data.episodes]},
   }
   replayed = {
@@ -158,7 +159,7 @@ def _origin(trained: Trained) -> dict[str, Any]:
 def _short(metadata: Metadata) -> str:
   """A short name for what decides the episodes of a recording."""
   known = metadata.extra.get('fingerprint') or metadata.world
-  text = json.dumps(_plain(known), sort_keys=True, default=str)
+  text = json.dumps(plain(known), sort_keys=True, default=str)
   return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -187,9 +188,3 @@ def steps_behind(source: pathlib.Path | None) -> int | None:
   if source is None or not (source / 'step.pkl').exists():
     return None
   return checkpoint.step_of(source)
-
-
-def _plain(value: Any) -> Any:
-  if isinstance(value, Mapping):
-    return {str(k): _plain(v) for k, v in value.items()}
-  return list(value) if isinstance(value, tuple) else value
