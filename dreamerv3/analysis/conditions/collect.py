@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dreamerv3.analysis.conditions import quantities, readers
+from dreamerv3.analysis.conditions import readers
 from dreamerv3.analysis.conditions.readers import WHOLE, Number
 from dreamerv3.analysis.conditions.runs import LOGS, Run
 from dreamerv3.base.errors import UserError, reading
@@ -136,6 +136,18 @@ def reopen(path: str | os.PathLike[str]) -> pd.DataFrame:
     return found[[*COLUMNS, *(x for x in found if x not in COLUMNS)]]
 
 
+def narrow(table: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
+  """The rows of whole agents and of the layers that match.
+
+  Raises:
+    UserError: a pattern that matches none.
+  """
+  there = {str(x) for x in table['layer']} - {''}
+  if not patterns or not there:
+    return table
+  return table[table['layer'].isin(['', *layers.select(patterns, there)])]
+
+
 def _sources(wanted: Wanted) -> Iterator[Source]:
   if not wanted.no_decode:
     yield Source(
@@ -178,15 +190,7 @@ def _row(run: Run, seed: int | None, x: Number) -> tuple[object, ...]:
 
 
 def _table(rows: Sequence[tuple[object, ...]], patterns: Sequence[str]) -> pd.DataFrame:
-  """The rows in order: quantities, layers along the network, runs, episodes."""
+  """Run after run, as they were named: conditions keep their order in it."""
   table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
   table = table.astype({'seed': 'Int64', 'episode': 'Int64', 'value': float})
-  there = layers.order({str(x) for x in table['layer']} - {''})
-  if patterns and there:
-    kept = layers.select(patterns, there)
-    table = table[table['layer'].isin(['', *kept])]
-  place = {x: i for i, x in enumerate(['', *there])}
-  ranks = [quantities.rank(x) for x in table['quantity']]
-  layer = [place[x] for x in table['layer']]
-  order = sorted(range(len(table)), key=lambda i: (ranks[i], layer[i]))
-  return table.iloc[order].reset_index(drop=True)
+  return narrow(table, patterns).reset_index(drop=True)

@@ -17,6 +17,7 @@ import pandas as pd
 from dreamerv3.analysis.conditions import hierarchy, quantities, scores
 from dreamerv3.analysis.conditions.found import Cell, Comparison, Effect, Score
 from dreamerv3.analysis.conditions.hierarchy import ENOUGH, PAIRS, Group
+from dreamerv3.data import layers
 
 NAN = float('nan')
 DRAWS = 500  # of the episodes of each run
@@ -89,7 +90,7 @@ def compare(
     tuple(cells),
     tuple(effects),
     tuple(_scores(cells, conditions, rules)),
-    tuple(_notes(cells, effects)),
+    tuple(_notes(cells, effects, len(conditions) - 1)),
   )
 
 
@@ -106,9 +107,9 @@ def _read(numbers: pd.DataFrame, seed: int) -> dict[_Key, _Runs]:
   some = {
     k.quantity for k, runs in found.items() if any(x.value for x in runs.values())
   }
-  return {
-    k: v for k, v in found.items() if k.quantity in some or not _is_class(k.quantity)
-  }
+  place = {x: i for i, x in enumerate(layers.order({k.layer for k in found}))}
+  order = sorted(found, key=lambda k: (quantities.rank(k.quantity), place[k.layer]))
+  return {k: found[k] for k in order if k.quantity in some or not _is_class(k.quantity)}
 
 
 class _Rows(NamedTuple):
@@ -273,36 +274,35 @@ def _scores(
     if not known.score:
       continue
     for condition, values in some.items():
-      better = ends = (NAN, NAN)
+      better, ends = NAN, (NAN, NAN)
       if condition != conditions[0] and conditions[0] in some:
         pair = values, some[conditions[0]]
-        better = (scores.improvement(*pair), NAN)
+        better = float(scores.improvement(*pair))
         ends = scores.bounds(scores.improvement, pair, rules.n_boot, rules.seed)
-      iqm = scores.interquartile_mean(values)
+      iqm = float(scores.interquartile_mean(values))
       spread = scores.bounds(
         scores.interquartile_mean, (values,), rules.n_boot, rules.seed
       )
-      yield Score(name, condition, len(values), iqm, *spread, better[0], *ends)
+      yield Score(name, condition, len(values), iqm, *spread, better, *ends)
 
 
-def _notes(cells: Sequence[Cell], effects: Sequence[Effect]) -> Iterator[str]:
+def _notes(
+  cells: Sequence[Cell], effects: Sequence[Effect], others: int
+) -> Iterator[str]:
   """What the numbers of runs allow to be said, one line each."""
   most: dict[str, int] = {}
   for cell in cells:
     most[cell.condition] = max(most.get(cell.condition, 0), len(cell.values))
-  few = [f'{k} has {n} of them' for k, n in most.items() if n < ENOUGH]
+  few = [f'{k} has {n}' for k, n in most.items() if n < ENOUGH]
   if few:
     yield (
       f'Fewer than {ENOUGH} runs allow no interval over runs and no p, whatever was '
       f'measured of each: {", ".join(few)}.'
     )
-  weak = {
-    (x.n, x.n_reference, x.paired)
-    for x in effects
-    if min(x.n, x.n_reference) >= ENOUGH
-    and hierarchy.least_p(x.n, x.n_reference, x.paired) > 0.05
-  }
-  for n, other, paired in sorted(weak):
+  sizes = {(x.n, x.n_reference, x.paired) for x in effects if x.p == x.p}
+  for n, other, paired in sorted(sizes):
     how = f'{n} pairs' if paired else f'{n} v {other} runs'
-    least = hierarchy.least_p(n, other, paired)
-    yield f'{how} cannot show a p below {least:.2g}; more seeds can.'
+    least = hierarchy.least_p(n, other, paired) * max(others, 1)
+    if least > 0.05:
+      many = f' corrected for {others} comparisons' if others > 1 else ''
+      yield f'{how} cannot show a p below {least:.2g}{many}; more seeds can.'

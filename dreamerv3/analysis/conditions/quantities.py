@@ -35,7 +35,7 @@ KNOWN = {
   x.name: x
   for x in (
     Quantity('decode_error', 'decoding error', 'tiles', LOWER),
-    Quantity('decode_share', 'decoding error', "share of the constant's", LOWER),
+    Quantity('decode_share', 'relative decoding error', "share of chance's", LOWER),
     Quantity('memory', 'memory beyond what is seen', 'tiles', HIGHER),
     Quantity('SI', 'spatial information, median unit', 'bits'),
     Quantity('EV', 'held-out variance explained, median unit', 'share'),
@@ -61,7 +61,7 @@ def of(name: str) -> Quantity:
   for prefix in (CLASS, CLASS_SIMPLE):
     if name.startswith(prefix):
       label = name.removeprefix(prefix).replace('_', ' ')
-      return Quantity(name, label, 'share of units')
+      return Quantity(name, f'share of {label}', 'of units')
   return Quantity(name, name, '')
 
 

@@ -145,6 +145,7 @@ def test_more_conditions_cost_power(rng):
   three = pd.concat([numbers, third])
   alone = effect_of(compare(numbers, 'ab', FEW))
   among = effect_of(compare(three, 'abc', FEW))
+  assert compare(three, 'abc', FEW).notes == ()
   assert among.p == alone.p
   assert among.p_all == pytest.approx(min(2 * alone.p_all, 1))
 

@@ -1,0 +1,150 @@
+"""Do conditions differ? Trained agents beside each other, each counted once.
+
+Decoding, tuning, geometry, dreams and scores of all runs: means and intervals over
+runs, differences from the first condition with tests and effect sizes, figures.
+
+  python dreamerv3/compare_conditions.py --conditions logdir/a0:wide logdir/a1:wide \\
+    logdir/b0:narrow logdir/b1:narrow --save logdir/wide_narrow
+"""
+
+import pathlib
+import sys
+
+if not __package__:
+  sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from dreamerv3.analysis.conditions import collect, runs, tables
+from dreamerv3.analysis.conditions.comparison import PAIRINGS, Rules, compare
+from dreamerv3.analysis.conditions.found import Comparison
+from dreamerv3.base import files, flags
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+from dreamerv3.run_info import noting, read_run_info
+
+STAGE = 'compare_conditions'
+NUMBERS, SUMMARY = 'numbers.csv', 'summary.csv'
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionsSettings:
+  """Compares conditions, each of one or several trained runs."""
+
+  conditions: tuple[str, ...] = flag(
+    (),
+    help='RUN:label, several with one label are its seeds; the first is the reference.',
+  )
+  save: str = flag('', help='Folder to write to (that of --from_csv).')
+  decode_subdir: str = flag(
+    '',
+    help='Folder of decoding results in each run (layer_decoder_results, layer_results '
+    'or decoder_results, the first that is there).',
+  )
+  tuning_subdir: str = flag(
+    '', help='Folder of tuning results in each run (tuning_results).'
+  )
+  layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
+  no_decode: bool = flag(False, help='Leave out decoding.')
+  no_tuning: bool = flag(False, help='Leave out tuning.')
+  pairs: str = flag(
+    'auto',
+    choices=PAIRINGS,
+    help='Pair runs by seed where all seeds match: from 6 pairs on, always, or never.',
+  )
+  n_boot: int = flag(2000, low=100, help='Draws of runs behind the 95 % intervals.')
+  seed: int = flag(0, low=0, help='Of draws and exchanges.')
+  from_csv: str = flag('', help='Compare the runs of this numbers.csv again.')
+
+
+# Settings that choose what is read; a table that was read has it already.
+READS = ('conditions', 'decode_subdir', 'tuning_subdir', 'no_decode', 'no_tuning')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Collects, compares, saves, draws and prints, as the flags say."""
+  args = flags.parse(ConditionsSettings, argv)
+  _check(args)
+  read = _gather(args)
+  for line in read.notes:
+    print(line, file=sys.stderr)
+  save = _folder(args)
+  with noting(
+    save,
+    STAGE,
+    args,
+    {'conditions': read.inputs, 'from_csv': args.from_csv},
+    replaces=lambda _: True,
+    keep=(NUMBERS,) if args.from_csv else (),
+  ) as note:
+    conditions = list(dict.fromkeys(read.numbers['condition']))
+    if not args.from_csv:
+      note.outputs.append(save / NUMBERS)
+      with files.atomic(save / NUMBERS, 'w') as file:
+        read.numbers.to_csv(file, index=False)
+    rules = Rules(args.pairs, args.n_boot, args.seed)
+    found = compare(read.numbers, conditions, rules)
+    note.extra |= {'verdicts': tables.verdicts(found), 'lacks': read.notes}
+    for path in _save(found, save):
+      note.outputs.append(path)
+  print('\n'.join(tables.lines(found)))
+  print(f'Saved {save}')
+
+
+def _check(args: ConditionsSettings) -> None:
+  """Flags that do not go together."""
+  if bool(args.from_csv) == bool(args.conditions):
+    raise UserError('Give --conditions to compare runs, or --from_csv to do so again.')
+  usual = {x.name: x.default for x in dataclasses.fields(ConditionsSettings)}
+  given = [f'--{x}' for x in READS if getattr(args, x) != usual[x]]
+  if args.from_csv and given:
+    raise UserError(
+      f'--from_csv holds what was read then; leave out {" and ".join(given)}.'
+    )
+  for name in ('decode', 'tuning'):
+    if getattr(args, f'no_{name}') and getattr(args, f'{name}_subdir'):
+      raise UserError(f'--{name}_subdir would do nothing with --no_{name}.')
+  if not args.save and not args.from_csv:
+    raise UserError('--save is missing; give a folder for the comparison.')
+
+
+def _gather(args: ConditionsSettings) -> collect.Collected:
+  """All numbers, in the order of the conditions."""
+  if args.from_csv:
+    table = collect.narrow(collect.reopen(args.from_csv), args.layers)
+    return collect.Collected(table, (), ())
+  names = [x.name for x in dataclasses.fields(collect.Wanted)]
+  wanted = collect.Wanted(**{x: getattr(args, x) for x in names})
+  found = collect.gather(runs.parse(args.conditions), wanted)
+  if found.numbers.empty:
+    raise UserError(
+      'None of the runs has anything to compare; analyse them first, for instance with '
+      'decode_position.py --mode layers.'
+    )
+  return found
+
+
+def _folder(args: ConditionsSettings) -> pathlib.Path:
+  """The folder to write to; never one with a summary of another program."""
+  save = pathlib.Path(args.save or pathlib.Path(args.from_csv).parent).expanduser()
+  if (save / SUMMARY).exists() and not any(
+    x.stage == STAGE for x in read_run_info(save)
+  ):
+    raise UserError(
+      f'{save} has a {SUMMARY} of another program; choose another folder with --save.'
+    )
+  return files.make_folder(save)
+
+
+def _save(found: Comparison, save: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Writes the table and the figures; a path when each is there."""
+  from dreamerv3.plots import conditions  # slow to import
+
+  yield files.save_csv(save / SUMMARY, tables.rows(found))
+  for name, figure in conditions.all_figures(found).items():
+    yield files.save_figure(save / f'{name}.png', figure)
+
+
+if __name__ == '__main__':
+  flags.run(main)
