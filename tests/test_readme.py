@@ -22,6 +22,7 @@ SCRIPTS = (
   'tuning_curve',
   'plot_trajectories',
   'plot_training',
+  'report',
   'summarize',
   'origin',
 )

@@ -1,0 +1,133 @@
+"""A run as one page: what is known, its units, episodes and dreams, its figures.
+
+report = Report(Sources.find(logdir))
+text, notes = report.text(), report.notes
+"""
+
+import pathlib
+from collections.abc import Callable
+from html import escape
+from typing import Any, TypeVar
+
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.base import unpickle
+from dreamerv3.base.errors import UserError, reading
+from dreamerv3.data.trajectories import Trajectories
+from dreamerv3.pages.dreaming import dreams
+from dreamerv3.pages.explorer import explorer
+from dreamerv3.pages.gallery import gallery
+from dreamerv3.pages.page import page
+from dreamerv3.pages.player import choose, player
+from dreamerv3.pages.sources import Sources
+from dreamerv3.pages.verdict import verdict
+from dreamerv3.run_info.chain import trace
+
+T = TypeVar('T')
+
+
+class Report:
+  """A run, read for its page. What cannot be read is left out, and said.
+
+  Attributes:
+    notes: a line for each thing that was left out.
+  """
+
+  def __init__(self, sources: Sources):
+    self.sources = sources
+    self.notes: list[str] = []
+    self.results = self._try(Results.open, sources.tuning)
+    self.decoder = self._try(LinearDecoder.open, sources.decoder)
+    self.data = self._try(Trajectories.open, sources.recording)
+
+  def _try(self, read: Callable[[Any], T], value: Any) -> T | None:
+    """What `read` makes of a value; None without one, or if it cannot."""
+    if value is None:
+      return None
+    try:
+      return read(value)
+    except UserError as e:
+      self.notes.append(f'Left out: {e}')
+      return None
+
+  def text(self) -> str:
+    """The page."""
+    sources = self.sources
+    data = {
+      'units': self._try(explorer, self.results),
+      'player': self._try(self._player, self.data),
+      'dreams': self._try(_dreams, sources.dreams),
+    }
+    said = self._try(verdict, sources.results) or ''
+    shown = self._try(gallery, sources.results) or ''
+    return page(
+      f'{sources.logdir.resolve().name}: what it knows about space',
+      facts(self.data),
+      said or '<p class="warning">No analysis has come to a sentence yet.</p>',
+      {k: v for k, v in data.items() if v is not None},
+      shown + self._missing() + self._provenance(),
+    )
+
+  def _player(self, data: Trajectories) -> dict[str, Any]:
+    decoder = self.decoder
+    if decoder is not None and decoder.grid != data.grid:
+      self.notes.append('Left out: the decoder is of a world of another size.')
+      decoder = None
+    return player(data, choose(data, decoder), decoder, self.results)
+
+  def _missing(self) -> str:
+    """What is not there and the commands that make it, and what was left out."""
+    lines = ''.join(
+      f'<li>{escape(x.what)}:<br><code>{escape(x.command)}</code></li>'
+      for x in self.sources.missing()
+    )
+    lines += ''.join(f'<li>{escape(x)}</li>' for x in self.notes)
+    if not lines:
+      return ''
+    return f'<section id="missing"><h2>Not here yet</h2><ul>{lines}</ul></section>'
+
+  def _provenance(self) -> str:
+    """The chain of commands behind each folder of results."""
+    text = '\n\n'.join(
+      '\n'.join(lines) for x in self._folders() if (lines := self._chain(x))
+    )
+    if not text:
+      return ''
+    return (
+      '<section id="provenance"><h2>Provenance</h2><p>Which command, on which code, '
+      'made what is shown, of what; from run_info.json, as <code>origin.py</code> '
+      f'prints it.</p><pre>{escape(text)}</pre></section>'
+    )
+
+  def _folders(self) -> list[pathlib.Path]:
+    s = self.sources
+    files = (s.decoding, s.tuning, s.geometry, s.dreams)
+    folders = [x.parent for x in files if x is not None]
+    if not folders and s.recording is not None:
+      folders = [s.recording]
+    return list(dict.fromkeys(folders))
+
+  def _chain(self, folder: pathlib.Path) -> list[str]:
+    steps = self._try(trace, folder)
+    return [line for step in steps or () for line in step.lines()]
+
+
+def facts(data: Trajectories | None) -> str:
+  """A recording in a line."""
+  if data is None:
+    return 'Nothing was recorded.'
+  about = data.metadata
+  w, h = about.area
+  steps = sum(len(x) for x in data.episodes)
+  trained = about.extra.get('checkpoint_step')
+  after = f' after {trained:,} steps of training' if isinstance(trained, int) else ''
+  return (
+    f'{len(data):,} episodes of {steps:,} timesteps{after}, in a world of '
+    f'{w} x {h} tiles.'
+  )
+
+
+def _dreams(path: pathlib.Path) -> dict[str, Any]:
+  content = unpickle.load(path)
+  with reading(path, 'results of dream_decode; run it again'):
+    return dreams(content)
