@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class About(NamedTuple):
+class Score(NamedTuple):
   """A score in words.
 
   Attributes:
@@ -24,29 +24,29 @@ class About(NamedTuple):
 
 # In the order of a page, the first two are its axes.
 KNOWN = {
-  'SI': About('spatial information', 'bits', 'SI'),
-  'EVs': About('held-out variance of the map', '', 'EVs'),
-  'EV_best': About('held-out variance of the best model'),
-  'MI': About('mutual information, corrected', 'bits'),
-  'stability': About('split-half stability'),
-  'map_reliability': About('reliability of the map'),
-  'R2_place': About('variance by place, freed of bias'),
-  'R2_HD': About('variance by facing, freed of bias'),
-  'R2_both': About('variance by both, freed of bias'),
-  'HD_info': About('facing information', 'bits', 'HD_info'),
-  'HD_info_given_place': About('facing given place', 'bits', 'HD_given_place'),
-  'SI_given_HD': About('place given facing', 'bits', 'place_given_HD'),
-  'field_r2': About('one field explains of the map'),
-  'wall_r2': About('one wall explains of the map'),
-  'band_r2': About('a band along a wall explains'),
-  'border_score': About('border score', '', 'border_score'),
-  'pf_peaks': About('fields'),
-  'fieldsize': About('field size', 'tiles'),
-  'fieldasymmetry': About('field asymmetry'),
-  'morans_i': About("Moran's I"),
-  'gearys_c': About("Geary's C"),
-  'map_drift': About('change of the map between halves', '', 'map_drift'),
-  'mean': About('mean activation'),
+  'SI': Score('spatial information', 'bits', 'SI'),
+  'EVs': Score('held-out variance of the map', '', 'EVs'),
+  'EV_best': Score('held-out variance of the best model'),
+  'MI': Score('mutual information, corrected', 'bits'),
+  'stability': Score('split-half stability'),
+  'map_reliability': Score('reliability of the map'),
+  'R2_place': Score('variance by place, freed of bias'),
+  'R2_HD': Score('variance by facing, freed of bias'),
+  'R2_both': Score('variance by both, freed of bias'),
+  'HD_info': Score('facing information', 'bits', 'HD_info'),
+  'HD_info_given_place': Score('facing given place', 'bits', 'HD_given_place'),
+  'SI_given_HD': Score('place given facing', 'bits', 'place_given_HD'),
+  'field_r2': Score('one field explains of the map'),
+  'wall_r2': Score('one wall explains of the map'),
+  'band_r2': Score('a band along a wall explains'),
+  'border_score': Score('border score', '', 'border_score'),
+  'pf_peaks': Score('fields'),
+  'fieldsize': Score('field size', 'tiles'),
+  'fieldasymmetry': Score('field asymmetry'),
+  'morans_i': Score("Moran's I"),
+  'gearys_c': Score("Geary's C"),
+  'map_drift': Score('change of the map between halves', '', 'map_drift'),
+  'mean': Score('mean activation'),
 }
 # Numbers of walls and models, which mean nothing on an axis.
 CODES = frozenset({'best_model', 'border_wall', 'wall', 'band_wall'})
@@ -58,15 +58,15 @@ FAMILIES = (
 )
 
 
-def about(name: str) -> About:
+def about(name: str) -> Score:
   """A score in words."""
   if name in KNOWN:
     return KNOWN[name]
   for prefix, text in FAMILIES:
     if name.startswith(prefix):
       rest = name.removeprefix(prefix)
-      return About(text.format(rest.replace('_', ' ')), '', _tests(prefix, rest))
-  return About(name.replace('_', ' '))
+      return Score(text.format(rest.replace('_', ' ')), '', _tests(prefix, rest))
+  return Score(name.replace('_', ' '))
 
 
 def ordered(names: Iterable[str]) -> list[str]:
