@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Score(NamedTuple):
+class ScoreWords(NamedTuple):
   """A score in words.
 
   Attributes:
@@ -24,29 +24,29 @@ class Score(NamedTuple):
 
 # In the order of a page, the first two are its axes.
 KNOWN = {
-  'SI': Score('spatial information', 'bits', 'SI'),
-  'EVs': Score('held-out variance of the map', '', 'EVs'),
-  'EV_best': Score('held-out variance of the best model'),
-  'MI': Score('mutual information, corrected', 'bits'),
-  'stability': Score('split-half stability'),
-  'map_reliability': Score('reliability of the map'),
-  'R2_place': Score('variance by place, freed of bias'),
-  'R2_HD': Score('variance by facing, freed of bias'),
-  'R2_both': Score('variance by both, freed of bias'),
-  'HD_info': Score('facing information', 'bits', 'HD_info'),
-  'HD_info_given_place': Score('facing given place', 'bits', 'HD_given_place'),
-  'SI_given_HD': Score('place given facing', 'bits', 'place_given_HD'),
-  'field_r2': Score('one field explains of the map'),
-  'wall_r2': Score('one wall explains of the map'),
-  'band_r2': Score('a band along a wall explains'),
-  'border_score': Score('border score', '', 'border_score'),
-  'pf_peaks': Score('fields'),
-  'fieldsize': Score('field size', 'tiles'),
-  'fieldasymmetry': Score('field asymmetry'),
-  'morans_i': Score("Moran's I"),
-  'gearys_c': Score("Geary's C"),
-  'map_drift': Score('change of the map between halves', '', 'map_drift'),
-  'mean': Score('mean activation'),
+  'SI': ScoreWords('spatial information', 'bits', 'SI'),
+  'EVs': ScoreWords('held-out variance of the map', '', 'EVs'),
+  'EV_best': ScoreWords('held-out variance of the best model'),
+  'MI': ScoreWords('mutual information, corrected', 'bits'),
+  'stability': ScoreWords('split-half stability'),
+  'map_reliability': ScoreWords('reliability of the map'),
+  'R2_place': ScoreWords('variance by place, freed of bias'),
+  'R2_HD': ScoreWords('variance by facing, freed of bias'),
+  'R2_both': ScoreWords('variance by both, freed of bias'),
+  'HD_info': ScoreWords('facing information', 'bits', 'HD_info'),
+  'HD_info_given_place': ScoreWords('facing given place', 'bits', 'HD_given_place'),
+  'SI_given_HD': ScoreWords('place given facing', 'bits', 'place_given_HD'),
+  'field_r2': ScoreWords('one field explains of the map'),
+  'wall_r2': ScoreWords('one wall explains of the map'),
+  'band_r2': ScoreWords('a band along a wall explains'),
+  'border_score': ScoreWords('border score', '', 'border_score'),
+  'pf_peaks': ScoreWords('fields'),
+  'fieldsize': ScoreWords('field size', 'tiles'),
+  'fieldasymmetry': ScoreWords('field asymmetry'),
+  'morans_i': ScoreWords("Moran's I"),
+  'gearys_c': ScoreWords("Geary's C"),
+  'map_drift': ScoreWords('change of the map between halves', '', 'map_drift'),
+  'mean': ScoreWords('mean activation'),
 }
 # Numbers of walls and models, which mean nothing on an axis.
 CODES = frozenset({'best_model', 'border_wall', 'wall', 'band_wall'})
@@ -58,15 +58,15 @@ FAMILIES = (
 )
 
 
-def about(name: str) -> Score:
+def about(name: str) -> ScoreWords:
   """A score in words."""
   if name in KNOWN:
     return KNOWN[name]
   for prefix, text in FAMILIES:
     if name.startswith(prefix):
       rest = name.removeprefix(prefix)
-      return Score(text.format(rest.replace('_', ' ')), '', _tests(prefix, rest))
-  return Score(name.replace('_', ' '))
+      return ScoreWords(text.format(rest.replace('_', ' ')), '', _tests(prefix, rest))
+  return ScoreWords(name.replace('_', ' '))
 
 
 def ordered(names: Iterable[str]) -> list[str]:
