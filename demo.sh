@@ -54,6 +54,7 @@ quietly "$PYTHON" "${HERE}dreamerv3/manifold_analysis.py" "${PAIR[@]}" \
 quietly "$PYTHON" "${HERE}dreamerv3/plot_trajectories.py" --data "$OUT/trajectories" \
   --plot trajectories --save "$OUT/plots"
 quietly "$PYTHON" "${HERE}dreamerv3/plot_training.py" --logdir "$AGENT"
+quietly "$PYTHON" "${HERE}dreamerv3/report.py" --logdir "$AGENT" --save "$OUT/report.html"
 if [ "$SECONDS_MORE" != 0 ]; then
   quietly "$PYTHON" "$MAIN" --configs crafter_small size1m --logdir logdir/demo_further \
     --run.from_checkpoint "$AGENT" --env.crafter.random_spawn True \
@@ -64,4 +65,4 @@ if [ "$SECONDS_MORE" != 0 ]; then
 fi
 echo
 run "$PYTHON" "${HERE}dreamerv3/summarize.py" --logdir "$AGENT" --verdicts
-echo "Figures: $OUT, first layer_results/layer_comparison.png; further training: logdir/demo_further/plots."
+echo "Further training: logdir/demo_further/plots. The one page to open: $OUT/report.html"

@@ -50,7 +50,9 @@ class TuningSettings(Placed):
     False, help='Leave out the intervals of the shares of classes.'
   )
   no_plots: bool = flag(False, help='Save no figures.')
-  interactive: bool = flag(False, help='Open the viewer when done.')
+  interactive: bool = flag(
+    False, help='Open the viewer when done; without a screen, write it as a page.'
+  )
   min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
   sigma: float = flag(0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.')
   n_shuffles: int = flag(
@@ -102,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pictures = sum(x.suffix == '.png' for x in note.outputs)
     print(f'Saved {save}: results, units.csv and {pictures} figures.')
   if results and (args.interactive or not args.save):
-    view(results)
+    view(results, args)
 
 
 def check(args: TuningSettings) -> None:
@@ -174,7 +176,6 @@ class Recordings:
       check_same(data, control, names)
     for note in notes:
       print(flags.spelled(note))
-    check_screen(args)
     return cls(data, test, control, names)
 
   def announce(self, args: TuningSettings) -> None:
@@ -233,7 +234,6 @@ _UNUSED = ('no achievements', 'no images')
 def reopen(args: TuningSettings) -> Results:
   """Results of an earlier run; classes by its thresholds, or by new ones."""
   results = Results.open(args.from_pkl).select(args.layers)
-  check_screen(args)
   new = limits(args, dataclasses.asdict(results.limits))
   about = dict(results.metadata)
   # Intervals were measured for their own thresholds.
@@ -320,20 +320,20 @@ def save_figures(
   yield files.save_figure(save / 'layer_summary.png', figure)
 
 
-def check_screen(args: TuningSettings) -> None:
-  """Raises UserError where the viewer was asked for and cannot be shown."""
-  if args.interactive or not args.save:
-    from dreamerv3.plots.screen import windows
-
-    windows.check('--interactive' if args.interactive else '--from_pkl alone')
-
-
-def view(results: Results) -> None:
-  """Opens the viewer and returns when it is closed."""
+def view(results: Results, args: TuningSettings) -> None:
+  """Opens the viewer until it is closed; without a screen, writes it as a page."""
   from dreamerv3.plots.screen import tuning_viewer, windows
 
-  viewer = tuning_viewer.Viewer(results)
-  windows.show([viewer.figure])
+  if windows.usable():
+    viewer = tuning_viewer.Viewer(results)
+    windows.show([viewer.figure])
+    return
+  from dreamerv3.pages import units
+
+  saved = pathlib.Path(args.from_pkl).expanduser()
+  tuning = _results_path(args) if args.save else saved
+  path = units.write(tuning.parent / units.NAME, results, tuning, args)
+  print(f'No screen here: saved {path}; open it in a browser.')
 
 
 if __name__ == '__main__':

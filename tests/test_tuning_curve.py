@@ -238,7 +238,6 @@ def test_old_recordings_work_and_say_what_is_missing(recording, tmp_path, capsys
     (['--data', '{rec}', '--save', '{tmp}', '--null', 'x'], '--null'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_bbox', '1e9'], 'largest'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_visits', '999'], 'no tile'),
-    (['--data', '{rec}', '--save', '{tmp}', '--interactive'], 'needs a screen'),
     (['--from_pkl', '{tmp}/none.pkl', '--save', '{tmp}'], 'none.pkl'),
     (['--data', '{rec}', '--save', '{tmp}', '--n_shufles', '3'], '--n_shuffle'),
   ],
@@ -252,6 +251,25 @@ def test_mistakes_are_one_line(args, text, recording, tmp_path):
   assert '\n' not in str(error.value)
   assert save.exists() == (text == 'no tile')  # found when work has begun
   assert not list(save.glob('*'))
+
+
+def test_without_a_screen_the_viewer_is_a_page(recording, tmp_path, capsys):
+  save = tmp_path / 'out'
+  run(recording, save, '--interactive', '--no_plots', '--layers', 'pol.*', 'dyn/deter')
+  path = save / 'units.html'
+  assert f'No screen here: saved {path}' in capsys.readouterr().out
+  text = path.read_text()
+  assert 'id="data-player"' in text  # the recording is at hand
+  other = shutil.copytree(save, tmp_path / 'moved')
+  (other / 'units.html').unlink()
+  (other / 'run_info.json').unlink()
+  pickle = other / 'tuning_results.pkl'
+  tuning_curve.main(['--from_pkl', str(pickle), '--layers', 'dyn/deter'])
+  alone = (other / 'units.html').read_text()
+  assert 'id="data-player"' not in alone
+  assert '120 units of 1 layers' in alone
+  with pytest.raises(UserError, match=r'none\.pkl'):
+    tuning_curve.main(['--from_pkl', str(other / 'none.pkl')])
 
 
 def test_a_trained_control_is_refused(recording, tmp_path):

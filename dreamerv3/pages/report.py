@@ -5,7 +5,7 @@ text, notes = report.text(), report.notes
 """
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from dreamerv3.pages.page import page
 from dreamerv3.pages.player import choose, player
 from dreamerv3.pages.sources import Sources
 from dreamerv3.pages.verdict import verdict
-from dreamerv3.run_info.chain import trace
+from dreamerv3.run_info.chain import Step, trace
 
 T = TypeVar('T')
 
@@ -60,12 +60,13 @@ class Report:
     }
     said = self._try(verdict, sources.results) or ''
     shown = self._try(gallery, sources.results) or ''
+    origin = self._provenance()
     return page(
       f'{sources.logdir.resolve().name}: what it knows about space',
       facts(self.data),
       said or '<p class="warning">No analysis has come to a sentence yet.</p>',
       {k: v for k, v in data.items() if v is not None},
-      shown + self._missing() + self._provenance(),
+      shown + self._missing() + origin,
     )
 
   def _player(self, data: Trajectories) -> dict[str, Any]:
@@ -87,29 +88,27 @@ class Report:
     return f'<section id="missing"><h2>Not here yet</h2><ul>{lines}</ul></section>'
 
   def _provenance(self) -> str:
-    """The chain of commands behind each folder of results."""
-    text = '\n\n'.join(
-      '\n'.join(lines) for x in self._folders() if (lines := self._chain(x))
-    )
-    if not text:
+    """The chain of commands behind each kind of result."""
+    s = self.sources
+    files = (s.recording, s.decoding or s.decoder, s.tuning, s.geometry, s.dreams)
+    chains = ''.join(_chain(x, self._try(trace, x) or []) for x in files if x)
+    if not chains:
       return ''
     return (
       '<section id="provenance"><h2>Provenance</h2><p>Which command, on which code, '
       'made what is shown, of what; from run_info.json, as <code>origin.py</code> '
-      f'prints it.</p><pre>{escape(text)}</pre></section>'
+      f'prints it.</p>{chains}</section>'
     )
 
-  def _folders(self) -> list[pathlib.Path]:
-    s = self.sources
-    files = (s.decoding, s.tuning, s.geometry, s.dreams)
-    folders = [x.parent for x in files if x is not None]
-    if not folders and s.recording is not None:
-      folders = [s.recording]
-    return list(dict.fromkeys(folders))
 
-  def _chain(self, folder: pathlib.Path) -> list[str]:
-    steps = self._try(trace, folder)
-    return [line for step in steps or () for line in step.lines()]
+def _chain(path: pathlib.Path, steps: Sequence[Step]) -> str:
+  text = '\n'.join(line for step in steps for line in step.lines())
+  if not text:
+    return ''
+  name = '/'.join(path.parts[-2:])
+  return (
+    f'<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>'
+  )
 
 
 def facts(data: Trajectories | None) -> str:

@@ -68,7 +68,7 @@ class Sources:
     found = cls(
       logdir=logdir,
       results=results,
-      recording=_measured(tuning) or _recording(results, 'trajectories'),
+      recording=measured(tuning) or _recording(results, 'trajectories'),
       control=_recording(results, 'trajectories_untrained', named=True),
       tuning=tuning,
       decoder=first(results, 'decoder_results', 'classifier_deter.pkl')
@@ -155,8 +155,8 @@ def _recording(
   return paths[0].parent if paths else None
 
 
-def _measured(tuning: pathlib.Path | None) -> pathlib.Path | None:
-  """The recording that tuning was measured on, if it is here."""
+def measured(tuning: pathlib.Path | None) -> pathlib.Path | None:
+  """The recording that a tuning_results.pkl was measured on, if it is here."""
   if tuning is None:
     return None
   for entry in reversed(_entries(tuning.parent)):

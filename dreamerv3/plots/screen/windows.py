@@ -46,6 +46,15 @@ def check(flag: str = '--show') -> None:
   )
 
 
+def usable() -> bool:
+  """Whether windows can be opened here; chooses the toolkit as `check` does."""
+  try:
+    check()
+  except UserError:
+    return False
+  return True
+
+
 def show(figures: Iterable[Figure]) -> None:
   """Opens one window per figure and waits until all are closed."""
   from matplotlib import pyplot
