@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
+from dreamerv3.analysis.decoding.foresee import foresee
 from dreamerv3.analysis.decoding.linear.devices import devices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
@@ -64,21 +65,14 @@ class DecodeSettings(Placed):
     help='A softmax over tiles, or ridge regression to (x, y).',
   )
   perception: bool = flag(
-    True,
-    help='Decode what is seen now (pixels, tokens, view) too: what exceeds it is '
-    'memory.',
+    True, help='Decode what is seen now, too: what exceeds it is memory.'
   )
   save_model: bool = flag(False, help='Save the decoders.')
   n_jobs: int = flag(
-    1,
-    low=-1,
-    never=NO_JOBS,
-    help='Fits at a time, one core each; -1 for all cores. Same numbers.',
+    1, low=-1, never=NO_JOBS, help='Fits at a time; -1 for one per CPU. Same numbers.'
   )
   device: str = flag(
-    'cpu',
-    choices=('cpu', 'cuda'),
-    help='Where to fit; several GPUs share the fits, use --n_jobs for as many.',
+    'cpu', choices=('cpu', 'cuda'), help='Where to fit; give --n_jobs for several GPUs.'
   )
   n_iters: int = flag(
     5000,
@@ -115,8 +109,8 @@ class DecodeSettings(Placed):
   resume: str = flag(
     '', help='Layers mode: continue from this checkpoint (file or folder).'
   )
-  max_samples: int = flag(
-    10000, low=0, help='Layers mode: most timesteps to train on; 0 for all.'
+  max_samples: int | None = flag(
+    None, low=0, help='Most timesteps to train on; 0 for all (layers mode: 10000).'
   )
   n_boot: int = flag(1000, low=0, help='Draws of episodes behind the 95 % intervals.')
   seed: int = flag(0, low=0, help='Of splits, pairings, fits and draws.')
@@ -129,7 +123,7 @@ _FITS = (
 )
 IDLE: tuple[tuple[str, Callable[[Any], object], str], ...] = (
   ('repr', lambda x: x.mode == 'layers', 'without --mode standard'),
-  ('layers max_samples resume', lambda x: x.mode != 'layers', 'without --mode layers'),
+  ('layers resume', lambda x: x.mode != 'layers', 'without --mode layers'),
   (_FITS, lambda x: x.from_model, 'with --from_model, which only evaluates'),
   ('holdout_frac n_cv_folds cv', lambda x: x.test_data, 'with --test_data'),
   ('n_cv_folds', lambda x: x.holdout_frac, 'without --holdout_frac 0'),
@@ -142,10 +136,10 @@ PROTOCOL = (
   'method',
 )
 # Settings that results depend on, besides data and split.
-_FITTED = ('cv', 'holdout_frac', 'max_samples', 'n_iters', 'patience', 'seed')
-KEPT = (*_FITTED, 'method', 'min_bbox', 'max_episodes', 'test_data')
-
-
+KEPT = (
+  *('cv', 'holdout_frac', 'n_iters', 'patience', 'seed'),
+  *('method', 'min_bbox', 'max_episodes', 'test_data'),
+)
 # Settings that name what is read.
 READS = ('data', 'test_data', 'control', 'from_model', 'resume')
 
@@ -239,11 +233,14 @@ def _tell(notes: Iterable[str]) -> None:
 
 
 def _plan(data: Trajectories, args: DecodeSettings, test: str = '') -> Plan:
-  names = [x.name for x in dataclasses.fields(Protocol)]
-  protocol = Protocol(**{x: getattr(args, x) for x in names})
-  plan = make_plan(data, args.open(test) if test else None, protocol)
+  plan = make_plan(data, args.open(test) if test else None, _protocol(args))
   _tell(plan.notes)
   return plan
+
+
+def _protocol(args: DecodeSettings) -> Protocol:
+  names = [x.name for x in dataclasses.fields(Protocol)]
+  return Protocol(**{x: getattr(args, x) for x in names})
 
 
 def _job(args: DecodeSettings) -> run.FitJob:
@@ -251,7 +248,7 @@ def _job(args: DecodeSettings) -> run.FitJob:
     FitOptions(args.n_iters, args.patience, args.seed, args.device, method=args.method),
     n_jobs=args.n_jobs,
     save=args.save_model,
-    most=args.max_samples if args.mode == 'layers' else 0,
+    most=_protocol(args).most,
     n_boot=args.n_boot,
     seed=args.seed,
   )
@@ -267,6 +264,9 @@ def _fitting(args: DecodeSettings) -> DecodingWork:
     # The untrained agent has episodes of its own, of which it holds out some.
     against = _plan(control, args)
   done = _done(plan, args)
+  ahead = foresee([x for x in (plan, against) if x], job, args.perception)
+  print(ahead.line())
+  ahead.check('choose fewer `layers` or `max_samples`')
 
   def work(save: pathlib.Path, note: Note) -> Found:
     shelf = store.Shelf(save, args.mode, args.save_model, done)
@@ -286,7 +286,7 @@ def _fitting(args: DecodeSettings) -> DecodingWork:
 
 def _done(plan: Plan, args: DecodeSettings) -> store.FitCheckpoint:
   """The layers that an earlier run has done, if it is to be gone on with."""
-  keep = {x: getattr(args, x) for x in KEPT}
+  keep = {x: getattr(args, x) for x in KEPT} | {'max_samples': _protocol(args).most}
   known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
   if args.resume:
     return store.FitCheckpoint.resume(args.resume, known)

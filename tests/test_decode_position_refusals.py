@@ -106,7 +106,7 @@ MISTAKES = {
 # Flags that would do nothing, and what the refusal says.
 IDLE = {
   '--layers deter': '--layers would do nothing without --mode layers',
-  '--max_samples 9 --resume x': '--max_samples and --resume would do nothing',
+  '--layers x --resume x': '--layers and --resume would do nothing',
   '--mode layers --repr deter': 'without --mode standard',
   '--n_cv_folds 5': '--n_cv_folds would do nothing without --holdout_frac 0',
   '--n_iters 0 --patience 9': '--patience would do nothing with --n_iters 0',

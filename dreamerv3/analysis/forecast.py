@@ -31,8 +31,9 @@ class Forecast:
     stage: what it is, such as 'tuning'.
     rows: timesteps that are read; units: of all layers together.
     read: bytes from disk.
-    memory: bytes that are held at the most demanding time, at least.
+    memory: bytes that are held at the most demanding time.
     seconds: of one CPU.
+    least: bytes without which it cannot be done; None for `memory`.
   """
 
   stage: str
@@ -41,6 +42,7 @@ class Forecast:
   read: float
   memory: float
   seconds: float
+  least: float | None = None
 
   def line(self) -> str:
     """The plan, for the terminal."""
@@ -54,8 +56,9 @@ class Forecast:
   def check(self, advice: str) -> None:
     """UserError if the memory of the job is less than what is needed."""
     found = job.memory()
-    if self.memory > found.free:
+    least = self.memory if self.least is None else self.least
+    if least > found.free:
       raise UserError(
-        f'{self.stage} needs about {size(self.memory)} of memory, and '
+        f'{self.stage} needs about {size(least)} of memory, and '
         f'{size(found.free)} are free ({found.source}); {advice}, or ask for more.'
       )

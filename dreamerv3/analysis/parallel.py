@@ -8,6 +8,7 @@ for result in in_threads(function, blocks, n_jobs=2): ...
 import collections
 import concurrent.futures
 import ctypes
+import math
 import multiprocessing
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -78,6 +79,8 @@ def in_threads(
   function: Callable[[S, threading.Event], R],
   items: Iterable[S],
   n_jobs: int = 1,
+  cost: Callable[[S], float] = lambda _: 0.0,
+  most: float = math.inf,
 ) -> Generator[R]:
   """Calls `function(item, stop)` in threads; results in the items' order.
 
@@ -88,6 +91,8 @@ def in_threads(
 
   Args:
     n_jobs: threads; 1 stays in this one, -1 takes a thread per CPU.
+    cost: of an item while it runs, such as its bytes; those that run together
+      have at most `most`. One alone may have more.
   """
   n = count(n_jobs)
   stop = threading.Event()
@@ -98,11 +103,16 @@ def in_threads(
   pool = concurrent.futures.ThreadPoolExecutor(n)
   waiting: collections.deque[concurrent.futures.Future[R]]
   waiting = collections.deque()
+  costs: dict[concurrent.futures.Future[R], float] = {}
   try:
     for item in items:
-      waiting.append(pool.submit(function, item, stop))
+      own = cost(item)
+      _wait(costs, n, most - own)
+      future = pool.submit(function, item, stop)
+      costs[future] = own
+      waiting.append(future)
       del item  # The next one is made while this one is at work.
-      _wait_for_one(waiting, n)
+      _wait(costs, n)
       while waiting and waiting[0].done():
         yield waiting.popleft().result()
     while waiting:
@@ -112,11 +122,16 @@ def in_threads(
     pool.shutdown(cancel_futures=True)
 
 
-def _wait_for_one(waiting: Iterable[concurrent.futures.Future[R]], most: int) -> None:
-  """Returns when fewer than `most` are unfinished."""
-  running = [x for x in waiting if not x.done()]
-  if len(running) >= most:
-    concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+def _wait(
+  costs: dict[concurrent.futures.Future[R], float], count: int, most: float = math.inf
+) -> None:
+  """Returns when fewer than `count` run and cost at most `most`, or none does."""
+  while True:
+    for future in [x for x in costs if x.done()]:
+      del costs[future]
+    if not costs or (len(costs) < count and sum(costs.values()) <= most):
+      return
+    concurrent.futures.wait(costs, return_when=concurrent.futures.FIRST_COMPLETED)
 
 
 def return_memory() -> None:

@@ -38,6 +38,28 @@ def test_items_are_made_when_a_thread_is_free(n_jobs):
   assert max(ahead) <= n_jobs
 
 
+def test_calls_together_cost_no_more_than_allowed():
+  running: list = []
+  peaks: list = []
+  lock = threading.Lock()
+
+  def work(x, stop):
+    with lock:
+      running.append(x)
+      peaks.append(sum(running))
+    time.sleep(0.02)
+    with lock:
+      running.remove(x)
+    return x
+
+  costs = [3, 1, 1, 5, 2, 2, 9, 1]
+  assert list(in_threads(work, costs, 4, float, 5)) == costs
+  # One that costs more than all may is at work alone.
+  assert sorted(peaks)[-1] == 9
+  assert sorted(peaks)[-2] <= 5
+  assert max(peaks[:3]) > 3, 'what fits runs together'
+
+
 @pytest.mark.parametrize('end', ['close', 'error', 'error in an item'])
 def test_calls_that_run_are_told_to_stop_and_waited_for(end):
   alive = threading.active_count()

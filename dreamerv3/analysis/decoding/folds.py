@@ -60,6 +60,12 @@ def all_rows(folds: Sequence[Fold], most: int, seed: int) -> np.ndarray:
   return kept
 
 
+def used_rows(folds: Sequence[Fold], again: np.ndarray | None) -> np.ndarray:
+  """Rows that are trained on or tested in some fold, or in the fit to all."""
+  parts = [x for f in folds for x in (f.split.train, f.split.test)]
+  return np.unique(np.concatenate([*parts, *([] if again is None else [again])]))
+
+
 def example_rows(episode: np.ndarray, t: np.ndarray) -> np.ndarray:
   """Evenly spaced rows of the first episode that has enough of them."""
   ids, counts = np.unique(episode, return_counts=True)

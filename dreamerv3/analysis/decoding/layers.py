@@ -18,23 +18,31 @@ from typing import Any, NamedTuple
 import numpy as np
 import threadpoolctl
 
+from dreamerv3.analysis import forecast
 from dreamerv3.analysis.compatible import same_world
 from dreamerv3.analysis.decoding import chance, splits
-from dreamerv3.analysis.decoding.folds import GROUPS, Fold, all_rows, example_rows
-from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
+from dreamerv3.analysis.decoding.folds import (
+  GROUPS,
+  Fold,
+  all_rows,
+  example_rows,
+  used_rows,
+)
+from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
 from dreamerv3.analysis.decoding.linear.devices import FitDevices, devices
+from dreamerv3.analysis.decoding.linear.discriminant import fit_bytes
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
-from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder
 from dreamerv3.analysis.decoding.perception import Source
 from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.said import Decoder, Prediction, maps_of, said_by
 from dreamerv3.analysis.parallel import in_threads, return_memory
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers as names
+from dreamerv3.data.activations import Held, Matrix
 from dreamerv3.data.grid import Grid, manhattan
-from dreamerv3.data.samples import Samples, Track
+from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
-Decoder = LinearDecoder | RidgeDecoder
 EXAMPLE_FOLDS = 5
 # With fewer training episodes, choosing on some of them is mostly luck.
 ENOUGH_EPISODES = 5
@@ -55,11 +63,13 @@ def decode_layers(
   Close the generator (`contextlib.closing`) to stop the fits under way.
 
   Args:
-    data: recording; a layer is read when its turn comes.
+    data: recording; a layer is read when its turn comes, and stays on disk where
+      it is larger than a share of the job's memory.
     chosen: layers, or 'deter', 'stoch', 'combined'.
     folds: see make_folds, made with `data.track()`.
     options: see FitOptions; its device is 'cpu' or 'cuda' (all GPUs in turn).
-    n_jobs: fits at a time, -1 for one per core. Numbers do not depend on it.
+    n_jobs: fits at a time, -1 for one per core; fewer where memory is too little
+      for as many. Numbers do not depend on it.
     refit: fit the decoder that is returned on the rows of all folds; else it
       is that of the first fold, with the error that it had there.
     most: rows of a refit; 0 for all.
@@ -70,9 +80,12 @@ def decode_layers(
   rows = all_rows(folds, most, options.seed) if refit else folds[0].split.train
   again = rows if refit else None
 
+  room = forecast.budget()
+
   def own(name: str) -> Source:
-    samples = data.layer(name, track)
-    return lambda _: samples
+    layer = data.activations(name)
+    X = layer.hold(used_rows(folds, again), min(forecast.AHEAD, room / 4))
+    return lambda _: X
 
   tasks = _tasks(data, chosen, track, folds, options, again, read or own)
   about = {
@@ -85,14 +98,16 @@ def decode_layers(
   run = functools.partial(_run, FitDevices(devices(options.device)))
   with (
     threadpoolctl.threadpool_limits(1),
-    contextlib.closing(in_threads(run, tasks, n_jobs)) as done,
+    contextlib.closing(in_threads(run, tasks, n_jobs, _cost, room)) as done,
   ):
     for name in chosen:
       outs = [next(done) for _ in range(2 * len(folds) + refit)]
       fitted = [x for x in outs[::2] if x is not None]
       real, null = fitted[: len(folds)], outs[1 : 2 * len(folds) : 2]
       result = _assemble(name, track, data.grid, folds, visits, real, null)
-      yield result, _carried(result, fitted[-1 if refit else 0].decoder, about)
+      decoder = fitted[-1 if refit else 0].decoder
+      assert decoder is not None
+      yield result, _carried(result, decoder, about)
 
 
 def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
@@ -111,12 +126,12 @@ def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
     )
   mine = f'The decoder of {decoder.layer}'
   same_world(mine, decoder.world, str(data.path), data.metadata.world)
-  samples = data.layer(name)
-  said = _said(decoder, samples.X, np.arange(len(samples)))
-  grid, pos = data.grid, samples.pos
+  track, X = data.track(), data.activations(name)
+  said = said_by(decoder, X, np.arange(len(track)))
+  grid, pos = data.grid, track.pos
   past = decoder.training_path()
-  episode = samples.episode
-  rows = example_rows(episode, samples.track.t)
+  episode = track.episode
+  rows = example_rows(episode, track.t)
   rows = rows if isinstance(decoder, LinearDecoder) else rows[:0]
   return DecodeResult(
     layer=name,
@@ -126,7 +141,7 @@ def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
     pred=said.pred,
     errors=manhattan(said.pred, pos).astype(np.float32),
     episode=episode,
-    t=samples.track.t,
+    t=track.t,
     fold=np.zeros(len(pos), np.int64),
     visited=np.isin(grid.to_class(pos), decoder.classes),
     best_constant=manhattan(chance.best_constant(past, grid), pos),
@@ -135,7 +150,7 @@ def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
     fits=(),
     fold_visits=grid.count(past)[None],
     example_rows=rows,
-    proba=_maps(decoder, samples.X[rows]),
+    proba=maps_of(decoder, X[rows]),
     argmax=manhattan(said.argmax, pos).astype(np.float32),
     estimate=said.estimate,
   )
@@ -159,8 +174,10 @@ class _Task:
   """One fit, and the rows to apply it to."""
 
   layer: str
-  samples: Samples
+  X: Matrix  # (N, D)
   grid: Grid
+  keep: bool  # the decoder itself, with its weights
+  episodes: int  # that are trained on
   train: np.ndarray  # (M,)
   pos: np.ndarray  # (M, 2)
   groups: np.ndarray  # (M,)
@@ -169,34 +186,27 @@ class _Task:
   options: FitOptions
 
 
-class Prediction(NamedTuple):
-  """What a decoder says of N rows; NaN where its kind does not say it."""
-
-  pred: np.ndarray  # (N, 2) the tile that is named
-  argmax: np.ndarray  # (N, 2) the most probable tile
-  estimate: np.ndarray  # (N, 2) real-valued position
-
-
-def _said(decoder: Decoder, X: np.ndarray, rows: np.ndarray) -> Prediction:
-  nan = np.full((len(rows), 2), np.nan, np.float32)
-  if isinstance(decoder, LinearDecoder):
-    return Prediction(*decoder.named(X, rows), nan)
-  return Prediction(decoder.predict(X, rows), nan, decoder.estimate(X, rows))
-
-
-def _maps(decoder: Decoder, X: np.ndarray) -> np.ndarray:
-  """Probabilities (K, W, H); ridge regression has none."""
-  if isinstance(decoder, LinearDecoder):
-    return decoder.predict_proba(X)
-  return np.zeros((0, *decoder.grid.shape), np.float32)
+def _cost(task: _Task | None) -> float:
+  """Bytes of a fit, with those of its layer where that is in memory."""
+  if task is None:
+    return 0.0
+  tiles = len(np.unique(task.grid.to_class(task.pos)))
+  held = task.X.X.nbytes if isinstance(task.X, Held) else 0
+  return held + fit_bytes(len(task.train), task.X.shape[1], tiles)
 
 
 class _Done(NamedTuple):
-  """A fitted decoder, what it says of the tested rows, maps (K, W, H)."""
+  """A fit: what its decoder says of the tested rows, maps (K, W, H), and of itself.
 
-  decoder: Decoder
+  The decoder's weights, as large as the layer is wide, stay where they are wanted.
+  """
+
   said: Prediction
   proba: np.ndarray
+  units: int
+  classes: np.ndarray
+  search: Search
+  decoder: Decoder | None
 
 
 def _tasks(
@@ -216,17 +226,21 @@ def _tasks(
     source = read(name)
     for i, fold in enumerate(folds):
       train, test = fold.split.train, fold.split.test
+      episodes = len(np.unique(track.episode[train]))
       task = functools.partial(_Task, name, source(train), data.grid)
       shown = test[fold.examples] if i < EXAMPLE_FOLDS else none
-      yield task(train, fold.pos, fold.groups, test, shown, options)
+      keep = again is None and i == 0
+      yield task(keep, episodes, train, fold.pos, fold.groups, test, shown, options)
+      other = fold.paired_groups
       yield (
         None
         if fold.paired is None
-        else task(train, fold.paired, fold.paired_groups, test, none, brief)
+        else task(False, episodes, train, fold.paired, other, test, none, brief)
       )
     if again is not None:
       groups = splits.inner(track.episode[again], GROUPS, options.seed)
-      task = functools.partial(_Task, name, source(again), data.grid)
+      episodes = len(np.unique(track.episode[again]))
+      task = functools.partial(_Task, name, source(again), data.grid, True, episodes)
       yield task(again, track.pos[again], groups, none, none, options)
     del task, source  # and the layer with them, before the next one is read
 
@@ -234,16 +248,23 @@ def _tasks(
 def _run(pool: FitDevices, task: _Task | None, stop: threading.Event) -> _Done | None:
   if task is None:
     return None
-  X = task.samples.X
-  count = len(np.unique(task.samples.episode[task.train]))
+  X = task.X
   with pool.take() as device:
     options = dataclasses.replace(
-      task.options, device=device, choose=count >= ENOUGH_EPISODES
+      task.options, device=device, choose=task.episodes >= ENOUGH_EPISODES
     )
     estimator = PositionDecoder(options, stop.is_set)
     decoder: Decoder = estimator.fit(X, task.pos, task.groups, task.grid, task.train)
   decoder = dataclasses.replace(decoder, layer=task.layer)
-  return _Done(decoder, _said(decoder, X, task.test), _maps(decoder, X[task.shown]))
+  assert decoder.search is not None
+  return _Done(
+    said_by(decoder, X, task.test),
+    maps_of(decoder, X[task.shown]),
+    decoder.units,
+    decoder.classes,
+    decoder.search,
+    decoder if task.keep else None,
+  )
 
 
 def _assemble(
@@ -266,7 +287,7 @@ def _assemble(
   examples = []
   for i, fold in enumerate(folds):
     part = slice(starts[i], starts[i + 1])
-    visited[part] = np.isin(grid.to_class(pos[part]), real[i].decoder.classes)
+    visited[part] = np.isin(grid.to_class(pos[part]), real[i].classes)
     other = null[i]
     if other is not None:
       shuffled[part] = manhattan(other.said.pred, pos[part])
@@ -274,7 +295,7 @@ def _assemble(
       examples.append(starts[i] + fold.examples)
   return DecodeResult(
     layer=name,
-    units=real[0].decoder.units,
+    units=real[0].units,
     grid=grid,
     pos=pos,
     pred=said.pred,
@@ -287,7 +308,7 @@ def _assemble(
     prior=np.concatenate([x.prior for x in folds]),
     shuffled=shuffled,
     fold_visits=visits,
-    fits=tuple(_about(f, x.decoder) for f, x in zip(folds, real, strict=True)),
+    fits=tuple(_about(f, x) for f, x in zip(folds, real, strict=True)),
     example_rows=np.concatenate(examples) if examples else np.zeros(0, np.int64),
     proba=np.concatenate([x.proba for x in real]),
     argmax=manhattan(said.argmax, pos).astype(np.float32),
@@ -314,11 +335,10 @@ def _carried(
   )
 
 
-def _about(fold: Fold, decoder: Decoder) -> dict[str, Any]:
-  assert decoder.search is not None
+def _about(fold: Fold, done: _Done) -> dict[str, Any]:
   return {
-    **decoder.search._asdict(),
+    **done.search._asdict(),
     'train_rows': len(fold.split.train),
     'test_rows': len(fold.split.test),
-    'classes': len(decoder.classes),
+    'classes': len(done.classes),
   }

@@ -1,21 +1,23 @@
 """Could the position be read from what is seen right now? And what is beyond?
 
   source = sources(data, track, seed=0)['pixels']
-  samples = source(train)   # Samples of all rows, learned from training rows
+  X = source(train)   # (N, D) of all rows, learned from training rows
 
 Baselines for `run`: a code counts as memory where it beats them. Three views
 of the present: the image itself, the encoder's tokens, and the tiles around the
 player as the game holds them.
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers
-from dreamerv3.data.samples import Samples, Track
+from dreamerv3.data.activations import Matrix
 from dreamerv3.data.trajectories import Trajectories
 
 PIXELS, TOKENS, VIEW = 'pixels', 'tokens', 'view'
@@ -25,18 +27,16 @@ COMPONENTS = 128
 ROWS = 3000  # training images behind the components
 SHOWN = slice(1, 8)  # of 9 rows of tiles, those that the image shows
 
-# Training rows (M,) to samples of all rows, which may depend on no other.
-Source = Callable[[np.ndarray], Samples]
+# Training rows (M,) to activations of all rows, which may depend on no other.
+Source = Callable[[np.ndarray], Matrix]
 
 
-def sources(
-  data: Trajectories, track: Track, seed: int
-) -> tuple[dict[str, Source], list[str]]:
+def sources(data: Trajectories, seed: int) -> tuple[dict[str, Source], list[str]]:
   """{name: source} of what the recording holds, and notes on the rest."""
   makers = {
-    PIXELS: functools.partial(_pixels, data, track, seed),
-    TOKENS: functools.partial(_tokens, data, track),
-    VIEW: functools.partial(_view, data, track),
+    PIXELS: functools.partial(_pixels, data, seed),
+    TOKENS: functools.partial(_tokens, data),
+    VIEW: functools.partial(_view, data),
   }
   found, notes = {}, []
   for name, make in makers.items():
@@ -47,19 +47,30 @@ def sources(
   return found, notes
 
 
-def beside(source: Source, data: Trajectories, track: Track, layer: str) -> Source:
+def beside(source: Source, data: Trajectories, layer: str) -> Source:
   """A source and a layer, side by side."""
-  other = data.layer(layer, track).X
-
-  def both(train: np.ndarray) -> Samples:
-    samples = source(train)
-    X = np.concatenate([samples.X, other], 1)
-    return Samples(f'{samples.layer} + {layer}', X, track)
-
-  return both
+  other = data.activations(layer)
+  return lambda train: Beside(source(train), other)
 
 
-def _pixels(data: Trajectories, track: Track, seed: int) -> Source:
+@dataclasses.dataclass(frozen=True)
+class Beside:
+  """Two matrices of the same rows, side by side."""
+
+  left: Matrix
+  right: Matrix
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """(N, D) of both together."""
+    return self.left.shape[0], self.left.shape[1] + self.right.shape[1]
+
+  def __getitem__(self, rows: Any, /) -> np.ndarray:
+    """Some rows (n, D)."""
+    return np.concatenate([self.left[rows], self.right[rows]], 1)
+
+
+def _pixels(data: Trajectories, seed: int) -> Source:
   """The leading components of images, averaged over squares of pixels."""
   first = int(data.drop_first)
   parts = [_shrink(x.read('image')[first:]) for x in data.episodes]
@@ -67,7 +78,7 @@ def _pixels(data: Trajectories, track: Track, seed: int) -> Source:
     raise UserError('the images of the episodes differ in size.')
   images = np.concatenate(parts)
 
-  def project(train: np.ndarray) -> Samples:
+  def project(train: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(seed)
     some = train
     if len(train) > ROWS:
@@ -78,7 +89,7 @@ def _pixels(data: Trajectories, track: Track, seed: int) -> Source:
     X = np.empty((len(images), basis.shape[1]), np.float32)
     for i in range(0, len(images), 1024):
       X[i : i + 1024] = (images[i : i + 1024] - mean) @ basis
-    return Samples(PIXELS, X, track)
+    return X
 
   return project
 
@@ -108,31 +119,60 @@ def _components(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   return leading
 
 
-def _tokens(data: Trajectories, track: Track) -> Source:
+def _tokens(data: Trajectories) -> Source:
   """What the encoder makes of the image."""
   there = list(data.layers())
   convs = [x for x in there if x.startswith('enc/cnn')]
   names = ['enc/tokens'] if 'enc/tokens' in there else layers.order(convs)[-1:]
   if not names:
     raise UserError('the recording has no layer of the encoder.')
-  samples = data.layer(names[0], track)
-  return lambda _: samples
+  layer = data.activations(names[0])
+  return lambda _: layer
 
 
-def _view(data: Trajectories, track: Track) -> Source:
+def _view(data: Trajectories) -> Source:
   """One unit per material, or creature, and tile of the view."""
   around = data.surroundings()
-  X = _one_hot(around.materials[:, :, SHOWN], len(data.metadata.materials))
+  flat = [around.materials[:, :, SHOWN].reshape(len(around.materials), -1)]
+  counts = [len(data.metadata.materials)]
   if around.objects is not None:
-    objects = around.objects[:, :, SHOWN]
-    X = np.concatenate([X, _one_hot(objects, int(objects.max()) + 1)], 1)
-  X = X[:, X.any(0)]
-  samples = Samples(VIEW, X, track)
-  return lambda _: samples
+    flat.append(around.objects[:, :, SHOWN].reshape(len(around.objects), -1))
+    counts.append(int(flat[1].max()) + 1)
+  hot = ViewUnits.of(flat, counts)
+  return lambda _: hot
 
 
-def _one_hot(ids: np.ndarray, count: int) -> np.ndarray:
-  """(N, ...) of ids below `count` to float32 (N, units)."""
-  flat = ids.reshape(len(ids), -1)
-  hot: np.ndarray = flat[:, :, None] == np.arange(count)
-  return hot.reshape(len(ids), -1).astype(np.float32)
+@dataclasses.dataclass(frozen=True)
+class ViewUnits:
+  """A unit per place and value that it takes: 1 where it has that value.
+
+  Attributes:
+    ids: (N, P) values of places.
+    place, value: (D,) of each unit.
+  """
+
+  ids: np.ndarray
+  place: np.ndarray
+  value: np.ndarray
+
+  @classmethod
+  def of(cls, parts: Sequence[np.ndarray], counts: Sequence[int]) -> 'ViewUnits':
+    """Of ids (N, P) of several kinds, each below its count."""
+    place, value, begin = [], [], 0
+    for ids, count in zip(parts, counts, strict=True):
+      there = [np.unique(x) for x in ids.T]
+      there = [x[x < count] for x in there]
+      place.append(np.repeat(begin + np.arange(len(there)), [len(x) for x in there]))
+      value.append(np.concatenate(there))
+      begin += ids.shape[1]
+    return cls(np.concatenate(parts, 1), np.concatenate(place), np.concatenate(value))
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """(N, D)."""
+    return len(self.ids), len(self.place)
+
+  def __getitem__(self, rows: Any, /) -> np.ndarray:
+    """Some rows (n, D) float32."""
+    hot: np.ndarray = self.ids[rows][:, self.place] == self.value
+    return hot.astype(np.float32)

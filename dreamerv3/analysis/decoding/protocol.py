@@ -20,6 +20,7 @@ from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 
 FOLDS = {'standard': 10, 'layers': 5}
+MOST = {'standard': 0, 'layers': 10000}  # training timesteps
 REPRS = {'deter': 'dyn/deter', 'stoch': 'dyn/stoch'}
 
 
@@ -34,7 +35,8 @@ class Protocol:
     cv: 'episodes', or 'timesteps', which leaks.
     holdout_frac: share of the episodes to test on; 0 for cross-validation.
     n_cv_folds: 0 for the usual number of the mode.
-    max_samples: most training timesteps in layers mode; 0 for all.
+    max_samples: most training timesteps; 0 for all. None for the usual: 10000 in
+      layers mode, all in standard mode.
     seed: of the split and the pairing of episodes.
   """
 
@@ -44,8 +46,13 @@ class Protocol:
   cv: str = 'episodes'
   holdout_frac: float = 0.2
   n_cv_folds: int = 0
-  max_samples: int = 10000
+  max_samples: int | None = None
   seed: int = 0
+
+  @property
+  def most(self) -> int:
+    """Most training timesteps; 0 for all."""
+    return MOST[self.mode] if self.max_samples is None else self.max_samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +112,7 @@ def make_plan(
     parts = [splits.given(track.episode < count, track.episode)]
   else:
     parts = _split(track.episode, protocol)
-  if protocol.mode == 'layers':
-    most, seed = protocol.max_samples, protocol.seed
-    parts = [splits.thin(x, most, seed) for x in parts]
+  parts = [splits.thin(x, protocol.most, protocol.seed) for x in parts]
   folds = make_folds(track, data.grid, parts, protocol.seed)
   return Plan(data, chosen, copies, folds, tuple(notes))
 

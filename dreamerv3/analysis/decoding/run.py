@@ -25,6 +25,7 @@ from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.perception import TOKENS, Source, beside, sources
 from dreamerv3.analysis.decoding.protocol import REPRS, Plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary
+from dreamerv3.analysis.decoding.said import Decoder
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers as names
 from dreamerv3.data.trajectories import Trajectories
@@ -52,7 +53,7 @@ class FitJob:
 
 def work(
   plan: Plan, todo: Sequence[str], job: FitJob
-) -> Generator[tuple[DecodeResult, decode.Decoder]]:
+) -> Generator[tuple[DecodeResult, Decoder]]:
   """Decodes some of the plan's layers; yields each as it is done."""
   refit = job.save and len(plan.folds) > 1
   return decode.decode_layers(
@@ -95,7 +96,7 @@ def control_results(
 
 
 def evaluate(
-  data: Trajectories, decoders: Mapping[str, decode.Decoder], patterns: Sequence[str]
+  data: Trajectories, decoders: Mapping[str, Decoder], patterns: Sequence[str]
 ) -> tuple[list[DecodeResult], list[str]]:
   """Saved decoders on a recording: results in network order, and notes.
 
@@ -144,8 +145,7 @@ NOTHING = Seen({}, {}, [])
 
 def perceive(plan: Plan, results: Sequence[DecodeResult], job: FitJob) -> Seen:
   """Decodes what is seen now, and the best of it beside the recurrent state."""
-  track = plan.data.track()
-  found, notes = sources(plan.data, track, job.seed)
+  found, notes = sources(plan.data, job.seed)
   # Chance of these is nobody's question, and half of the time.
   folds = [dataclasses.replace(x, paired=None) for x in plan.folds]
 
@@ -165,7 +165,7 @@ def perceive(plan: Plan, results: Sequence[DecodeResult], job: FitJob) -> Seen:
     return Seen({}, {}, notes)
   best = found[hardest(alone)]
   deter = [x for x in DETER if x in done]
-  both = decoded({x: beside(best, plan.data, track, x) for x in deter})
+  both = decoded({x: beside(best, plan.data, x) for x in deter})
   return Seen({k: alone[k] for k in found}, both, notes)
 
 

@@ -16,10 +16,10 @@ from typing import Any, Self
 import numpy as np
 
 from dreamerv3.analysis.decoding.folds import Fold
-from dreamerv3.analysis.decoding.layers import Decoder
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.decoding.linear.ridge import TYPE, RidgeDecoder
 from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.said import Decoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.trajectories import Trajectories

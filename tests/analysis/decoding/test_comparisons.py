@@ -119,10 +119,10 @@ def test_a_control_on_the_same_path_is_compared_by_pairs(remembers):
 
 def test_pixels_are_learned_from_training_rows_alone(recording):
   data = Trajectories.open(recording)
-  found, notes = sources(data, data.track(), 0)
+  found, notes = sources(data, 0)
   assert notes == []
   train = np.arange(100)
-  first = found['pixels'](train).X
+  first = found['pixels'](train)
   assert first.shape[0] == len(data.track())
   assert abs(first[train].mean(0)).max() < 0.01
   assert abs(first[100:].mean(0)).max() > 0.01

@@ -1,13 +1,17 @@
 """Decoding of whole recordings: planted truths, the leak, chance, n_jobs."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from dreamerv3.analysis import forecast
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, occupancy, splits
 from dreamerv3.analysis.decoding import result as decode_result
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.activations import Activations
 from dreamerv3.data.grid import manhattan
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
@@ -131,6 +135,26 @@ def test_numbers_do_not_depend_on_n_jobs(data, layer):
   np.testing.assert_array_equal(one.proba, two.proba)
   np.testing.assert_array_equal(one.shuffled, two.shuffled)
   np.testing.assert_array_equal(first.weights, second.weights)
+
+
+@pytest.mark.parametrize('method', ['classification', 'ridge'])
+def test_numbers_do_not_depend_on_memory(data, method, monkeypatch):
+  """With little memory the layer stays on disk and fits run one by one."""
+  options = dataclasses.replace(QUICK, method=method)
+  held, decoder = run(data, 'combined', by_episode(data), 2, options, refit=True)
+  whole = []
+
+  def hold(layer, rows, most):
+    whole.append(4 * len(rows) * layer.shape[1] <= most)
+    return layer
+
+  monkeypatch.setattr(forecast, 'budget', lambda: 1000.0)
+  monkeypatch.setattr(Activations, 'hold', hold)
+  read, other = run(data, 'combined', by_episode(data), 2, options, refit=True)
+  assert whole == [False]
+  for name in ('pred', 'argmax', 'estimate', 'proba', 'shuffled', 'errors'):
+    np.testing.assert_array_equal(getattr(held, name), getattr(read, name))
+  np.testing.assert_array_equal(decoder.weights, other.weights)
 
 
 def test_a_refit_keeps_to_the_most_rows(data):

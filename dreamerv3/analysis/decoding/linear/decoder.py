@@ -17,6 +17,7 @@ import numpy as np
 from dreamerv3.analysis.decoding.linear.readout import Readout
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
+from dreamerv3.data.activations import Matrix
 from dreamerv3.data.grid import Grid
 
 FORMAT = 1
@@ -102,15 +103,15 @@ class LinearDecoder:
     logits: np.ndarray = X @ self.weights
     return logits
 
-  def predict(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+  def predict(self, X: Matrix, rows: np.ndarray | None = None) -> np.ndarray:
     """The tile that is named, (N, D) to (N, 2); of some rows, or of all."""
     return self.named(X, rows)[0]
 
   def named(
-    self, X: np.ndarray, rows: np.ndarray | None = None
+    self, X: Matrix, rows: np.ndarray | None = None
   ) -> tuple[np.ndarray, np.ndarray]:
     """The tile that `readout` names and the most probable one, (N, 2) each."""
-    rows = np.arange(len(X)) if rows is None else rows
+    rows = np.arange(X.shape[0]) if rows is None else rows
     pos = self.grid.to_pos(self.classes)
     best = np.zeros((2, len(rows)), np.int64)
     for i in range(0, len(rows), CHUNK):

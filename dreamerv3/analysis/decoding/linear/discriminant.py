@@ -15,6 +15,7 @@ import numpy as np
 
 from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays, Draws
 from dreamerv3.analysis.decoding.linear.devices import on
+from dreamerv3.data.activations import Matrix
 
 SKETCH = 512  # directions kept beside the tile means in wide layers
 CHUNK = 256  # rows, of all units of a layer at once
@@ -35,7 +36,7 @@ class Features:
   @classmethod
   def learn(
     cls,
-    X: np.ndarray,
+    X: Matrix,
     rows: np.ndarray,
     labels: np.ndarray,
     count: int,
@@ -79,7 +80,7 @@ class Features:
 
 def _basis(
   plain: Features,
-  X: np.ndarray,
+  X: Matrix,
   rows: np.ndarray,
   labels: np.ndarray,
   count: int,
@@ -207,6 +208,20 @@ def _add_to_diagonal(matrix: Array, value: float) -> None:
   """Adds in place."""
   i = np.arange(len(matrix))
   matrix[i, i] += value
+
+
+def fit_bytes(rows: int, units: int, tiles: int) -> float:
+  """Bytes that a fit holds at most, besides its activations. Measured: docs/scale.md.
+
+  Args:
+    rows: to train on; units: of the layer; tiles: that are visited.
+  """
+  wide = units > tiles + 2 * SKETCH
+  k = tiles + SKETCH if wide else units
+  features = 4.0 * rows * k
+  moments = 8.0 * k * (12 * k + 10 * tiles)
+  basis = 16.0 * units * k if wide else 0.0
+  return features + max(moments, basis) + 8.0 * units * tiles + 20.0 * CHUNK * units
 
 
 def chunks(rows: np.ndarray) -> list[np.ndarray]:

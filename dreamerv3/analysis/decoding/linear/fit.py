@@ -29,6 +29,7 @@ from dreamerv3.analysis.decoding.linear.discriminant import (
 from dreamerv3.analysis.decoding.linear.readout import Readout, candidates
 from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder, solve_ridge
 from dreamerv3.analysis.decoding.linear.training import MOST_CHECKED, Training
+from dreamerv3.data.activations import Matrix
 from dreamerv3.data.grid import Grid, manhattan
 
 # Ridge on the covariance within tiles, as a share of its mean diagonal.
@@ -81,7 +82,7 @@ class PositionDecoder:
 
   def fit(
     self,
-    X: np.ndarray,
+    X: Matrix,
     pos: np.ndarray,
     groups: np.ndarray,
     grid: Grid,
@@ -90,7 +91,7 @@ class PositionDecoder:
     """Fits the decoder of one layer.
 
     Args:
-      X: (N, D) float32 activations.
+      X: (N, D) float32 activations, in memory or read as they are needed.
       pos: (M, 2) true tile of each training row.
       groups: (M,) validation group, -1 without; see `splits.inner`.
       grid: the world.
@@ -99,7 +100,7 @@ class PositionDecoder:
     Raises:
       Stopped: `stopped` said so.
     """
-    rows = np.arange(len(X)) if rows is None else rows
+    rows = np.arange(X.shape[0]) if rows is None else rows
     options = self.options
     classes, labels = np.unique(grid.to_class(pos), return_inverse=True)
     features = Features.learn(

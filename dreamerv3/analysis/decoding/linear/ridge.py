@@ -27,6 +27,7 @@ from dreamerv3.analysis.decoding.linear.discriminant import Features, Moments
 from dreamerv3.analysis.decoding.linear.training import Training
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import UserError, reading
+from dreamerv3.data.activations import Matrix
 from dreamerv3.data.grid import Grid
 
 TYPE = 'ridge'
@@ -68,20 +69,20 @@ class RidgeDecoder:
     """Width of the layer that it reads."""
     return int(self.weights.shape[0])
 
-  def estimate(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+  def estimate(self, X: Matrix, rows: np.ndarray | None = None) -> np.ndarray:
     """Real-valued positions (N, 2) [tiles], of some rows, or of all."""
-    if X.ndim != 2 or X.shape[1] != self.units:
+    if len(X.shape) != 2 or X.shape[1] != self.units:
       raise UserError(
         f'The decoder of {self.layer} reads {self.units} units; got '
         f'activations of shape {X.shape}. Is it of another network or layer?'
       )
-    rows = np.arange(len(X)) if rows is None else rows
+    rows = np.arange(X.shape[0]) if rows is None else rows
     found = np.empty((len(rows), 2), np.float32)
     for i in range(0, len(rows), CHUNK):
       found[i : i + CHUNK] = X[rows[i : i + CHUNK]] @ self.weights + self.offset
     return found
 
-  def predict(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+  def predict(self, X: Matrix, rows: np.ndarray | None = None) -> np.ndarray:
     """The nearest tile of the world, (N, D) to (N, 2)."""
     found = self.estimate(X, rows)
     if not self.weights.any():  # the guess of least |dx| + |dy|, not the mean

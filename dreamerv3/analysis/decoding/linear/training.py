@@ -22,6 +22,7 @@ from dreamerv3.analysis.decoding.linear.discriminant import (
   gather,
   total,
 )
+from dreamerv3.data.activations import Matrix
 from dreamerv3.data.grid import manhattan
 
 MOST_CHECKED = 1000  # validation rows per group
@@ -48,7 +49,7 @@ class Training:
   def make(
     cls,
     features: Features,
-    X: np.ndarray,
+    X: Matrix,
     rows: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
