@@ -20,7 +20,7 @@ QUESTIONS = {
   'dream_decode': 'Does it keep its place in dreams?',
 }
 SURE = (
-  'Sure how? Errors are of episodes that the decoder did not see; p values are '
+  'How sure? Errors are of episodes that the decoder did not see; p values are '
   'two-sided and intervals 95 %, both over whole episodes. Compared is with a guess '
   'that knows only where the agent tends to be, with what the picture of the moment '
   'shows, and with the same network untrained on the same path. All of it is of one '

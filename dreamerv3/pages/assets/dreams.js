@@ -38,6 +38,7 @@ class Dreams {
 
   open(i) {
     this.i = i;
+    this.part('dream').value = i;
     this.length = 0;
     for (let h = 0; h < this.steps; h++) this.length += this.data.valid[i * this.steps + h];
     this.part('step').max = this.length - 1;

@@ -48,7 +48,8 @@ class UnitPanel {
     }
     const lists = [['trained', row(maps, at)]];
     if (control) lists.push(['untrained', row(control, at)]);
-    const width = Math.min(210, (this.root.clientWidth - 24) / lists.length);
+    const room = this.root.clientWidth - 32; // its padding
+    const width = Math.floor(Math.min(210, (room - 12 * (lists.length - 1)) / lists.length));
     const figures = lists.map(([title, values]) => {
       const canvas = make('canvas', {className: 'map'});
       const range = rangeOf(values);
