@@ -56,7 +56,7 @@ def run(study: Study, chosen: Sequence[Task], jobs: int) -> Outcome:
     working: dict[concurrent.futures.Future[Standing], Task] = {}
     settled = {k: v.word for k, v in known.items()} | {x.name: '' for x in todo}
     while todo or working:
-      for task in _ready(todo, settled) if not stop.times else ():
+      for task in _ready(todo, settled) if not stop.number else ():
         if len(working) >= jobs:
           break
         todo.remove(task)

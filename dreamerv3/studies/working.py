@@ -30,19 +30,21 @@ POLL = 0.2  # seconds
 
 
 class Stop:
-  """A wish to end, from a signal: the first asks tasks to save, the next kills.
+  """A wish to end, from a signal; the second Ctrl-C kills.
 
   Attributes:
-    times: how often it was asked for.
-    number: of the last signal.
+    number: of the signal that came first; 0 before.
+    kill: whether nobody waits for tasks to save any more.
   """
 
   def __init__(self) -> None:
-    self.times, self.number = 0, 0
+    self.number, self.kill = 0, False
 
   def __call__(self, number: int, _: object = None) -> None:
     """Handler of signals."""
-    self.times, self.number = self.times + 1, number
+    # SLURM may warn more than once, and a save may need the time.
+    self.kill |= bool(self.number) and number == signal.SIGINT
+    self.number = self.number or number
 
 
 def work(study: Study, task: Task, stop: Stop) -> Standing:
@@ -61,7 +63,7 @@ def work(study: Study, task: Task, stop: Stop) -> Standing:
       state.write(study, task, record)
   if now.word == 'running':
     _wait(study, task, stop)
-    return work(study, task, stop) if not stop.times else now
+    return work(study, task, stop) if not stop.number else now
   record = _run(study, task, record, stop)
   state.write(study, task, record)
   return Standing(record.word, record, record.error)
@@ -128,22 +130,21 @@ def _run(study: Study, task: Task, record: TaskRecord, stop: Stop) -> TaskRecord
 
 
 def _stopped(code: int, stop: Stop) -> bool:
-  return code in STOPPED and bool(stop.times or code == STOPPED[0])
+  return code in STOPPED and bool(stop.number or code == STOPPED[0])
 
 
 def _attend(
   study: Study, task: Task, child: subprocess.Popen[bytes], stop: Stop
 ) -> int:
   """Waits for the command, with signs of life; passes on a wish to end."""
-  beat, told = time.monotonic(), 0
+  beat, told = time.monotonic(), False
   while child.poll() is None:
-    if stop.times > told:
-      told = stop.times
-      with contextlib.suppress(ProcessLookupError):
-        if told == 1:  # its own processes are its business
-          child.send_signal(signal.SIGTERM)
-        else:
-          os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+      if stop.kill:
+        os.killpg(child.pid, signal.SIGKILL)
+      elif stop.number and not told:  # its own processes are its business
+        told = True
+        child.send_signal(signal.SIGTERM)
     if time.monotonic() - beat > BEAT:
       beat = time.monotonic()
       state.renew(study, task)

@@ -60,7 +60,7 @@ saved() {  # a run has a checkpoint
   return 1
 }
 saved usual_seed0
-scancel --signal=USR1 --batch "${job}_0"
+scancel --signal=USR1 --batch "${job}_0" || true  # it may be gone by its second try
 saved usual_seed1
 scancel "${job}_1"
 study status

@@ -117,6 +117,16 @@ def test_ctrl_c_ends_it_cleanly_and_it_goes_on(tmp_path, programs):
   assert len(fakes.calls(programs)) == 13
 
 
+def test_only_a_second_ctrl_c_kills():
+  stop = Stop()
+  stop(signal.SIGUSR1)
+  stop(signal.SIGUSR1)
+  stop(signal.SIGTERM)
+  assert (stop.number, stop.kill) == (signal.SIGUSR1, False)
+  stop(signal.SIGINT)
+  assert stop.kill
+
+
 def test_a_silent_process_elsewhere_is_not_waited_for(tmp_path):
   study = fakes.make(tmp_path)
   task = fakes.by_name(study)['usual_seed0/train']

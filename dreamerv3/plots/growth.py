@@ -1,0 +1,82 @@
+"""Runs over training: decoding error, sRSA and score against environment steps.
+
+figure = growth.over_training(runs)
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from dreamerv3.analysis.geometry.study import Estimate
+from dreamerv3.analysis.growth import CheckpointCode, Growth, halves
+from dreamerv3.plots import style
+
+
+def over_training(runs: Sequence[Growth]) -> Figure:
+  """One panel each for error, sRSA where it is known, and score, over shared steps.
+
+  Each run has a colour; bars are 95 % intervals over episodes. Dotted lines show where
+  code and score are half-way, in the panel of each.
+  """
+  similar = any(x.srsa.value == x.srsa.value for run in runs for x in run.codes)
+  scored = any(x.score for x in runs)
+  figure, axes = style.new_figure(1, 1 + similar + scored, 4.4, 3.3, sharex=True)
+  ax = axes[0, 0]
+  _codes(ax, runs, lambda x: x.error)
+  constants = [x.constant for run in runs for x in run.codes]
+  for value in sorted({round(x, 6) for x in constants}):
+    ax.axhline(value, color=style.GREY, lw=1, ls='--')
+  ax.plot([], [], color=style.GREY, ls='--', label='best constant position')
+  ax.set(title='Code: decoding error', ylabel='held-out error [tiles]')
+  ax.set_ylim(bottom=0)
+  if similar:
+    _codes(axes[0, 1], runs, lambda x: x.srsa)
+    axes[0, 1].set(title='Code: similarity of distances', ylabel='sRSA')
+  if scored:
+    _scores(axes[0, -1], runs)
+  for i, run in enumerate(runs):
+    half = halves(run)
+    for panel, step in ((ax, half.code), (axes[0, -1], half.score)):
+      if step == step and scored:
+        panel.axvline(step, color=_color(i), lw=1, ls=':')
+  for panel in axes.flat:
+    panel.set_xlabel('environment steps')
+    panel.xaxis.set_major_formatter(EngFormatter(sep=''))
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+  ax.legend(fontsize=7, loc='best')
+  return figure
+
+
+def _codes(
+  ax: Axes, runs: Sequence[Growth], of: Callable[[CheckpointCode], Estimate]
+) -> None:
+  for i, run in enumerate(runs):
+    found = [(x.step, of(x)) for x in run.codes]
+    steps = np.array([x for x, _ in found], float)
+    value, low, high = np.array([(y.value, y.low, y.high) for _, y in found]).T
+    bars = np.nan_to_num(np.stack([value - low, high - value]))
+    ax.errorbar(
+      steps,
+      value,
+      np.maximum(bars, 0),
+      color=_color(i),
+      marker='o',
+      ms=4,
+      lw=1.3,
+      capsize=2,
+      label=run.run,
+    )
+
+
+def _scores(ax: Axes, runs: Sequence[Growth]) -> None:
+  for i, run in enumerate(runs):
+    if run.score is not None:
+      ax.plot(run.score.step, run.score.value, color=_color(i), lw=1.3)
+  ax.set(title='Score', ylabel='return, mean over episodes')
+
+
+def _color(i: int) -> str:
+  return style.PALETTE[i % len(style.PALETTE)]
