@@ -158,7 +158,7 @@ def _wait(study: Study, task: Task, stop: Stop) -> None:
   print(f'{task.name}: is being worked on by another process; waiting.', flush=True)
   waiting = threading.Event()
   while (
-    not stop.times and state.standings(study, task.run)[task.name].word == 'running'
+    not stop.number and state.standings(study, task.run)[task.name].word == 'running'
   ):
     waiting.wait(5 * POLL)
 
