@@ -30,6 +30,8 @@ def over_training(runs: Sequence[Growth]) -> Figure:
   for value in sorted({round(x, 6) for x in constants}):
     ax.axhline(value, color=style.GREY, lw=1, ls='--')
   ax.plot([], [], color=style.GREY, ls='--', label='best constant position')
+  if scored:
+    ax.plot([], [], color=style.GREY, ls=':', label='half-way')
   ax.set(title='Code: decoding error', ylabel='held-out error [tiles]')
   ax.set_ylim(bottom=0)
   if similar:

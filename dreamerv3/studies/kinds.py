@@ -133,6 +133,18 @@ KINDS: Mapping[str, StageKind] = {
     places={'data': DATA, 'save': 'manifold_results'},
     optional={**CONTROL, 'dreams': ('dream_data', 'dream_results/dream_results.pkl')},
   ),
+  'growth': StageKind(
+    'over_training',
+    folder='checkpoint_results',
+    proof='over_training.csv',
+    places={
+      'logdir': '',
+      'data': 'trajectories_checkpoints',
+      'save': 'checkpoint_results',
+    },
+    needs=('train', 'checkpoints'),
+    optional=CONTROL,
+  ),
   'plots': StageKind(
     'plot_trajectories', folder='plots', places={'data': DATA, 'save': 'plots'}
   ),

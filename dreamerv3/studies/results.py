@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.studies import tasks
+from dreamerv3.studies.kinds import KINDS
 from dreamerv3.studies.state import Standing
 from dreamerv3.studies.study import Study
 
-NUMBERS, REPORT = 'numbers.csv', 'report'
+NUMBERS, REPORT, GROWTH = 'numbers.csv', 'report', 'growth'
 
 
 def finished(study: Study, known: Mapping[str, Standing]) -> dict[pathlib.Path, str]:
@@ -56,12 +57,21 @@ def collect(study: Study, known: Mapping[str, Standing]) -> pathlib.Path:
 
 
 def report(study: Study, known: Mapping[str, Standing]) -> int:
-  """Compares the conditions of the finished runs; returns the exit code."""
-  words = [
-    sys.executable,
-    str(tasks.PROGRAMS / 'compare_conditions.py'),
-    '--conditions',
-  ]
-  words += [f'{k}:{v}' for k, v in finished(study, known).items()]
-  words += ['--save', str(study.folder / REPORT)]
-  return subprocess.run(words, check=False).returncode
+  """Compares the conditions of the finished runs; returns the exit code.
+
+  Of a study with the stage `growth`, all runs over training in one figure, too.
+  """
+  runs = finished(study, known)
+  save = study.folder / REPORT
+  words = ['--conditions', *(f'{k}:{v}' for k, v in runs.items())]
+  code = _call('compare_conditions', *words, '--save', str(save))
+  if study.stage('growth') and not code:
+    tables = [str(k / KINDS['growth'].folder / KINDS['growth'].proof) for k in runs]
+    save = study.folder / GROWTH
+    code = _call('over_training', '--from_csv', *tables, '--save', str(save))
+  return code
+
+
+def _call(program: str, *words: str) -> int:
+  line = [sys.executable, str(tasks.PROGRAMS / f'{program}.py'), *words]
+  return subprocess.run(line, check=False).returncode

@@ -25,7 +25,7 @@ stages:
   train:
     configs: [crafter_small, debug]
     jax.platform: cpu
-    run.steps: ${STUDY_STEPS:-3000}
+    run.steps: ${STUDY_STEPS:-1500}
     run.train_ratio: 16
     run.save_every: 5
   record: {num_episodes: 3, envs: 4, all_episodes: false, jax.platform: cpu}
