@@ -1,9 +1,12 @@
 """How a run learned: score, unlocked achievements, losses, expected return.
 
 Reads scores.jsonl and metrics.jsonl of a logdir, while the run writes them or
-after it; several seeds give their mean and interval.
+after it; several seeds give their mean and interval, several conditions of some seeds
+each lie beside each other.
 
   python dreamerv3/plot_training.py --logdir logdir/run --save logdir/run/plots
+  python dreamerv3/plot_training.py --logdir logdir/a0:wide \\
+    --compare logdir/a1:wide logdir/b0:narrow logdir/b1:narrow
 """
 
 import pathlib
@@ -13,14 +16,16 @@ if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from dreamerv3.analysis import learning
+from dreamerv3.analysis.conditions import runs
 from dreamerv3.base import files, flags, shipped
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
-from dreamerv3.plots import training
+from dreamerv3.plots import training, training_conditions
 from dreamerv3.plots.screen import windows
 from dreamerv3.run_info import noting
 
@@ -29,7 +34,9 @@ from dreamerv3.run_info import noting
 class TrainingPlotSettings:
   """Plots the learning curves of a run, or of several seeds of it."""
 
-  logdir: str = flag(help='Folder of the run, with its .jsonl logs.')
+  logdir: str = flag(
+    help='Folder of the run, with its .jsonl logs; RUN:label to compare conditions.'
+  )
   save: str = flag('', help='Folder to write to; LOGDIR/plots by default.')
   smooth: int = flag(
     50,
@@ -41,7 +48,9 @@ class TrainingPlotSettings:
     False, help='Leave out the losses, and reward, return and value.'
   )
   compare: tuple[str, ...] = flag(
-    (), help='Further runs of the same condition, e.g. other seeds.'
+    (),
+    help='Further runs: other seeds of the same condition, or RUN:label, several with '
+    'one label being its seeds.',
   )
   show: bool = flag(False, help='Open the figure in a window, too.')
 
@@ -49,51 +58,108 @@ class TrainingPlotSettings:
 def main(argv: Sequence[str] | None = None) -> None:
   """Draws the learning curves and writes their numbers."""
   args = flags.parse(TrainingPlotSettings, argv)
-  runs = read(args)
+  chosen = _runs(args)
   if args.show:
     windows.check()
-  if not training.panels(runs, not args.no_achievements, not args.no_losses):
-    raise UserError(
-      f'{args.logdir} has nothing that these flags leave to plot: '
-      f'{"; ".join(runs[0].lacks)}.'
-    )
-  save = files.make_folder(
-    args.save or shipped.results_of(pathlib.Path(args.logdir)) / 'plots'
-  )
-  inputs = {'logdir': args.logdir, 'compare': args.compare}
-  extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in runs}
+  curves = read([x.trained_in for x in chosen], args.smooth)
+  page = Page.of(args, chosen, curves)
+  save = files.make_folder(args.save or shipped.results_of(chosen[0].path) / 'plots')
+  inputs: dict[str, pathlib.Path | list[pathlib.Path]]
+  inputs = {'logdir': chosen[0].path, 'compare': [x.path for x in chosen[1:]]}
+  extra = {x.path: {**x.summary, 'lacks': x.lacks} for x in curves}
   with noting(
     save, 'plot_training', args, inputs, extra=extra, replaces=lambda _: True
   ) as note:
-    table = files.save_csv(save / 'training_progress.csv', learning.rows(runs))
+    table = files.save_csv(save / 'training_progress.csv', page.rows)
     note.outputs.append(table)
-    figure = training.progress(runs, not args.no_achievements, not args.no_losses)
+    figure = page.draw()
     note.outputs.append(files.save_figure(save / 'training_progress.png', figure))
   print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show([figure])
 
 
-def read(args: TrainingPlotSettings) -> list[learning.Curves]:
-  """The curves of all runs; prints what is missing in their logs."""
-  folders = [pathlib.Path(x).expanduser() for x in (args.logdir, *args.compare)]
-  if len({x.resolve() for x in folders}) < len(folders):
+class Page(NamedTuple):
+  """What is written: rows of the table, and what draws the figure."""
+
+  rows: list[dict[str, str | float]]
+  draw: Callable[[], Any]
+
+  @classmethod
+  def of(
+    cls,
+    args: TrainingPlotSettings,
+    chosen: Sequence[runs.Run],
+    curves: Sequence[learning.Curves],
+  ) -> 'Page':
+    """Of one condition, or of several by their labels.
+
+    Raises:
+      UserError: the flags leave nothing to plot.
+    """
+    unlocks, losses = not args.no_achievements, not args.no_losses
+    if not chosen[0].label:
+      there = len(training.panels(curves, unlocks, losses))
+      page = cls(
+        learning.rows(curves), lambda: training.progress(curves, unlocks, losses)
+      )
+    else:
+      groups: dict[str, list[learning.Curves]] = {}
+      for run, found in zip(chosen, curves, strict=True):
+        groups.setdefault(run.label, []).append(found)
+      there = len(training_conditions.panels(groups, unlocks))
+      rows = [
+        {'condition': k, **row}
+        for k, some in groups.items()
+        for row in learning.rows(some)
+      ]
+      page = cls(rows, lambda: training_conditions.progress(groups, unlocks))
+    if not there:
+      raise UserError(
+        f'{args.logdir} has nothing that these flags leave to plot: '
+        f'{"; ".join(curves[0].lacks)}.'
+      )
+    return page
+
+
+def _runs(args: TrainingPlotSettings) -> list[runs.Run]:
+  """Runs of one condition without a label, or of several with theirs."""
+  words = (args.logdir, *args.compare)
+  if any(_labelled(x) for x in words):
+    if args.no_losses:
+      raise UserError(
+        '--no_losses would do nothing: of conditions no losses are drawn; leave it out.'
+      )
+    return runs.parse(words)
+  found = [runs.Run(pathlib.Path(x).expanduser(), '') for x in words]
+  if len({x.path.resolve() for x in found}) < len(found):
     raise UserError('--compare names a run twice; each seed counts once.')
+  return found
+
+
+def _labelled(word: str) -> bool:
+  folder, colon, label = word.rpartition(':')
+  known = pathlib.Path(folder).expanduser().is_dir()
+  return bool(colon and label and known) and not pathlib.Path(word).is_dir()
+
+
+def read(folders: Sequence[pathlib.Path], smooth: int) -> list[learning.Curves]:
+  """The curves of all runs; prints what is missing in their logs."""
   logs = [MetricsLog.open(x) for x in folders]
-  window = min(args.smooth, *(learning.widest(x) for x in logs))
-  if window < args.smooth:
+  window = min(smooth, *(learning.widest(x) for x in logs))
+  if window < smooth:
     print(
       f'Means are over {window} episodes, a fifth of all, instead of '
-      f'--smooth {args.smooth}.',
+      f'--smooth {smooth}.',
       file=sys.stderr,
     )
-  runs = [learning.curves(x, window) for x in logs]
-  for log, run in zip(logs, runs, strict=True):
+  found = [learning.curves(x, window) for x in logs]
+  for log, run in zip(logs, found, strict=True):
     for line in (*log.notes, *run.lacks):
       print(f'{log.path}: {line}', file=sys.stderr)
     numbers = '  '.join(f'{k} {v:.6g}' for k, v in run.summary.items())
     print(f'{log.path}: {numbers}')
-  return runs
+  return found
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import read_run_info
 from tests import cli
+from tests.analysis import planted_runs
 
 ROOT = pathlib.Path(__file__).parents[1]
 LOGS = ROOT / 'tests' / 'fixtures' / 'logs'
@@ -95,6 +96,33 @@ def test_compare_reports_the_mean_of_the_seeds(logdir, tmp_path):
   assert last['mean of 2'] == pytest.approx(last[str(logdir)] + 1, abs=1e-4)
   (entry,) = read_run_info(tmp_path / 'out')
   assert set(entry.extra) == {str(logdir), str(other)}
+
+
+def test_conditions_of_some_seeds_each(logdir, tmp_path):
+  rise = {'a0': 0, 'a1': 2, 'b0': 10, 'b1': 12, 'b2': 14}
+  for name, more in rise.items():
+    run_dir = planted_runs.folder(
+      tmp_path / name, planted_runs.PlannedRun(score=2.0, seed=0)
+    )
+    text = (run_dir / 'scores.jsonl').read_text()
+    lines = [json.loads(x) for x in text.splitlines()]
+    for line in lines:
+      line['episode/score'] += more
+    (run_dir / 'scores.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+  words = [f'{tmp_path / x}:{"wide" if x[0] == "a" else "narrow"}' for x in rise]
+  run('--logdir', words[0], '--compare', *words[1:], '--save', tmp_path / 'out')
+  rows = [x for x in read_csv(tmp_path / 'out') if x['curve'] == 'score']
+  last = {(x['condition'], x['run']): float(x['value']) for x in rows}
+  own = last['wide', str(tmp_path / 'a0')]
+  assert last['wide', 'mean of 2'] == pytest.approx(own + 1, abs=1e-4)
+  assert last['narrow', 'mean of 3'] == pytest.approx(own + 12, abs=1e-4)
+  (entry,) = read_run_info(tmp_path / 'out')
+  assert {x.kind for x in entry.inputs} == {'run'}
+  # Labels are for all runs, or for none.
+  with pytest.raises(UserError, match='no RUN:label'):
+    run('--logdir', logdir, '--compare', *words)
+  with pytest.raises(UserError, match='no losses are drawn'):
+    run('--logdir', words[0], '--no_losses')
 
 
 def test_a_log_that_is_still_written(logdir, tmp_path, capsys):

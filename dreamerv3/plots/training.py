@@ -73,13 +73,13 @@ def _score(ax: Axes, runs: Sequence[Curves]) -> None:
       alpha=0.6,
       label='episode',
     )
-  _draw(ax, found, style.BLUE, f'mean of {runs[0].window} episodes')
+  draw_curves(ax, found, style.BLUE, f'mean of {runs[0].window} episodes')
   ax.set(title='Episode score', ylabel='return')
   _legend(ax)
 
 
 def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
-  _draw(ax, [x.reward for x in runs if x.reward], style.GREEN, 'sum')
+  draw_curves(ax, [x.reward for x in runs if x.reward], style.GREEN, 'sum')
   ax.set(title='Cumulative reward', ylabel='sum of returns')
   if len(runs) > 1:
     _legend(ax)
@@ -87,7 +87,9 @@ def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
 
 def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
   found = [x.crafter_score for x in runs if x.crafter_score]
-  _draw(ax, found, style.RED, f'window of {runs[0].window} episodes, bias corrected')
+  draw_curves(
+    ax, found, style.RED, f'window of {runs[0].window} episodes, bias corrected'
+  )
   ax.set(
     title='Crafter score' + _totals(runs),
     ylabel=('upper bound of the ' if _bound(runs) else '') + 'score [%]',
@@ -168,7 +170,7 @@ def _each(
     )
     dash = '--' if hides or i >= len(style.PALETTE) else '-'
     width = max(2.6 - 0.2 * i, 1.0)
-    _draw(ax, found, color, name, dash, width, named=True)
+    draw_curves(ax, found, color, name, dash, width, named=True)
     known = np.concatenate([x.value[np.isfinite(x.value)] for x in found])
     lowest = min(lowest, known.min(initial=np.inf))
   ax.legend(
@@ -192,7 +194,7 @@ def _legend(ax: Axes) -> None:
   ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
-def _draw(
+def draw_curves(
   ax: Axes,
   curves: Sequence[Curve],
   color: str,
@@ -201,7 +203,14 @@ def _draw(
   width: float = 1.6,
   named: bool = False,
 ) -> None:
-  """One curve, or thin ones with their mean and interval."""
+  """One curve, or thin ones with their mean and interval.
+
+  Args:
+    curves: of one condition, a run each.
+    color, dash, width: of the curve or the mean.
+    label: of it in the legend.
+    named: the mean has this label, too, and the interval none.
+  """
   if len(curves) == 1:
     # A single record would be invisible as a line.
     mark = 'o' if len(curves[0].step) == 1 else None

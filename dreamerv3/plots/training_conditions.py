@@ -1,0 +1,96 @@
+"""The learning progress of several conditions, each of some seeds, on one page.
+
+figure = progress({'wide': [curves_of_seed_0, curves_of_seed_1], 'narrow': others})
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from dreamerv3.analysis import learning
+from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
+from dreamerv3.analysis.learning import Curve, Curves
+from dreamerv3.plots import style
+from dreamerv3.plots.training import draw_curves
+
+Groups = Mapping[str, Sequence[Curves]]
+Pick = Callable[[Curves], Curve | None]
+
+
+def panels(groups: Groups, achievements: bool = True) -> list[str]:
+  """Titles of the panels that have data."""
+  runs = [x for some in groups.values() for x in some]
+  there = [name for name, (pick, _) in CURVES.items() if any(pick(x) for x in runs)]
+  unlocked = achievements and any(x.unlocks for x in runs)
+  return [*there, *([UNLOCKS] if unlocked else [])]
+
+
+def progress(groups: Groups, achievements: bool = True) -> Figure:
+  """A colour per condition: runs thin, their mean, its 95 % interval over runs.
+
+  Args:
+    groups: the runs of each condition, by its name.
+    achievements: whether to draw the unlock rates.
+  """
+  chosen = panels(groups, achievements)
+  cols = 2 if len(chosen) == 4 else max(len(chosen), 1)
+  fig, axes = style.new_figure(-(-len(chosen) // cols) or 1, cols, 4.8, 3.6)
+  for ax, name in zip(axes.flat, chosen, strict=False):
+    ax.set_title(name)
+    if name == UNLOCKS:
+      _unlocks(ax, groups)
+      continue
+    pick, unit = CURVES[name]
+    for i, (_, runs) in enumerate(groups.items()):
+      found = [y for y in map(pick, runs) if y]
+      if found:
+        draw_curves(ax, found, style.PALETTE[i % len(style.PALETTE)], '', named=True)
+    ax.set(xlabel='environment steps', ylabel=unit)
+    ax.xaxis.set_major_formatter(EngFormatter(sep=''))
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+  for i, (condition, runs) in enumerate(groups.items()):
+    label = f'{condition} ({len(runs)} {"run" if len(runs) == 1 else "runs"})'
+    axes[0, 0].plot([], [], color=style.PALETTE[i % len(style.PALETTE)], label=label)
+  handles = axes[0, 0].get_legend_handles_labels()
+  fig.legend(*handles, loc='outside upper center', ncols=len(groups))
+  window = next(iter(groups.values()))[0].window
+  fig.supxlabel(
+    f'Means over {window} episodes; thin: runs; bands and bars: 95 % of the mean over '
+    'runs',
+    fontsize=8,
+  )
+  return fig
+
+
+def _unlocks(ax: Axes, groups: Groups) -> None:
+  """The last unlock rates as dots, sorted by those of the first condition."""
+  last = {
+    name: np.array([[x.unlocks[a].value[-1] for a in ACHIEVEMENTS] for x in some])
+    for name, runs in groups.items()
+    if (some := [x for x in runs if x.unlocks])
+  }
+  order = np.argsort(-next(iter(last.values())).mean(0), kind='stable')
+  step = 0.7 / len(groups)
+  for i, name in enumerate(groups):
+    color = style.PALETTE[i % len(style.PALETTE)]
+    for y, k in enumerate(order if name in last else ()):
+      at = y + (i - (len(groups) - 1) / 2) * step
+      mean, low, high = learning.interval(last[name][:, k].tolist())
+      ax.plot([max(100 * low, 0), min(100 * high, 100)], [at, at], color=color, lw=1)
+      ax.plot([100 * mean], [at], 'o', ms=3, color=color)
+  names = [ACHIEVEMENTS[k].replace('_', ' ') for k in order]
+  ax.set_yticks(np.arange(len(order)), names, fontsize=6.5)
+  ax.set_ylim(len(order) - 0.5, -0.5)
+  ax.tick_params(axis='y', length=0)
+  ax.set(xlabel='episodes that unlock it, last window [%]', xlim=(-2, 102))
+
+
+UNLOCKS = 'Unlock rate'
+CURVES: dict[str, tuple[Pick, str]] = {
+  'Episode score': (lambda x: x.score, 'return'),
+  'Crafter score': (lambda x: x.crafter_score, 'score [%]'),
+  'Cumulative reward': (lambda x: x.reward, 'sum of returns'),
+}
