@@ -29,6 +29,7 @@ from dreamerv3.base import flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.pages.explorer import explorer
+from dreamerv3.pages.packing import pack
 from dreamerv3.pages.page import page
 from tests import browser as browsers
 
@@ -111,7 +112,7 @@ def planted(each: int) -> Results:
 def row(browser: browsers.Browser, path: pathlib.Path, results: Results) -> str:
   """Writes and opens a page, and times what is done on it."""
   start = time.perf_counter()
-  path.write_text(page('units', '', '', {'units': explorer(results)}))
+  path.write_text(page('units', '', '', {'units': pack(explorer(results))}))
   wrote = time.perf_counter() - start
   opened = []
   for _ in range(3):

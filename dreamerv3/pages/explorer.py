@@ -21,8 +21,8 @@ from dreamerv3.pages.packing import quantised, rounded
 from dreamerv3.plots import tuning
 
 # Bytes before packing; of a map, about as many are in the page.
-MAP_BYTES = 4_000_000
-SCORE_BYTES = 16_000_000
+MAP_BYTES = 2_500_000
+SCORE_BYTES = 5_000_000
 RANK = 'EVs'  # the score by which units keep their maps and traces
 
 

@@ -12,7 +12,7 @@ from dreamerv3.pages import pictures
 from dreamerv3.pages.readings import Reading, rank, reading
 from dreamerv3.run_info import read_run_info
 
-MOST_BYTES = 4_500_000  # of all figures, as WebP
+MOST_BYTES = 4_500_000  # of all figures, as they lie in the page
 UNKNOWN = Reading('', '')
 
 
@@ -25,8 +25,12 @@ def figures(results: pathlib.Path) -> list[pathlib.Path]:
   return sorted(found, key=lambda x: (rank(x.name), str(x)))
 
 
-def gallery(results: pathlib.Path) -> str:
-  """All figures that fit, and the names of those that do not; '' for none."""
+def gallery(results: pathlib.Path, room: int = MOST_BYTES) -> str:
+  """All figures that fit, and the names of those that do not; '' for none.
+
+  Args:
+    room: bytes of the page for them.
+  """
   root = results.absolute()
   shown, left_out, used = [], [], 0
   for path in figures(results):
@@ -36,17 +40,18 @@ def gallery(results: pathlib.Path) -> str:
     except UserError as e:
       left_out.append(str(e))
       continue
-    if used + len(file) > MOST_BYTES:
+    text = base64.b64encode(file).decode()
+    if used + len(text) > room:
       left_out.append(name)
       continue
-    used += len(file)
-    shown.append(_figure(name, reading(path.name) or UNKNOWN, file, size))
+    used += len(text)
+    shown.append(_figure(name, reading(path.name) or UNKNOWN, text, size))
   if not shown and not left_out:
     return ''
   note = ''
   if left_out:
     note = (
-      f'<p class="note">Figures stop at {MOST_BYTES / 1e6:.1f} MB. Not here: '
+      f'<p class="note">For figures {room / 1e6:.1f} MB are left. Not here: '
       f'{escape(", ".join(left_out))}.</p>'
     )
   return (
@@ -55,9 +60,8 @@ def gallery(results: pathlib.Path) -> str:
   )
 
 
-def _figure(name: str, about: Reading, file: bytes, size: tuple[int, int]) -> str:
+def _figure(name: str, about: Reading, text: str, size: tuple[int, int]) -> str:
   title = escape(about.title or name)
-  text = base64.b64encode(file).decode()
   wide = ' class="wide"' if about.wide else ''
   return (
     f'<figure{wide}><h3>{title}</h3><p>{escape(about.text)}</p>'

@@ -10,10 +10,8 @@ import base64
 import hashlib
 import importlib.resources
 import string
+from collections.abc import Mapping
 from html import escape
-from typing import Any
-
-from dreamerv3.pages.packing import pack
 
 SCRIPTS = (
   'uPlot.iife.min.js',
@@ -38,7 +36,7 @@ def asset(name: str) -> str:
 
 
 def page(
-  title: str, facts: str, body: str, data: dict[str, dict[str, Any]], after: str = ''
+  title: str, facts: str, body: str, data: Mapping[str, str], after: str = ''
 ) -> str:
   """The file.
 
@@ -46,16 +44,16 @@ def page(
     title, facts: plain text.
     body, after: markup before and after the interactive parts; what is in them from
       files has to be escaped.
-    data: {'units', 'player' or 'dreams': what `packing.pack` takes}; each brings its
-      part of the page.
+    data: {'units', 'player' or 'dreams': text by `packing.pack`}; each brings its part
+      of the page.
   """
   parts = ''.join(asset(f'{PARTS[x]}.html') for x in PARTS if x in data)
   whole = body + parts + after
   script = _script()
   digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
   holders = '\n'.join(
-    f'<script type="text/plain" id="data-{name}">{pack(value)}</script>'
-    for name, value in data.items()
+    f'<script type="text/plain" id="data-{name}">{packed}</script>'
+    for name, packed in data.items()
   )
   policy = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "

@@ -25,8 +25,8 @@ from dreamerv3.plots.view import recorded
 from dreamerv3.plots.world import world_image
 
 EPISODES = 4
-STEPS = 1500  # timesteps of all episodes together
-TRACE_BYTES = 2_500_000
+STEPS = 1200  # timesteps of all episodes together
+TRACE_BYTES = 1_500_000
 TOP = 32  # tiles of each step whose probability is kept
 RULE = (
   f'The longest episodes that the decoder was not fitted to, at most {EPISODES} and '

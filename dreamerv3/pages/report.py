@@ -16,7 +16,9 @@ from dreamerv3.base.errors import UserError, reading
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.pages.dreaming import dreams
 from dreamerv3.pages.explorer import explorer
+from dreamerv3.pages.gallery import MOST_BYTES as FIGURES
 from dreamerv3.pages.gallery import gallery
+from dreamerv3.pages.packing import pack
 from dreamerv3.pages.page import page
 from dreamerv3.pages.player import choose, player
 from dreamerv3.pages.sources import Sources
@@ -24,6 +26,9 @@ from dreamerv3.pages.verdict import verdict
 from dreamerv3.run_info.chain import Step, trace
 
 T = TypeVar('T')
+
+MOST_BYTES = 15_000_000  # of a page
+REST = 500_000  # of it for markup, styles and scripts
 
 
 class Report:
@@ -58,14 +63,17 @@ class Report:
       'player': self._try(self._player, self.data),
       'dreams': self._try(_dreams, sources.dreams),
     }
+    packed = {k: pack(v) for k, v in data.items() if v is not None}
+    left = MOST_BYTES - REST - sum(map(len, packed.values()))
+    room = max(min(left, FIGURES), 0)
     said = self._try(verdict, sources.results) or ''
-    shown = self._try(gallery, sources.results) or ''
+    shown = self._try(lambda x: gallery(x, room), sources.results) or ''
     origin = self._provenance()
     return page(
       f'{sources.logdir.resolve().name}: what it knows about space',
       facts(self.data),
       said or '<p class="warning">No analysis has come to a sentence yet.</p>',
-      {k: v for k, v in data.items() if v is not None},
+      packed,
       shown + self._missing() + origin,
     )
 

@@ -11,6 +11,7 @@ from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.pages.explorer import explorer
+from dreamerv3.pages.packing import pack
 from dreamerv3.pages.page import page
 from dreamerv3.pages.player import choose, player
 from dreamerv3.pages.sources import measured
@@ -32,14 +33,14 @@ def write(
     tuning: the file that holds the results, whose entry names the recording.
     args: settings of the command, for provenance.
   """
-  data = {'units': explorer(results)}
+  data = {'units': pack(explorer(results))}
   recording = measured(tuning)
   try:
     episodes = None if recording is None else Trajectories.open(recording)
   except UserError:  # the units are all there without it
     episodes = None
   if episodes is not None:
-    data['player'] = player(episodes, choose(episodes, None), None, results)
+    data['player'] = pack(player(episodes, choose(episodes, None), None, results))
   total = sum(len(x) for x in results.tables.values())
   facts = f'{total:,} units of {len(results.tables):,} layers, from {tuning}.'
   inputs = {'from_pkl': str(tuning), 'data': str(recording or '')}

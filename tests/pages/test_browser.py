@@ -6,6 +6,7 @@ import pytest
 
 from dreamerv3 import report
 from dreamerv3.pages.explorer import explorer
+from dreamerv3.pages.packing import pack
 from dreamerv3.pages.page import page as build
 from tests import browser as browsers
 from tests.pages import made_run
@@ -199,7 +200,7 @@ def test_names_with_markup_do_nothing(browser, tmp_path):
 
 def test_units_alone_are_a_page_too(browser, tmp_path):
   units = explorer(made_run.results('enc/tokens', 'dyn/deter', control=False))
-  (tmp_path / 'page.html').write_text(build('units', '', '', {'units': units}))
+  (tmp_path / 'page.html').write_text(build('units', '', '', {'units': pack(units)}))
   browser.errors.clear()
   browser.open(tmp_path / 'page.html')
   assert '60 of 60' in browser.value(f'{part("explorer", "count")}.textContent')

@@ -9,6 +9,7 @@ import pytest
 from dreamerv3 import report
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
+from dreamerv3.pages.gallery import gallery
 from dreamerv3.pages.readings import READINGS
 from dreamerv3.pages.sources import Sources
 from dreamerv3.run_info import log_run_info, read_run_info
@@ -92,6 +93,12 @@ def test_a_damaged_file_is_left_out_and_named(run, tmp_path, capsys):
   assert data_of(text, 'units') is None
   assert data_of(text, 'dreams') is not None
   assert 'is no picture' in text
+
+
+def test_figures_without_room_are_named(run):
+  text = gallery(run, room=10)
+  assert '<img' not in text
+  assert 'Not here: decoder_results/layer_comparison.png.' in text
 
 
 def test_text_from_files_is_no_markup(tmp_path):
