@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
   'analyze_tuning',
+  'blind_steps',
   'decode_position',
   'manifold_analysis',
   'tuning_curve',

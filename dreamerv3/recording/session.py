@@ -104,6 +104,7 @@ class RecordingSession:
     print('\n'.join(summary.lines()))
     note.extra |= summary.to_dict()
     if place is not None:
+      files.make_folder(place.parent)  # that of a run that ships may not be there yet
       with files.atomic(place, 'w') as file:
         file.write(summary.report())
       note.outputs.append(place)

@@ -66,6 +66,13 @@ def test_the_entry_is_there_while_episodes_come(plan):
   assert entry.extra['weights'] == 'abc'
 
 
+def test_the_summary_of_a_run_that_ships_goes_to_a_folder_that_is_new(plan, tmp_path):
+  new = tmp_path / 'logdir' / 'shipped' / 'eval_achievements.out'
+  plan = dataclasses.replace(plan, summary=new)
+  assert RecordingSession(plan, {'seed': 0}, play).run() == 0
+  assert new.read_text()
+
+
 def test_a_logdir_that_is_not_ours_keeps_the_summary_out(plan, monkeypatch, capsys):
   check = files.check_writable
 
