@@ -15,7 +15,9 @@ from dreamerv3.pages.verdicts import Said, number, verdicts
 
 QUESTIONS = {
   'decode_position': 'Does its state tell where it is?',
+  'blind_steps': 'How long does it know the place without sight?',
   'tuning_curve': 'What are single units tuned to?',
+  'analyze_tuning': 'What kinds of maps are there?',
   'manifold_analysis': 'Is the code laid out like the world?',
   'dream_decode': 'Does it keep its place in dreams?',
 }

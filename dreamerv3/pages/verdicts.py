@@ -15,7 +15,12 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import Entry, read_run_info
 
 # Stages in the order of the pipeline.
-ORDER = ('decode_position', 'tuning_curve', 'manifold_analysis', 'dream_decode')
+ORDER = (
+  *('decode_position', 'blind_steps', 'tuning_curve', 'analyze_tuning'),
+  *('manifold_analysis', 'dream_decode'),
+)
+# Stages whose entries hold their sentences as they are.
+TOLD = ('blind_steps', 'analyze_tuning', 'manifold_analysis')
 # Classes that name nothing.
 NAMELESS = ('untuned', 'dead', 'weak')
 
@@ -54,7 +59,7 @@ def lines_of(entry: Entry) -> Iterator[str]:
     yield from decoding(extra)
   elif entry.stage == 'tuning_curve':
     yield from tuning(extra)
-  elif entry.stage == 'manifold_analysis':
+  elif entry.stage in TOLD:
     yield from map(str, extra.get('verdicts', []))
   elif entry.stage == 'dream_decode' and 'verdict' in extra:
     yield str(extra['verdict'])

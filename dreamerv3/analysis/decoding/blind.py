@@ -15,9 +15,9 @@ import numpy as np
 
 from dreamerv3.analysis.compatible import check_same, same_path
 from dreamerv3.analysis.decoding import run
-from dreamerv3.analysis.decoding.layers import Decoder
 from dreamerv3.analysis.decoding.protocol import REPRS
 from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.said import Decoder
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import manhattan
 from dreamerv3.data.trajectories import Trajectories
