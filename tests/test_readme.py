@@ -26,6 +26,8 @@ SCRIPTS = (
   'report',
   'summarize',
   'origin',
+  'compare_conditions',
+  'export_nwb',
 )
 
 # The README's commands with budgets of seconds. What is not named here runs as

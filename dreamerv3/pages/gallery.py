@@ -13,16 +13,24 @@ from dreamerv3.pages.readings import Reading, rank, reading
 from dreamerv3.run_info import read_run_info
 
 MOST_BYTES = 4_500_000  # of all figures, as they lie in the page
+FORMS = ('.png', '.svg', '.pdf')  # the first is shown
 UNKNOWN = Reading('', '')
 
 
 def figures(results: pathlib.Path) -> list[pathlib.Path]:
-  """The pictures that provenance lists and that are there, in the order of a page."""
-  found: set[pathlib.Path] = set()
+  """The pictures that provenance lists and that are there, in the order of a page.
+
+  Of one that was drawn in several forms the PNG.
+  """
+  found: dict[pathlib.Path, pathlib.Path] = {}
   for path in sorted(results.rglob('run_info.json')):
     for entry in read_run_info(path.parent):
-      found.update(x for x in entry.outputs if x.suffix == '.png' and x.is_file())
-  return sorted(found, key=lambda x: (rank(x.name), str(x)))
+      for picture in entry.outputs:
+        if picture.suffix in FORMS and picture.is_file():
+          stem = picture.with_suffix('')
+          known = found.get(stem, picture)
+          found[stem] = min(known, picture, key=lambda x: FORMS.index(x.suffix))
+  return sorted(found.values(), key=lambda x: (rank(x.name), str(x)))
 
 
 def gallery(results: pathlib.Path, room: int = MOST_BYTES) -> str:
@@ -35,6 +43,9 @@ def gallery(results: pathlib.Path, room: int = MOST_BYTES) -> str:
   shown, left_out, used = [], [], 0
   for path in figures(results):
     name = str(path.relative_to(root)) if root in path.parents else str(path)
+    if path.suffix != FORMS[0]:
+      left_out.append(f'{name} (drawn without a PNG)')
+      continue
     try:
       file, size = pictures.figure(path)
     except UserError as e:

@@ -109,6 +109,51 @@ READINGS = (
     ),
   ),
   (
+    '*_scree',
+    Reading(
+      'In how many ways maps differ',
+      'Variance along each direction in which the maps of the units differ, beside '
+      'that of shuffled maps: only what lies above these is structure.',
+    ),
+  ),
+  *(
+    (
+      f'*_{name}',
+      Reading(
+        f'Units by the shape of their maps, {label}',
+        'Each point is a unit, near those with maps alike. Islands in such a picture '
+        'prove no kinds; clusters.csv says which groups hold.',
+        wide=True,
+      ),
+    )
+    for name, label in (('pca', 'PCA'), ('tsne', 't-SNE'), ('umap', 'UMAP'))
+  ),
+  (
+    '*_cluster_examples',
+    Reading(
+      'Maps of each group',
+      'Maps and autocorrelograms of the units that are most of their group. Groups '
+      'that are kinds look alike within and unlike each other.',
+      wide=True,
+    ),
+  ),
+  (
+    '*_isomap_metrics_*',
+    Reading(
+      'Units by their scores',
+      'Each point is a unit, near those with scores alike, coloured by one score.',
+    ),
+  ),
+  (
+    '*_dist_*',
+    Reading(
+      'Spread of one score',
+      'How many units have which value, with the maps of units along it: from the '
+      'lowest to the highest.',
+      wide=True,
+    ),
+  ),
+  (
     'manifold_summary',
     Reading(
       'Geometry of the code',
@@ -192,6 +237,15 @@ READINGS = (
       'Where a dream may be',
       "The decoder's probability at six steps of a dream: along the real actions "
       'above, along its own below.',
+      wide=True,
+    ),
+  ),
+  (
+    'over_training',
+    Reading(
+      'Space and score over training',
+      'What the networks of the kept checkpoints tell of the place on one path, '
+      'beside the score: which of both rises first.',
       wide=True,
     ),
   ),

@@ -9,9 +9,10 @@ import pytest
 from dreamerv3 import report
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
-from dreamerv3.pages.gallery import gallery
-from dreamerv3.pages.readings import READINGS
+from dreamerv3.pages.gallery import figures, gallery
+from dreamerv3.pages.readings import READINGS, reading
 from dreamerv3.pages.sources import Sources
+from dreamerv3.plots import tuning
 from dreamerv3.run_info import log_run_info, read_run_info
 from tests.pages import made_run
 from tests.pages.test_packing import unpack
@@ -99,6 +100,29 @@ def test_figures_without_room_are_named(run):
   text = gallery(run, room=10)
   assert '<img' not in text
   assert 'Not here: decoder_results/layer_comparison.png.' in text
+
+
+def test_a_figure_without_a_png_is_named(tmp_path):
+  for name in ('a.png', 'a.pdf', 'b.pdf'):
+    (tmp_path / name).write_bytes(b'?')
+  outputs = [tmp_path / x for x in ('a.pdf', 'a.png', 'b.pdf')]
+  log_run_info(tmp_path, 'plot_trajectories', {}, outputs)
+  assert figures(tmp_path) == [tmp_path / 'a.png', tmp_path / 'b.pdf']
+  assert 'b.pdf (drawn without a PNG)' in gallery(tmp_path)
+
+
+@pytest.mark.parametrize('layer', ['deter', 'dyn_deter'])
+def test_figures_of_all_commands_have_a_reading(layer):
+  kinds = [*tuning.FIGURES, 'srsa', 'hillfit', 'isomap_position', 'isomap_wakedream']
+  kinds += ['swdist', 'sw_over_time', 'scree', 'umap', 'dist_SI', 'spatial']
+  names = [f'{layer}_{x}.png' for x in kinds]
+  names += [f'{x}_{layer}.png' for x in ('classification', 'occupancy_vs_error')]
+  names += [f'probmap_world_{layer}_ep3.png', f'probmap_{layer}_ep3.png']
+  alone = 'layer_comparison layer_summary manifold_summary dream_vs_real heatmap '
+  alone += 'dream_trajectories_world dream_probmap_1 training_progress trajectories '
+  alone += 'over_training world_overlay fullworld_overlay world_only'
+  names += [f'{x}.png' for x in alone.split()]
+  assert [x for x in names if reading(x) is None] == []
 
 
 def test_text_from_files_is_no_markup(tmp_path):
