@@ -18,6 +18,8 @@ README = (ROOT / 'README.md').read_text()
 SCRIPTS = (
   'analyze_tuning',
   'blind_steps',
+  'compare_conditions',
+  'export_nwb',
   'decode_position',
   'manifold_analysis',
   'tuning_curve',
