@@ -28,7 +28,7 @@ stages:
     run.steps: ${STUDY_STEPS:-1500}
     run.train_ratio: 16
     run.save_every: 5
-  record: {num_episodes: 3, envs: 4, all_episodes: false, jax.platform: cpu}
+  record: {num_episodes: 2, envs: 4, all_episodes: false, jax.platform: cpu}
   control: {all_episodes: false, jax.platform: cpu}
   decode: {repr: deter, n_boot: 50, n_iters: 100}
 slurm:
@@ -64,7 +64,7 @@ scancel --signal=USR1 --batch "${job}_0" || true  # it may be gone by its second
 saved usual_seed1
 scancel "${job}_1"
 study status
-finished 900
+finished 1200
 study status | tee status.txt
 # All of one run is missing or blocked, all others are done.
 grep -Eq '^usual_seed0 +done.* +done.* +done.* +done' status.txt
