@@ -41,7 +41,7 @@ def table(name: str) -> str:
     rows = _section(name)
   lines = ['| flag | default | what it does |', '|---|---|---|']
   lines += [
-    f'| `--{x}` | {_safe(default)} | {_safe(text)} |' for x, default, text in rows
+    f'| `{x}` | {_safe(default)} | {_safe(text)} |' for x, default, text in rows
   ]
   return '\n'.join(lines) + '\n'
 
@@ -62,7 +62,8 @@ def script_rows(name: str) -> list[tuple[str, str, str]]:
       default = 'required'
     else:
       default = _plain(field.default)
-    rows.append((field.name, default, text))
+    dashes = '' if field.metadata['bare'] else '--'
+    rows.append((dashes + field.name, default, text))
   return rows
 
 
@@ -75,7 +76,7 @@ def _section(name: str) -> list[tuple[str, str, str]]:
   rows = []
   for line in match[1].splitlines():
     key, value, comment = re.fullmatch(r'    (\w+): (.*?)(?:  # (.*))?', line).groups()  # type: ignore[union-attr]
-    rows.append((f'{name}.{key}', value.strip("'"), comment or ''))
+    rows.append((f'--{name}.{key}', value.strip("'"), comment or ''))
   return rows
 
 

@@ -12,6 +12,7 @@ import pytest
 from dreamerv3.base import flags
 from dreamerv3.run_info.chain import trace
 from tests import cli
+from tests.studies import fakes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
@@ -30,6 +31,8 @@ SCRIPTS = (
   'origin',
   'compare_conditions',
   'export_nwb',
+  'over_training',
+  'study',
 )
 
 # The README's commands with budgets of seconds. What is not named here runs as
@@ -101,6 +104,9 @@ def test_commands_run_in_order(tmp_path):
   """What a newcomer does: one command after the other, in one folder."""
   for name in ('dreamerv3', 'embodied'):
     (tmp_path / name).symlink_to(ROOT / name)
+  # As large as the others; everything else of it is real.
+  (tmp_path / 'docs').mkdir()
+  (tmp_path / 'docs' / 'study_example.yaml').write_text(fakes.TINY)
   seen = []
   for line in commands():
     for old, new in SMALLER.items():
@@ -131,6 +137,7 @@ def test_commands_run_in_order(tmp_path):
     'plots/training_progress.png',
   ):
     assert (run / path).exists(), path
+  assert (run.parent / 'study_example' / 'report' / 'summary.csv').exists()
   # From a figure back to the settings of the training run.
   steps = trace(run / 'dream_results' / 'dream_vs_real.png')
   stages = {x.entry.stage: x.entry for x in steps if x.entry}

@@ -179,7 +179,8 @@ class _Parser(argparse.ArgumentParser):
 def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
   meta = field.metadata
   if meta['bare']:
-    parser.add_argument(field.name, help=meta['help'], choices=meta['choices'])
+    text = _help(meta['help'], field.default)
+    parser.add_argument(field.name, help=text, choices=meta['choices'])
     return
   required = field.default is dataclasses.MISSING
   kwargs: dict[str, Any] = {'required': required, 'dest': field.name}

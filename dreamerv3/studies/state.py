@@ -157,7 +157,7 @@ def _standing(study: Study, task: Task, before: Mapping[str, Standing]) -> Stand
   blocked = any(before[x].word in ('failed', 'blocked') for x in task.needs)
   if record is None:
     return Standing('blocked' if blocked else 'missing')
-  if record.word == 'running' and record.lives(_age(path)):
+  if record.word == 'running' and record.lives(age(path)):
     return Standing('running', record)
   if record.word == 'queued' and record.digest == task.digest:
     return Standing('blocked' if blocked else 'queued', record)
@@ -196,7 +196,8 @@ def _value(words: tuple[str, ...] | None) -> str:
   return 'unset' if words is None else ' '.join(words)
 
 
-def _age(path: pathlib.Path) -> float:
+def age(path: pathlib.Path) -> float:
+  """Seconds since the last sign of life of a record."""
   try:
     return time.time() - path.stat().st_mtime
   except OSError:

@@ -18,8 +18,10 @@ import time
 import uuid
 
 from dreamerv3.base import holder
+from dreamerv3.base.errors import UserError
 from dreamerv3.base.locks import BEAT
 from dreamerv3.data.metrics_log import last_step
+from dreamerv3.run_info import read_run_info
 from dreamerv3.studies import state, tasks
 from dreamerv3.studies.state import Standing, TaskRecord
 from dreamerv3.studies.study import Study
@@ -53,6 +55,7 @@ def work(study: Study, task: Task, stop: Stop) -> Standing:
   Never raises for what the command does: that is in its record and log.
   """
   with state.claiming(study):
+    _take_over(study, task)
     known = state.standings(study, task.run)
     now = known[task.name]
     lacking = [x for x in task.needs if known[x].word != 'done']
@@ -67,6 +70,33 @@ def work(study: Study, task: Task, stop: Stop) -> Standing:
   record = _run(study, task, record, stop)
   state.write(study, task, record)
   return Standing(record.word, record, record.error)
+
+
+def _take_over(study: Study, task: Task) -> None:
+  """Writes down that a task is done whose command outlived the one who began it.
+
+  Its provenance says so: an entry of that very process that is done.
+  """
+  path = state.path_of(study, task)
+  record = state.read(path)
+  if record is None or record.word != 'running' or record.lives(state.age(path)):
+    return
+  worker = holder.Holder.read(record.holder)
+  with contextlib.suppress(UserError):
+    for entry in read_run_info(task.output):
+      same = worker and entry.values.get('pid') == worker.pid
+      if (
+        same
+        and entry.status == 'done'
+        and entry.timestamp.timestamp() > record.began - 1
+      ):
+        ended = (entry.ended or entry.timestamp).timestamp()
+        spent = record.seconds + ended - record.began
+        done = dataclasses.replace(
+          record, word='done', ended=ended, seconds=spent, holder=''
+        )
+        state.write(study, task, done)
+        return
 
 
 def _begin(

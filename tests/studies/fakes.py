@@ -21,9 +21,25 @@ slurm:
   train: --time=1:00:00
 """
 
+# Two agents of seconds, without stand-ins.
+TINY = """
+folder: logdir/study_example
+seeds: [0]
+conditions:
+  usual: {}
+  egocentric: {env.crafter.egocentric_view: 7}
+stages:
+  train:
+    configs: [crafter_small, debug]
+    run.steps: 200
+    run.train_ratio: 4
+  record: {num_episodes: 4, envs: 4, all_episodes: false}
+  decode: {repr: deter, n_boot: 20, n_iters: 20, perception: false}
+"""
+
 # Leaves what the real commands leave; fails or lingers where a file asks for it.
 PROGRAM = """
-import pathlib, sys, time
+import datetime, json, os, pathlib, sys, time
 words = sys.argv[1:]
 given = dict(zip(words, words[1:]))
 logdir, script = pathlib.Path(given['--logdir']), given['--script']
@@ -37,12 +53,16 @@ while (here / f'{name}.linger').exists():
 if (here / f'{name}.fail').exists():
   print('the disk is full')
   sys.exit(1)
+folder = logdir
 if script == 'train':
-  proof = logdir / 'ckpt' / 'latest'
+  (logdir / 'ckpt').mkdir(parents=True, exist_ok=True)
+  (logdir / 'ckpt' / 'latest').write_text('x')
 else:
-  proof = pathlib.Path(given[f'--{script}.save_path']) / 'run_info.json'
-proof.parent.mkdir(parents=True, exist_ok=True)
-proof.write_text('x')
+  folder = pathlib.Path(given[f'--{script}.save_path'])
+  folder.mkdir(parents=True, exist_ok=True)
+now = datetime.datetime.now().astimezone().isoformat('T', 'seconds')
+entry = {'stage': script, 'status': 'done', 'pid': os.getpid(), 'timestamp': now}
+(folder / 'run_info.json').write_text(json.dumps([entry]))
 """
 
 STARTED = """

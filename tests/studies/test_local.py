@@ -98,6 +98,7 @@ def test_what_another_process_works_on_is_left_to_it(tmp_path, programs):
   linger.unlink()
   assert work(study, task, Stop()).word == 'done'
   assert state.standings(study)[task.name].word == 'done'
+  assert fakes.calls(programs) == ['usual_seed0.train']
 
 
 def test_ctrl_c_ends_it_cleanly_and_it_goes_on(tmp_path, programs):
