@@ -29,8 +29,6 @@ SCRIPTS = (
   'report',
   'summarize',
   'origin',
-  'compare_conditions',
-  'export_nwb',
   'over_training',
   'study',
 )

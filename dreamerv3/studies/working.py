@@ -21,7 +21,7 @@ from dreamerv3.base import holder
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.locks import BEAT
 from dreamerv3.data.metrics_log import last_step
-from dreamerv3.run_info import read_run_info
+from dreamerv3.run_info import Entry, read_run_info
 from dreamerv3.studies import state, tasks
 from dreamerv3.studies.state import Standing, TaskRecord
 from dreamerv3.studies.study import Study
@@ -29,6 +29,7 @@ from dreamerv3.studies.tasks import Task
 
 STOPPED = (75, 130, 143, -signal.SIGTERM, -signal.SIGINT)  # exit codes
 POLL = 0.2  # seconds
+SLACK = 2.0  # seconds: provenance knows whole ones
 
 
 class Stop:
@@ -81,22 +82,25 @@ def _take_over(study: Study, task: Task) -> None:
   record = state.read(path)
   if record is None or record.word != 'running' or record.lives(state.age(path)):
     return
+  entry = _noted(task, record)
+  if entry is not None:
+    ended = (entry.ended or entry.timestamp).timestamp()
+    spent = record.seconds + ended - record.began
+    done = dataclasses.replace(
+      record, word='done', ended=ended, seconds=spent, holder=''
+    )
+    state.write(study, task, done)
+
+
+def _noted(task: Task, record: TaskRecord) -> Entry | None:
+  """The entry of the process that worked on a task, if it came to its end."""
   worker = holder.Holder.read(record.holder)
-  with contextlib.suppress(UserError):
-    for entry in read_run_info(task.output):
-      same = worker and entry.values.get('pid') == worker.pid
-      if (
-        same
-        and entry.status == 'done'
-        and entry.timestamp.timestamp() > record.began - 1
-      ):
-        ended = (entry.ended or entry.timestamp).timestamp()
-        spent = record.seconds + ended - record.began
-        done = dataclasses.replace(
-          record, word='done', ended=ended, seconds=spent, holder=''
-        )
-        state.write(study, task, done)
-        return
+  with contextlib.suppress(UserError):  # a damaged run_info.json says nothing
+    for entry in read_run_info(task.output) if worker else ():
+      late = entry.timestamp.timestamp() > record.began - SLACK
+      if worker and entry.values.get('pid') == worker.pid and late:
+        return entry if entry.status == 'done' else None
+  return None
 
 
 def _begin(
