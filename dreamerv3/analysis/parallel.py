@@ -8,12 +8,15 @@ for result in in_threads(function, blocks, n_jobs=2): ...
 import collections
 import concurrent.futures
 import ctypes
+import dataclasses
 import math
 import multiprocessing
+import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import threadpoolctl
 
 from dreamerv3.base import job
@@ -35,28 +38,47 @@ class Workers(Generic[S, R]):
 
   Args:
     n_jobs: processes; 1 stays in this one, -1 takes a process per CPU.
+    mapped: fields of `shared`, a dataclass, that are large arrays: all processes
+      read one copy, in a temporary file.
   """
 
-  def __init__(self, function: Callable[[S, Any], R], shared: S, n_jobs: int = 1):
+  def __init__(
+    self,
+    function: Callable[[S, Any], R],
+    shared: S,
+    n_jobs: int = 1,
+    mapped: Sequence[str] = (),
+  ):
     self._function = function
     self._shared = shared
     self._n = count(n_jobs)
+    self._mapped = tuple(mapped)
+    self._folder: tempfile.TemporaryDirectory[str] | None = None
     self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
   def __enter__(self) -> 'Workers[S, R]':
     if self._n > 1:
+      shared: Any = self._shared
+      self._folder = tempfile.TemporaryDirectory(prefix='workers')
+      paths = {x: f'{self._folder.name}/{x}.npy' for x in self._mapped}
+      for name, path in paths.items():
+        array = getattr(shared, name)
+        np.save(path, array)
+        shared = dataclasses.replace(shared, **{name: array[:0]})
       # Not forked: threads of linear algebra may be alive.
       self._pool = concurrent.futures.ProcessPoolExecutor(
         self._n,
         multiprocessing.get_context('spawn'),
         _start,
-        (self._function, self._shared),
+        (self._function, shared, paths),
       )
     return self
 
   def __exit__(self, *error: Any) -> None:
     if self._pool:
       self._pool.shutdown(cancel_futures=True)
+    if self._folder:
+      self._folder.cleanup()
 
   def map(self, blocks: Iterable[Any]) -> Iterator[R]:
     """Results of the blocks in their order; raises what the function raises."""
@@ -156,9 +178,10 @@ def count(n_jobs: int) -> int:
   return n_jobs if n_jobs > 0 else job.cpus()
 
 
-def _start(function: Callable[..., Any], shared: Any) -> None:
+def _start(function: Callable[..., Any], shared: Any, paths: dict[str, str]) -> None:
   global _job
-  _job = (function, shared)
+  arrays = {k: np.load(v, mmap_mode='r') for k, v in paths.items()}
+  _job = (function, dataclasses.replace(shared, **arrays) if arrays else shared)
   threadpoolctl.threadpool_limits(1, 'blas')
 
 

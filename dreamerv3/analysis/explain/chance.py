@@ -1,7 +1,7 @@
 """Scores of the rivals of a spatial code, for the comparison with chance.
 
   rivals = Rivals.build(covariates.labels(track, steps))
-  rivals.scores(X, rows, total)               # (R, D), one per label
+  rivals.scores(sums, total)                 # (R, D), one per label
 
 As `significance.Scorer`: samples are summed over cells of all labels at once,
 and the sums over one label's values follow from them.
@@ -22,13 +22,13 @@ class Rivals:
 
   Attributes:
     names: of the labels.
-    order: (N,) samples, sorted by cell.
+    cell: (N,) of each sample.
     count: (C,) samples per cell.
     groups: for each label (G, C), cells to values.
   """
 
   names: tuple[str, ...]
-  order: np.ndarray
+  cell: np.ndarray
   count: np.ndarray
   groups: tuple[scipy.sparse.csr_array, ...]
 
@@ -44,26 +44,18 @@ class Rivals:
       groups.append(indicator(known, len(ids)).astype(np.float32))
     return cls(
       tuple(labels),
-      np.argsort(cell, kind='stable').astype(np.int32),
+      cell.reshape(-1),
       np.bincount(cell, minlength=len(cells)).astype(np.float32),
       tuple(groups),
     )
 
-  def scores(
-    self, X: np.ndarray, rows: np.ndarray | None, total: np.ndarray
-  ) -> np.ndarray:
+  def scores(self, sums: np.ndarray, total: np.ndarray) -> np.ndarray:
     """Share of the variance that the means of each label explain, (R, D).
 
     Args:
-      X: (N, D) centred.
-      rows: (N,) permutation of the activations; None for the data.
+      sums: (C, D) of centred activations over the cells.
       total: (D,) sum of squares; 0 gives 0.
     """
-    columns = self.order if rows is None else rows[self.order]
-    first = np.concatenate([[0], np.cumsum(self.count)]).astype(np.int32)
-    ones = np.ones(len(columns), np.float32)
-    shape = (len(self.count), len(columns))
-    sums = scipy.sparse.csr_array((ones, columns, first), shape=shape) @ X
     share = 1 / np.where(total > 0, total, np.inf)
     found = []
     for group in self.groups:

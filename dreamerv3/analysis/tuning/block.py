@@ -69,7 +69,7 @@ class Block:
 
 def workers(setup: Setup, n_jobs: int = 1) -> Workers[Setup, Block]:
   """Processes that measure blocks of units; for `table.measure`."""
-  return Workers(measure_block, setup, n_jobs)
+  return Workers(measure_block, setup, n_jobs, ('pairings', 'mi_pairings'))
 
 
 def measure_block(setup: Setup, work: Work) -> Block:
