@@ -15,10 +15,12 @@ if not __package__:
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from dreamerv3.analysis.conditions import collect, runs, tables
+from dreamerv3.analysis.conditions import collect, runs, sweeps, tables
 from dreamerv3.analysis.conditions.comparison import PAIRINGS, Rules, compare
 from dreamerv3.analysis.conditions.found import Comparison
+from dreamerv3.analysis.conditions.sweeps import Sweep
 from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
@@ -48,6 +50,15 @@ class ConditionsSettings:
   layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
   no_decode: bool = flag(False, help='Leave out decoding.')
   no_tuning: bool = flag(False, help='Leave out tuning.')
+  sweep: tuple[str, ...] = flag(
+    (),
+    help='Settings that the conditions differ in: two for a grid, three weights of a '
+    'mixture (or one list of them) for a triangle. RUN needs no label then.',
+  )
+  sweep_of: tuple[str, ...] = flag(
+    (),
+    help='Quantities of that figure, as in numbers.csv; those of runs.png by default.',
+  )
   pairs: str = flag(
     'auto',
     choices=PAIRINGS,
@@ -67,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = flags.parse(ConditionsSettings, argv)
   _check(args)
   read = _gather(args)
+  sweep = Sweep.of(read.numbers, args.sweep) if args.sweep else None
   for line in read.notes:
     print(line, file=sys.stderr)
   save = _folder(args)
@@ -86,8 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     rules = Rules(args.pairs, args.n_boot, args.seed)
     found = compare(read.numbers, conditions, rules)
     note.extra |= {'verdicts': tables.verdicts(found), 'lacks': read.notes}
-    for path in _save(found, save):
-      note.outputs.append(path)
+    note.outputs.append(files.save_csv(save / SUMMARY, tables.rows(found)))
+    for name, figure in _figures(found, sweep, args.sweep_of):
+      note.outputs.append(files.save_figure(save / f'{name}.png', figure))
   print('\n'.join(tables.lines(found)))
   print(f'Saved {save}')
 
@@ -105,6 +118,8 @@ def _check(args: ConditionsSettings) -> None:
   for name in ('decode', 'tuning'):
     if getattr(args, f'no_{name}') and getattr(args, f'{name}_subdir'):
       raise UserError(f'--{name}_subdir would do nothing with --no_{name}.')
+  if args.sweep_of and not args.sweep:
+    raise UserError('--sweep_of would do nothing without --sweep.')
   if not args.save and not args.from_csv:
     raise UserError('--save is missing; give a folder for the comparison.')
 
@@ -113,16 +128,31 @@ def _gather(args: ConditionsSettings) -> collect.Collected:
   """All numbers, in the order of the conditions."""
   if args.from_csv:
     table = collect.narrow(collect.reopen(args.from_csv), args.layers)
-    return collect.Collected(table, (), ())
+    found = collect.Collected(table, (), ())
+  else:
+    found = _read(args)
+  there = set(found.numbers['quantity'])
+  lost = [x for x in args.sweep_of if x not in there]
+  if lost:
+    raise UserError(
+      f'No run has the quantity {lost[0]}; there are {", ".join(sorted(there))}.'
+    )
+  return found
+
+
+def _read(args: ConditionsSettings) -> collect.Collected:
+  """What the folders of the runs hold, with their settings in a sweep."""
   names = [x.name for x in dataclasses.fields(collect.Wanted)]
   wanted = collect.Wanted(**{x: getattr(args, x) for x in names})
-  found = collect.gather(runs.parse(args.conditions), wanted)
+  label_of = (lambda x: sweeps.label(x, args.sweep)) if args.sweep else None
+  chosen = runs.parse(args.conditions, label_of)
+  found = collect.gather(chosen, wanted)
   if found.numbers.empty:
     raise UserError(
       'None of the runs has anything to compare; analyse them first, for instance with '
       'decode_position.py --mode layers.'
     )
-  return found
+  return found._replace(numbers=sweeps.add(found.numbers, chosen, args.sweep))
 
 
 def _folder(args: ConditionsSettings) -> pathlib.Path:
@@ -137,13 +167,17 @@ def _folder(args: ConditionsSettings) -> pathlib.Path:
   return files.make_folder(save)
 
 
-def _save(found: Comparison, save: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Writes the table and the figures; a path when each is there."""
+def _figures(
+  found: Comparison, sweep: Sweep | None, quantities: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+  """Names and figures, those of a sweep if it is one."""
   from dreamerv3.plots import conditions  # slow to import
+  from dreamerv3.plots.sweeps import sweep_figure
 
-  yield files.save_csv(save / SUMMARY, tables.rows(found))
-  for name, figure in conditions.all_figures(found).items():
-    yield files.save_figure(save / f'{name}.png', figure)
+  yield from conditions.all_figures(found).items()
+  if sweep is not None:
+    panels = conditions.panels_of(found, quantities)
+    yield 'sweep', sweep_figure(found, sweep, panels)
 
 
 if __name__ == '__main__':

@@ -115,7 +115,7 @@ def test_two_runs_are_points(study, tmp_path, capsys):
   words = [*named(study, (0, 1)), '--no_tuning', '--no_decode']
   run('--conditions', *words, '--save', tmp_path)
   out = capsys.readouterr().out
-  assert 'far v near: not tested.' in out
+  assert 'Not tested against near: far.' in out
   assert 'no interval over runs and no p' in out
   assert {x.stem for x in tmp_path.glob('*.png')} == {'runs'}
   assert all(np.isnan(float(x['low'])) for x in rows_of(tmp_path))
@@ -126,6 +126,22 @@ def test_a_single_condition_is_described(study, tmp_path, capsys):
   run('--conditions', *named(study)[:5], *words)
   assert 'v near' not in capsys.readouterr().out
   assert not (tmp_path / 'effects.png').exists()
+
+
+def test_a_sweep_needs_no_labels(study, tmp_path):
+  words = [study / x for x in ('near0', 'near1', 'far0')]
+  keys = ('run.train_ratio', 'run.envs')
+  brief = ('--no_tuning', '--no_decode', '--save', tmp_path / 'out')
+  run('--conditions', *words, '--sweep', *keys, *brief)
+  numbers = rows_of(tmp_path / 'out', 'numbers.csv')
+  assert {x['condition'] for x in numbers} == {'64, 1', '64, 2', '32, 1'}
+  assert {x['run.envs'] for x in numbers if x['condition'] == '64, 2'} == {'2.0'}
+  drawn = (tmp_path / 'out' / 'sweep.png').read_bytes()
+  again = ('--from_csv', tmp_path / 'out' / 'numbers.csv', '--sweep', *keys)
+  run(*again, '--sweep_of', 'return')
+  assert (tmp_path / 'out' / 'sweep.png').read_bytes() != drawn
+  with pytest.raises(UserError, match='No run has the quantity retrn'):
+    run(*again, '--sweep_of', 'retrn')
 
 
 @pytest.mark.parametrize(
@@ -139,6 +155,8 @@ def test_a_single_condition_is_described(study, tmp_path, capsys):
     (('--conditions', 'OUT:a', '--save', 'OUT'), 'is no folder'),
     (('--from_csv', 'x.csv', '--no_decode'), 'leave out --no_decode'),
     (('--from_csv', 'x.csv'), 'is no file'),
+    (('--from_csv', 'x.csv', '--sweep_of', 'return'), 'without --sweep'),
+    (('--conditions', 'RUN', '--save', 'OUT', '--sweep', 'a'), 'no setting a'),
     (
       ('--conditions', 'RUN:a', '--save', 'OUT', '--no_decode', '--decode_subdir', 'x'),
       'would do nothing',

@@ -42,7 +42,7 @@ def all_figures(found: Comparison) -> dict[str, Figure]:
       figures[name] = draw(found, quantity)
   if _classes(found):
     figures['tuning_celltypes'] = celltypes(found)
-  if _singles(found):
+  if panels_of(found):
     figures['runs'] = every_run(found)
   if any(np.isfinite(x.g) for x in found.effects):
     figures['effects'] = effects(found)
@@ -114,7 +114,7 @@ def lineplot(found: Comparison, quantity: str) -> Figure:
 
 def every_run(found: Comparison) -> Figure:
   """Numbers of whole agents and of their recurrent state: runs, means, intervals."""
-  panels = _singles(found)
+  panels = panels_of(found)
   cols = min(PANELS, len(panels))
   lines = -(-len(panels) // cols)
   fig, axes = style.new_figure(lines, cols, 2.3, 2.6)
@@ -213,15 +213,18 @@ def effects(found: Comparison) -> Figure:
   return fig
 
 
-def _singles(found: Comparison) -> list[tuple[str, str]]:
-  """Quantities that get a panel of their own, each in some layers."""
+def panels_of(found: Comparison, names: Sequence[str] = ()) -> list[tuple[str, str]]:
+  """Quantities that get a panel of their own, each in its main layers.
+
+  Args:
+    names: of quantities; those that no other figure shows by default.
+  """
+  usual = [x for x in found.quantities() if '/' not in x and x not in OTHERS]
   panels = []
-  for name in found.quantities():
-    if '/' in name or name in OTHERS:
-      continue
+  for name in names or usual:
     layers = found.layers(name)
     if MAIN in layers or len(layers) > FEW_LAYERS:
-      layers = [x for x in layers if x == MAIN]
+      layers = [x for x in layers if x == MAIN] or layers[:FEW_LAYERS]
     panels += [(name, x) for x in layers]
   return panels
 

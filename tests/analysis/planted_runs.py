@@ -44,7 +44,7 @@ def folder(path: pathlib.Path, plan: PlannedRun) -> pathlib.Path:
   rng = np.random.default_rng([plan.seed, int(1000 * plan.share)])
   files.make_folder(path)
   (path / 'config.yaml').write_text(
-    f'seed: {plan.seed}\nrun:\n  train_ratio: {plan.width}\nmix: [50, 30, 20]\n'
+    f'seed: {plan.seed}\nrun: {{train_ratio: {plan.width}, envs: {1 + plan.seed}}}\n'
   )
   _log(path, plan, rng)
   _put(path / 'layer_results/layer_decode_results.pkl', decoding(plan, rng))

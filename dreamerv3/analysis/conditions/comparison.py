@@ -21,6 +21,7 @@ from dreamerv3.data import layers
 
 NAN = float('nan')
 DRAWS = 500  # of the episodes of each run
+SHOWN = 4  # conditions that a note names
 PAIRINGS = ('auto', 'always', 'never')
 
 
@@ -295,9 +296,10 @@ def _notes(
     most[cell.condition] = max(most.get(cell.condition, 0), len(cell.values))
   few = [f'{k} has {n}' for k, n in most.items() if n < ENOUGH]
   if few:
+    few = few if len(few) <= SHOWN else [*few[:SHOWN], f'{len(few) - SHOWN} more']
     yield (
       f'Fewer than {ENOUGH} runs allow no interval over runs and no p, whatever was '
-      f'measured of each: {", ".join(few)}.'
+      f'measured of each: {"; ".join(few)}.'
     )
   sizes = {(x.n, x.n_reference, x.paired) for x in effects if x.p == x.p}
   for n, other, paired in sorted(sizes):

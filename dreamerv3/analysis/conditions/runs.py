@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dreamerv3.base import shipped, unpickle, yaml_file
@@ -118,13 +118,18 @@ class Run:
     return None
 
 
-def parse(texts: Sequence[str]) -> list[Run]:
+def parse(
+  texts: Sequence[str], label_of: Callable[[Run], str] | None = None
+) -> list[Run]:
   """Runs from words `RUN:label`.
+
+  Args:
+    label_of: gives a label to words `RUN` without one; None refuses them.
 
   Raises:
     UserError: no label, no such folder, or a run that is named twice.
   """
-  runs = [_parse(x) for x in texts]
+  runs = [_parse(x, label_of) for x in texts]
   seen: dict[pathlib.Path, str] = {}
   for run in runs:
     place = run.path.resolve()
@@ -137,7 +142,10 @@ def parse(texts: Sequence[str]) -> list[Run]:
   return runs
 
 
-def _parse(text: str) -> Run:
+def _parse(text: str, label_of: Callable[[Run], str] | None) -> Run:
+  plain = pathlib.Path(text).expanduser()
+  if label_of and plain.is_dir():
+    return Run(plain, label_of(Run(plain, '')))
   folder, _, label = text.rpartition(':')
   if not folder or not label.strip() or '/' in label:
     raise UserError(

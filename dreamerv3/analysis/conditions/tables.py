@@ -87,12 +87,12 @@ def spread(x: Cell) -> str:
 
 def verdicts(found: Comparison) -> list[str]:
   """Sentences on what holds: one per condition and quantity that differs."""
-  sentences = []
+  sentences, untested = [], []
   for condition in found.conditions[1:]:
     effects = [x for x in found.effects if x.condition == condition and x.p == x.p]
     pair = f'{condition} v {found.conditions[0]}'
     if not effects:
-      sentences.append(f'{pair}: not tested.')
+      untested.append(condition)
       continue
     holds = [x for x in effects if differs(x)]
     for name in dict.fromkeys(x.quantity for x in holds):
@@ -102,6 +102,9 @@ def verdicts(found: Comparison) -> list[str]:
         f'{pair}: no difference holds at {100 * ALPHA:.0f} % for all layers together '
         f'({len(effects)} numbers compared).'
       )
+  if untested:
+    names = '; '.join(untested)
+    sentences.append(f'Not tested against {found.conditions[0]}: {names}.')
   return sentences
 
 
