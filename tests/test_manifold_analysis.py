@@ -44,7 +44,12 @@ def test_a_place_code_is_found_and_noise_is_not(results):
   # A recording beside itself is the same in every draw.
   assert place['paired'] == 'True'
   assert float(place['srsa_gain']) == float(place['srsa_gain_high']) == 0
-  assert float(place['srsa_gain_p']) == 1
+  # Of exact place cells all neighbours are equal, which tell no dimension.
+  same = dict.fromkeys(('srsa', 'partial', 'ratio'), place) | {'intrinsic': noise}
+  for name, row in same.items():
+    assert float(row[f'{name}_gain_low']) == float(row[f'{name}_gain']) == 0
+    assert float(row[f'{name}_gain_p']) == 1
+    assert row[f'control_{name}_low'] == row[f'{name}_low']
   assert float(place['sw_distance']) > 0
   assert noise['sw_distance'] == 'nan'
   verdicts = read_run_info(results)[-1].extra['verdicts']

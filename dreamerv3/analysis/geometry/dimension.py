@@ -4,6 +4,7 @@ ratio, d = participation(X, episode, weight), two_nn(X, episode, weight)
 """
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -15,11 +16,22 @@ TRIMMED = 0.1  # of the largest ratios of neighbours, which outliers make
 
 @dataclasses.dataclass(frozen=True)
 class Dimension:
-  """A dimension with its 95 % interval over episodes (NaN below five)."""
+  """A dimension with its 95 % interval over episodes (NaN below five).
+
+  Attributes:
+    drawn: (n_boot,) the same of each draw of episodes, for differences of two networks;
+      empty in results of before.
+  """
 
   value: float
   low: float
   high: float
+  drawn: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+
+  @classmethod
+  def of(cls, value: float, drawn: np.ndarray, episodes: int) -> Self:
+    """A value, and those of draws of so many episodes."""
+    return cls(value, *interval(drawn, episodes), drawn)
 
 
 def participation(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dimension:
@@ -52,7 +64,7 @@ def participation(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dim
 
   drawn = np.array([ratio(w) for w in weight.astype(float)])
   value = ratio(np.ones(len(starts)))
-  return Dimension(value, *interval(drawn, len(starts)))
+  return Dimension.of(value, drawn, len(starts))
 
 
 def two_nn(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dimension:
@@ -76,7 +88,7 @@ def two_nn(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dimension:
       logs[here] = np.log(nearest[:, 1] / nearest[:, 0])
   known = np.isfinite(logs)
   if known.sum() < 10:
-    return Dimension(*[float('nan')] * 3)
+    return Dimension.of(float('nan'), np.full(len(weight), np.nan), len(weight))
   place = np.unique(episode, return_inverse=True)[1][known]
   order = np.argsort(logs[known])
   logs, place = logs[known][order], place[order]
@@ -91,7 +103,7 @@ def two_nn(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dimension:
 
   drawn = np.array([estimate(w) for w in weight.astype(float)])
   value = estimate(np.ones(weight.shape[1]))
-  return Dimension(value, *interval(drawn, weight.shape[1]))
+  return Dimension.of(value, drawn, weight.shape[1])
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
 NAN = float('nan')
+COMPARED = ('srsa', 'partial', 'ratio', 'intrinsic')  # with a control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +83,11 @@ class LayerGeometry:
 
 @dataclasses.dataclass(frozen=True)
 class GeometryComparison:
-  """A layer with its control: differences of sRSA and of the partial sRSA.
+  """A layer with its control, and their differences.
 
   Attributes:
     geometry: of the recording; control: of the control, None without one.
-    srsa, partial: trained minus control, with bootstrap p.
+    srsa, partial, ratio, intrinsic: trained minus control, with bootstrap p.
     paired: both were recorded on one path, and episodes are drawn together.
   """
 
@@ -94,6 +95,8 @@ class GeometryComparison:
   control: LayerGeometry | None = None
   srsa: Estimate = Estimate(NAN)
   partial: Estimate = Estimate(NAN)
+  ratio: Estimate = Estimate(NAN)
+  intrinsic: Estimate = Estimate(NAN)
   paired: bool = False
 
 
@@ -265,15 +268,30 @@ def _compared(
   weight, apart = scene.weights(), beside.weights()
   if not paired:  # the same seed would draw the same episodes on both sides
     apart = evidence.weights(apart.shape[1], len(apart), beside.options.seed + 1)
-  made = []
-  for given in ((), mine.controls):
-    drawn = evidence.draws(mine, given, weight) - evidence.draws(theirs, given, apart)
-    few = min(weight.shape[1], apart.shape[1])
-    low, high = evidence.interval(drawn, few)
-    p = evidence.two_sided(drawn) if np.isfinite(low) else NAN
-    made.append(Estimate(mine.value(given) - theirs.value(given), low, high, p))
-  srsa, partial = made
-  return GeometryComparison(found, other, srsa, partial, paired)
+  few = min(weight.shape[1], apart.shape[1])
+  srsa, partial = (
+    _difference(
+      mine.value(given) - theirs.value(given),
+      evidence.draws(mine, given, weight) - evidence.draws(theirs, given, apart),
+      few,
+    )
+    for given in ((), mine.controls)
+  )
+  # Draws are exchangeable, so that another order of one side makes it independent.
+  rng = np.random.default_rng([beside.options.seed, 37])
+  order = np.arange(len(apart)) if paired else rng.permutation(len(apart))
+  ratio, intrinsic = (
+    _difference(a.value - b.value, a.drawn - b.drawn[order], few)
+    for a, b in ((found.ratio, other.ratio), (found.intrinsic, other.intrinsic))
+  )
+  return GeometryComparison(found, other, srsa, partial, ratio, intrinsic, paired)
+
+
+def _difference(value: float, drawn: np.ndarray, episodes: int) -> Estimate:
+  low, high = evidence.interval(drawn, episodes)
+  return Estimate(
+    value, low, high, evidence.two_sided(drawn) if np.isfinite(low) else NAN
+  )
 
 
 def to_dict(found: Sequence[GeometryComparison]) -> dict[str, Any]:
@@ -290,9 +308,9 @@ def _comparison(x: Mapping[str, Any]) -> GeometryComparison:
   return GeometryComparison(
     _geometry(x['geometry']),
     None if x['control'] is None else _geometry(x['control']),
-    Estimate(**x['srsa']),
-    Estimate(**x['partial']),
-    bool(x['paired']),
+    # Results of before have no differences of dimensions.
+    **{k: Estimate(**x.get(k, {'value': NAN})) for k in COMPARED},
+    paired=bool(x['paired']),
   )
 
 

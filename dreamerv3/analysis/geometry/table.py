@@ -7,42 +7,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from dreamerv3.analysis.geometry.study import (
+  COMPARED,
   NAN,
   Estimate,
   GeometryComparison,
   LayerGeometry,
 )
 
-BESIDE = ('srsa', 'partial', 'ratio', 'intrinsic')  # of the control
-ENDS = ('', '_low', '_high', '_p')
+ENDS = ('', '_low', '_high')
 
 
 def rows(found: Sequence[GeometryComparison]) -> list[dict[str, Any]]:
   """The table manifold_summary.csv: a row per layer."""
-  table = []
-  for x in found:
-    row = {**_row(x.geometry), **_empty(x)}
-    if x.control is not None:
-      beside = _row(x.control)
-      row |= {
-        f'control_{k}': beside[k] for k in ('srsa', 'partial', 'ratio', 'intrinsic')
-      }
-      for name, of in (('srsa', x.srsa), ('partial', x.partial)):
-        row |= {
-          f'{name}_gain': of.value,
-          f'{name}_gain_low': of.low,
-          f'{name}_gain_high': of.high,
-          f'{name}_gain_p': of.p,
-        }
-      row['paired'] = x.paired
-    table.append(row)
-  return table
+  return [{**_row(x.geometry), **_beside(x), 'paired': x.paired} for x in found]
 
 
-def _empty(x: GeometryComparison) -> dict[str, Any]:
-  names = [f'control_{k}' for k in BESIDE]
-  gains = [f'{k}_gain{end}' for k in ('srsa', 'partial') for end in ENDS]
-  return {**dict.fromkeys([*names, *gains], NAN), 'paired': x.paired}
+def _beside(x: GeometryComparison) -> dict[str, Any]:
+  """The control's numbers, and what is gained over it; NaN without one."""
+  other = {} if x.control is None else _row(x.control)
+  row = {
+    f'control_{k}{end}': other.get(f'{k}{end}', NAN) for k in COMPARED for end in ENDS
+  }
+  for name in COMPARED:
+    of = getattr(x, name)
+    row |= {
+      f'{name}_gain': of.value,
+      f'{name}_gain_low': of.low,
+      f'{name}_gain_high': of.high,
+      f'{name}_gain_p': of.p,
+    }
+  return row
 
 
 def _row(x: LayerGeometry) -> dict[str, Any]:
