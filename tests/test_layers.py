@@ -69,7 +69,7 @@ dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy sklearn torch pynapple 
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
 dreamerv3.pages: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info: PIL
 dreamerv3: @dreamerv3.pages dreamerv3.pages:
-dreamerv3.studies: dreamerv3.setup dreamerv3.analysis dreamerv3.data dreamerv3.run_info dreamerv3.base: elements
+dreamerv3.studies: dreamerv3.setup dreamerv3.recording dreamerv3.analysis dreamerv3.data dreamerv3.run_info dreamerv3.base: elements
 dreamerv3.study: dreamerv3.studies dreamerv3.base:
 dreamerv3.modes: @dreamerv3.probing @dreamerv3 dreamerv3.probing: {JAXES} elements
 dreamerv3.main: dreamerv3.setup dreamerv3.base dreamerv3.run_info embodied.run embodied.core: elements ruamel

@@ -30,7 +30,7 @@ from dreamerv3.probing import describe
 from dreamerv3.probing.rollouts import Rollouts
 from dreamerv3.probing.trained import Look, Trained
 from dreamerv3.recording.bar import EpisodeBar
-from dreamerv3.recording.plan import RecordingPlan
+from dreamerv3.recording.plan import JOIN, RecordingPlan
 from dreamerv3.recording.recorder import VALUES, Recorder, Writing
 from dreamerv3.recording.session import Played, RecordingSession
 from dreamerv3.setup import make
@@ -95,7 +95,7 @@ def plan_of(trained: Trained) -> RecordingPlan:
     columns=describe.columns_of(trained.probe, image),
     numbers=range(first, first + settings.num_episodes),
     envs=settings.envs,
-    joined=settings.all_episodes,
+    joined=JOIN[settings.all_episodes.lower()],
     summary=logdir / f'eval_achievements{suffix}.out',
     inputs={'checkpoint': metadata.extra['checkpoint']},
   )

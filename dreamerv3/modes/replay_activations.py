@@ -35,7 +35,7 @@ from dreamerv3.probing.replays import Replays
 from dreamerv3.probing.sight import Sight
 from dreamerv3.probing.trained import Look, Trained, kept
 from dreamerv3.recording.bar import EpisodeBar
-from dreamerv3.recording.plan import RecordingPlan
+from dreamerv3.recording.plan import JOIN, RecordingPlan
 from dreamerv3.recording.recorder import VALUES, Recorder, Writing
 from dreamerv3.recording.session import Played, RecordingSession
 from embodied.core import base
@@ -104,7 +104,7 @@ def replay(
     columns=describe.columns_of(trained.probe, image),
     numbers=[x.number for x in data.episodes],
     envs=WIDTH,
-    joined=settings.all_episodes,
+    joined=JOIN[settings.all_episodes.lower()],
     inputs={
       'checkpoint': metadata.extra['checkpoint'],
       'source_data': str(data.path.absolute()),

@@ -24,6 +24,12 @@ from dreamerv3.data.metadata import Metadata
 # Expected length of an episode if the run has not logged any [steps].
 LENGTH = 250
 
+# Bytes of episodes up to which they are also written into one file.
+JOINED = 2e9
+
+# The setting `all_episodes`.
+JOIN = {'auto': None, 'true': True, 'false': False}
+
 # Fewer episodes that have ended are mostly early deaths.
 ENOUGH = 20
 
@@ -40,7 +46,8 @@ class RecordingPlan:
     columns: large values of a step.
     numbers: of the episodes that are there in the end.
     envs: episodes in progress at a time.
-    joined: whether all episodes are also written into one file.
+    joined: whether all episodes are also written into one file; None where they
+      take at most `JOINED` bytes.
     summary: file for a summary as text; None for no such file.
     inputs: {role: file or folder} that it is made from; empty ones are none.
     source: what is played again through the agent; empty if it acts itself.
@@ -54,7 +61,7 @@ class RecordingPlan:
   columns: Sequence[Column]
   numbers: Sequence[int]
   envs: int
-  joined: bool
+  joined: bool | None
   summary: pathlib.Path | None = None
   inputs: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   source: str = ''
@@ -103,10 +110,14 @@ class RecordingPlan:
   def need(self, missing: int) -> float:
     """Bytes that the recording will write, roughly."""
     length, _ = self.expected()
-    # An episode in progress lies in a temporary file until it is whole.
+    # Of an episode in progress what has no room in memory lies in a temporary file.
     count = missing + min(self.envs, missing)
-    count += len(self.numbers) if self.joined else 0
-    return count * length * self.step_bytes
+    whole = len(self.numbers) * length * self.step_bytes
+    return count * length * self.step_bytes + (whole if self.joins(whole) else 0)
+
+  def joins(self, nbytes: float) -> bool:
+    """Whether episodes of so many bytes are also written into one file."""
+    return nbytes <= JOINED if self.joined is None else self.joined
 
   def free(self) -> int:
     """Bytes left on the disk of the recording."""

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.base import files, unpickle
+from dreamerv3.base import files, job, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.locks import Lock
 from dreamerv3.data.columns import Column
@@ -45,8 +45,9 @@ from dreamerv3.data.episode import PREFIX, Episode
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.recording import pickle_stream
 from dreamerv3.recording.background import Writer
-from dreamerv3.recording.spool import Spool
+from dreamerv3.recording.spool import Room, Spool
 
+MEMORY = 2e9  # bytes of episodes in progress
 # Small values of a step, kept in memory: dtype and shape of one step.
 VALUES: dict[str, tuple[str, tuple[int, ...]]] = {
   'player_pos': ('float32', (2,)),
@@ -75,6 +76,8 @@ class Recorder:
     columns: the large values of a step, named by their keys. Layers, `act/...`,
       are written flat; `act/dyn/deter` and `act/dyn/stoch` also as `deter` and
       `stoch`, the latter in its own shape.
+    memory: bytes that episodes in progress may hold; what is more goes to a
+      temporary file. By default an eighth of what is free, at most 2 GB.
 
   Raises:
     UserError: the folder holds another recording, or one in progress.
@@ -85,7 +88,11 @@ class Recorder:
     folder: str | os.PathLike[str],
     metadata: Metadata,
     columns: Sequence[Column],
+    memory: float | None = None,
   ):
+    if memory is None:
+      memory = min(MEMORY, job.memory().free / 8)
+    self._room = Room(memory)
     self._new = not pathlib.Path(folder).expanduser().exists()
     self.folder = files.make_folder(folder)
     self.metadata, self.columns = metadata, tuple(columns)
@@ -144,7 +151,7 @@ class Recorder:
 
   def begin(self, number: int) -> 'Writing':
     """Starts an episode; several can be in progress."""
-    writing = Writing(self, number, Spool(self.folder, self.columns))
+    writing = Writing(self, number, Spool(self.folder, self.columns, self._room))
     self._writings.add(writing)
     return writing
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dreamerv3.base import files
+from dreamerv3.base.amounts import size
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.recording.plan import RecordingPlan
+from dreamerv3.recording.plan import JOINED, RecordingPlan
 from dreamerv3.recording.recorder import Recorder
 from dreamerv3.recording.summary import Summary
 from dreamerv3.run_info import Note, noting
@@ -91,8 +92,15 @@ class RecordingSession:
         'run the same command again to go on.'
       )
       return played.code
-    if plan.joined:
+    total = sum(x.stat().st_size for x in recorder.episodes())
+    there = (plan.folder / 'all_episodes.pkl').exists()
+    if plan.joins(total) or (plan.joined is None and there):
       note.outputs.append(recorder.join())
+    elif plan.joined is None:
+      print(
+        f'No all_episodes.pkl: the episodes take {size(total)}, more than '
+        f'{size(JOINED)}; --{plan.stage}.all_episodes True writes it.'
+      )
     if missing:
       rate = played.steps / duration
       print(f'{played.steps} steps in {duration:.1f} s, {rate:.0f} steps/s')

@@ -75,6 +75,11 @@ RULES: tuple[Rule, ...] = (
   (r'jax\.compute_dtype', *_among(*DTYPES)),
   (r'jax\.matmul_precision', *_among(*PRECISIONS)),
   (r'(eval_trajectory|replay_activations)\.dtype', *_among('float16', 'float32')),
+  (
+    r'(eval_trajectory|replay_activations)\.all_episodes',
+    lambda x: x.lower() in ('auto', 'true', 'false'),
+    'auto, True or False',
+  ),
   (r'replay_activations\.max_episodes', *_NOT_NEGATIVE),
   (
     r'replay_activations\.observe',

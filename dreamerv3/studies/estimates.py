@@ -14,6 +14,7 @@ from typing import NamedTuple
 import elements
 import numpy as np
 
+from dreamerv3.recording.plan import JOIN, JOINED
 from dreamerv3.setup import memory
 from dreamerv3.studies.kinds import KINDS
 from dreamerv3.studies.state import Standing
@@ -128,8 +129,9 @@ def _spaces(
 
 def _later(study: Study, stage: str, size: Size) -> Cost:
   wide, steps = size.unit / UNIT, size.timesteps
-  joined = _setting(study, 'record', 'all_episodes', 'True').capitalize() == 'True'
-  kept = steps * size.step * (2 if joined else 1)
+  kept = steps * size.step
+  joined = JOIN.get(_setting(study, 'record', 'all_episodes', 'auto').lower())
+  kept *= 2 if joined or (joined is None and kept <= JOINED) else 1
   recording = START + steps / 1740 * wide
   per = steps / 20000
   law = {

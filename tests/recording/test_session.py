@@ -7,6 +7,7 @@ import pytest
 
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
+from dreamerv3.recording import plan as planning
 from dreamerv3.recording.plan import RecordingPlan
 from dreamerv3.recording.session import Played, RecordingSession
 from dreamerv3.run_info import read_run_info
@@ -118,3 +119,16 @@ def test_what_the_disk_cannot_hold_leaves_nothing(plan, monkeypatch):
   with pytest.raises(UserError, match='has 0.0 kB left'):
     RecordingSession(plan, {}, play).run()
   assert not plan.folder.exists()
+
+
+def test_all_in_one_file_by_default_where_it_is_small(plan, monkeypatch, capsys):
+  plan = dataclasses.replace(plan, joined=None)
+  monkeypatch.setattr(planning, 'JOINED', 1000.0)
+  assert RecordingSession(plan, {}, play).run() == 0
+  assert not (plan.folder / 'all_episodes.pkl').exists()
+  assert 'eval_trajectory.all_episodes True writes it.' in capsys.readouterr().out
+  assert plan.need(2) == 3 * 250 * plan.step_bytes  # one of them in progress, too
+  monkeypatch.setattr(planning, 'JOINED', 1e9)
+  assert RecordingSession(plan, {}, play).run() == 0
+  assert (plan.folder / 'all_episodes.pkl').exists()
+  assert plan.need(2) == 5 * 250 * plan.step_bytes
