@@ -140,7 +140,9 @@ def every_run(found: Comparison) -> Figure:
   for ax in axes.flat[len(panels) :]:
     ax.set_axis_off()
   title = 'Dots: runs; bars: mean and 95 % interval over runs'
-  fig.suptitle(f'{title}; *: differs from {found.conditions[0]} at 5 %', fontsize=9)
+  if any(differs(x) for x in found.effects):
+    title += f'; *: differs from {found.conditions[0]} at 5 %'
+  fig.suptitle(title, fontsize=9)
   return fig
 
 

@@ -107,6 +107,7 @@ def decoding(plan: PlannedRun, rng: np.random.Generator) -> dict:
       'enc/cnn0': result('enc/cnn0', 0.9 * constant),
       'dyn/deter': result('dyn/deter', own),
     },
+    'control': {'dyn/deter': result('dyn/deter', own + 0.25 * constant)},
     'perception': {
       'view': result('view', own + 1),
       'pixels': result('pixels', own + 2),

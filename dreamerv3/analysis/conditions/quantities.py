@@ -36,6 +36,9 @@ KNOWN = {
   for x in (
     Quantity('decode_error', 'decoding error', 'tiles', LOWER),
     Quantity('decode_share', 'relative decoding error', "share of chance's", LOWER),
+    Quantity(
+      'decode_gain', 'error below the untrained network', "share of chance's", HIGHER
+    ),
     Quantity('memory', 'memory beyond what is seen', 'tiles', HIGHER),
     Quantity('SI', 'spatial information, median unit', 'bits'),
     Quantity('EV', 'held-out variance explained, median unit', 'share'),

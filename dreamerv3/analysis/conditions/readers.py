@@ -17,7 +17,7 @@ import numpy as np
 from dreamerv3.analysis import learning
 from dreamerv3.analysis.conditions.quantities import CLASS, CLASS_SIMPLE
 from dreamerv3.analysis.crafter_score import BUDGET
-from dreamerv3.analysis.decoding.comparisons import hardest
+from dreamerv3.analysis.decoding.comparisons import hardest, same_path
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.analysis.geometry import study
 from dreamerv3.analysis.tuning import cell_types
@@ -51,11 +51,17 @@ class Number(NamedTuple):
 
 
 def decoding(path: pathlib.Path) -> list[Number]:
-  """Errors, their share of the best constant's, and memory, by episodes."""
+  """Errors, their share of the best constant's, gain and memory, by episodes."""
   content = unpickle.load(path)
   with reading(path, 'decoding results; decode again'):
     found = _results(content['results'])
     numbers = [y for x in found.values() for y in _errors(x)]
+    control = _results(content.get('control') or {})
+    for layer, x in found.items():
+      other = control.get(layer)
+      if other is not None and same_path(x, other):
+        name, gain = layers.LEGACY.get(layer, layer), other.errors - x.errors
+        numbers += _means('decode_gain', name, gain, x.best_constant, x.episode)
     seen = _results(content.get('perception') or {})
     both = _results(content.get('memory') or {})
     if seen:

@@ -69,7 +69,8 @@ def lines(found: Comparison) -> list[str]:
 def _block(found: Comparison, name: str) -> Iterator[str]:
   of = quantities.of(name)
   unit = f' [{of.unit}]' if of.unit else ''
-  yield f'{of.label}{unit}, mean over runs [95 % over runs]'
+  known = any(x.low == x.low for x in found.cells if x.quantity == name)
+  yield f'{of.label}{unit}, mean over runs{" [95 % over runs]" if known else ""}'
   layers = found.layers(name)
   wide = max(map(len, layers))
   for layer in layers:

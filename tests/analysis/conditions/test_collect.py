@@ -42,6 +42,7 @@ def test_everything_of_a_run(run):
   assert set(table['run']) == {str(run)}
   assert set(table['seed']) == {4}
   assert whole(table, 'decode_share', 'enc/cnn0') == pytest.approx(0.9, abs=1e-6)
+  assert whole(table, 'decode_gain', 'dyn/deter') == pytest.approx(0.25, abs=1e-6)
   assert whole(table, 'memory', 'dyn/deter') == pytest.approx(0.5, abs=1e-6)
   assert whole(table, 'class/single_field', 'dyn/deter') == 0.5
   assert whole(table, 'SI', 'dyn/deter') == pytest.approx(0.45)
@@ -80,9 +81,15 @@ def test_missing_and_damaged_results_cost_a_line_each(run, tmp_path):
   assert len(mine) == len(collect(parsed(run)))
 
 
+def test_a_copy_of_an_agent_is_told(run, tmp_path):
+  copy = shutil.copytree(run, tmp_path / 'copy')
+  (note,) = gather(parsed(run, copy)).notes
+  assert 'no second agent' in note
+
+
 def test_what_is_not_wanted_is_not_read(run):
   table = collect(parsed(run), Wanted(no_decode=True, layers=('dyn/.*',)))
-  assert not set(table['quantity']) & {'decode_error', 'decode_share', 'memory'}
+  assert not {'decode_error', 'decode_gain', 'memory'} & set(table['quantity'])
   assert set(table['layer']) == {'', 'dyn/deter'}
   table = collect(parsed(run), Wanted(no_tuning=True))
   assert not any(x.startswith('class') for x in table['quantity'])
