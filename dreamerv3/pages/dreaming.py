@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.analysis.dreams.measures import LABELS
+from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.pages.player import world
@@ -27,6 +28,8 @@ def dreams(content: Mapping[str, Any], most: int = MOST) -> dict[str, Any]:
   grid = Grid(w, h)
   real = np.asarray(content['real_pos'])[:most]
   total = len(content['real_pos'])
+  if not total:
+    raise UserError('it holds no dreams.')
   replay = np.asarray(content['replay_pos'])[:most]
   own = np.asarray(content['decoded_pos'])[:most].astype(np.int64)
   # Where the decoder sees the start is the same for every dream of it.

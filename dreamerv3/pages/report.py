@@ -45,12 +45,19 @@ class Report:
     self.decoder = self._try(LinearDecoder.open, sources.decoder)
     self.data = self._try(Trajectories.open, sources.recording)
 
-  def _try(self, read: Callable[[Any], T], value: Any) -> T | None:
-    """What `read` makes of a value; None without one, or if it cannot."""
+  def _try(
+    self, read: Callable[[Any], T], value: Any, path: pathlib.Path | None = None
+  ) -> T | None:
+    """What `read` makes of a value; None without one, or if it cannot.
+
+    Args:
+      path: of the file that the value is from, where it is not the value.
+    """
     if value is None:
       return None
     try:
-      return read(value)
+      with reading(path or value, 'result of this project; make it again'):
+        return read(value)
     except UserError as e:
       self.notes.append(f'Left out: {e}')
       return None
@@ -59,9 +66,9 @@ class Report:
     """The page."""
     sources = self.sources
     data = {
-      'units': self._try(explorer, self.results),
-      'player': self._try(self._player, self.data),
-      'dreams': self._try(_dreams, sources.dreams),
+      'units': self._try(explorer, self.results, sources.tuning),
+      'player': self._try(self._player, self.data, sources.recording),
+      'dreams': self._try(lambda x: dreams(unpickle.load(x)), sources.dreams),
     }
     packed = {k: pack(v) for k, v in data.items() if v is not None}
     left = MOST_BYTES - REST - sum(map(len, packed.values()))
@@ -132,9 +139,3 @@ def facts(data: Trajectories | None) -> str:
     f'{len(data):,} episodes of {steps:,} timesteps{after}, in a world of '
     f'{w} x {h} tiles.'
   )
-
-
-def _dreams(path: pathlib.Path) -> dict[str, Any]:
-  content = unpickle.load(path)
-  with reading(path, 'results of dream_decode; run it again'):
-    return dreams(content)

@@ -124,6 +124,11 @@ def test_other_axes_move_the_points(page):
     ({part('explorer', 'x')})"""
   )
   assert page.value('page.parts.explorer.cloud.place(5)') != before
+  names = page.value('page.parts.explorer.scores.map(x => x.name)')
+  other = made_run.results('dyn/deter').control['dyn/deter'].metrics['EVs'][5]
+  place = names.index('EVs_untrained')
+  found = page.value(f'page.parts.explorer.scores[{place}].values[5]')
+  assert abs(found - other) < 1e-3
 
 
 def test_the_list_is_saved_as_csv(page, tmp_path):

@@ -89,10 +89,14 @@ def test_a_damaged_file_is_left_out_and_named(run, tmp_path, capsys):
   copy = shutil.copytree(run, tmp_path / 'run')
   (copy / 'tuning_results' / 'tuning_results.pkl').write_bytes(b'\x80\x04x')
   (copy / 'decoder_results' / 'layer_comparison.png').write_bytes(b'no picture')
+  dreamt = copy / 'dream_results' / 'dream_results.pkl'
+  files.save_pickle(dreamt, {**made_run.dreams(), 'valid': None})
   text = write(copy, tmp_path / 'page.html')
+  assert f'{dreamt} is damaged' in text
   assert 'Left out:' in capsys.readouterr().out
   assert data_of(text, 'units') is None
-  assert data_of(text, 'dreams') is not None
+  assert data_of(text, 'dreams') is None
+  assert data_of(text, 'player') is not None
   assert 'is no picture' in text
 
 

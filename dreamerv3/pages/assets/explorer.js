@@ -6,7 +6,7 @@ class Explorer {
   constructor(root, units) {
     this.units = units;
     this.count = units.unit.length;
-    this.by = Object.fromEntries(units.scores.map((x, i) => [x.name, i]));
+    this.scores = [...units.scores, ...units.scores.filter(x => x.control).map(untrained)];
     this.mask = new Uint8Array(this.count).fill(1);
     this.chosen = -1;
     this.part = name => root.querySelector(`[data-part="${name}"]`);
@@ -24,9 +24,9 @@ class Explorer {
     const {units} = this;
     for (const [name, first] of [['x', 0], ['y', 1], ['score', 1]]) {
       const select = this.part(name);
-      units.scores.forEach((score, i) => select.append(
+      this.scores.forEach((score, i) => select.append(
         make('option', {value: i, textContent: full(score)})));
-      select.value = Math.min(first, units.scores.length - 1);
+      select.value = Math.min(first, this.scores.length - 1);
       select.onchange = () => (name === 'score' ? this.filter() : this.axes());
     }
     const layer = this.part('layer');
@@ -99,12 +99,12 @@ class Explorer {
   }
 
   axisScores() {
-    return ['x', 'y'].map(k => this.units.scores[Number(this.part(k).value)]);
+    return ['x', 'y'].map(k => this.scores[Number(this.part(k).value)]);
   }
 
   filter() {
     const layer = Number(this.part('layer').value);
-    const {values} = this.units.scores[Number(this.part('score').value)];
+    const {values} = this.scores[Number(this.part('score').value)];
     const [low, high] = ['least', 'most'].map(k => parseFloat(this.part(k).value));
     const kinds = Uint8Array.from(this.units.classes, (_, i) => this.classes.has(i));
     let left = 0;
@@ -207,12 +207,18 @@ class Explorer {
   export() {
     const {units} = this;
     const head = ['layer', 'unit', units.tested ? 'class_tested' : 'class',
-      ...units.scores.map(x => x.name)];
+      ...this.scores.map(x => x.name)];
     const rows = this.sorted().map(i => [units.layers[units.layer[i]], units.unit[i],
       units.classes[units.class[i]].name,
-      ...units.scores.map(x => Number(x.values[i].toPrecision(4)))]);
+      ...this.scores.map(x => Number(x.values[i].toPrecision(4)))]);
     save('units.csv', csv(head, rows));
   }
+}
+
+// The same score of the untrained network, for axes, filters and lists.
+function untrained(score) {
+  return {...score, name: `${score.name}_untrained`, label: `untrained: ${score.label}`,
+    values: score.control};
 }
 
 function full(score) {

@@ -51,7 +51,8 @@ class UnitPanel {
     const room = this.root.clientWidth - 32; // its padding
     const width = Math.floor(Math.min(210, (room - 12 * (lists.length - 1)) / lists.length));
     const figures = lists.map(([title, values]) => {
-      const canvas = make('canvas', {className: 'map'});
+      const canvas = make('canvas', {className: 'map', role: 'img',
+        'aria-label': `map of mean activation, ${title}`});
       const range = rangeOf(values);
       if (values.every(Number.isNaN)) {
         return make('figure', {}, make('figcaption', {textContent: title}),
