@@ -23,6 +23,7 @@ from dreamerv3.studies.tasks import full_name, tasks
 
 UNIT = 64  # size unit of size1m, which the measured numbers belong to
 START = 15.0  # seconds from start to ready, with nothing compiled before
+OPENING = 5.0  # seconds of an analysis before and after its numbers
 LENGTH = 250  # steps of an episode; see recording.plan
 PARAMETERS = 168  # times the square of the size unit
 LAYERS = 840  # times the size unit: bytes of all layers of a step in float16
@@ -138,9 +139,9 @@ def _later(study: Study, stage: str, size: Size) -> Cost:
     'record': Cost(recording, 0.5e9 * max(1, wide), kept, 'law'),
     'control': Cost(recording, 0.5e9 * max(1, wide), kept, 'law'),
     # 18 s for 90 episodes and 512 units; a decoder per representation.
-    'decode': Cost(18 * wide * per, 1e9 * max(1, wide), 1e7, 'law'),
-    'layers': Cost(56 * wide, 964 * 2**20 * max(1, wide), 5e7, 'law'),
-    'tune': Cost(71 * wide * per, 1295 * 2**20 * max(1, wide), 5e7, 'law'),
+    'decode': Cost(OPENING + 18 * wide * per, 1e9 * max(1, wide), 1e7, 'law'),
+    'layers': Cost(OPENING + 56 * wide, 964 * 2**20 * max(1, wide), 5e7, 'law'),
+    'tune': Cost(OPENING + 71 * wide * per, 1295 * 2**20 * max(1, wide), 5e7, 'law'),
     'dreams': Cost(START + 3 * wide, 1e9 * max(1, wide), 1e7, 'law'),
   }
   return law.get(stage, Cost(basis='not known'))

@@ -41,8 +41,8 @@ finished() {
   for _ in $(seq "$1"); do
     [ -n "$(squeue --noheader)" ] || return 0
     # A requeued job waits for two minutes; not in a test.
-    for job in $(squeue --noheader --array --states=PENDING --format=%i); do
-      scontrol update JobId="$job" StartTime=now 2>/dev/null || true
+    for waiting in $(squeue --noheader --array --states=PENDING --format=%i); do
+      scontrol update JobId="$waiting" StartTime=now 2>/dev/null || true
     done
     sleep 2
   done

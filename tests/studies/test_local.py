@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.studies import again, local, state, tables, tasks
+from dreamerv3.studies import again, local, results, state, tables, tasks
 from dreamerv3.studies.working import Stop, work
 from tests import cli
 from tests.studies import fakes
@@ -55,6 +55,12 @@ def test_a_failure_blocks_its_own_run_alone(tmp_path, programs):
   text = '\n'.join(tables.status(study, state.standings(study)))
   assert 'usual_seed0/record failed: the disk is full' in text
   assert '10 done, 1 failed, 1 blocked' in text
+  # The report goes without it.
+  known = state.standings(study)
+  finished = results.finished(study, known)
+  assert [x.name for x in finished] == ['usual_seed1', 'other_seed0', 'other_seed1']
+  left = [*results.left_out(study, known)]
+  assert left == ['usual_seed0 is left out: record is failed.']
   fail.unlink()
   assert run(study).code == 0
   assert fakes.calls(programs).count('usual_seed0.train') == 1

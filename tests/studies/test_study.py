@@ -4,6 +4,7 @@ import pytest
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.studies import checking, study, tasks
+from dreamerv3.studies.kinds import KINDS
 from tests.studies import fakes
 
 
@@ -106,6 +107,15 @@ def test_flags_are_those_of_the_commands(tmp_path, old, new, said):
   with pytest.raises(UserError) as caught:
     checking.check(found)
   assert said in str(caught.value)
+
+
+def test_every_stage_takes_what_the_study_sets(tmp_path):
+  more = ''.join(f'  {x}: {{{{}}}}\n' for x in KINDS if x not in ('train', 'record'))
+  text = fakes.STUDY.replace('  control: {{}}\n', more)
+  text = text.replace('run.steps', 'run.ckpt_keep: 50, run.steps')
+  found = study.load(fakes.write(tmp_path, text=text))
+  assert [x.name for x in found.stages] == [*KINDS]
+  assert {*checking.check(found)} == {'usual', 'other'}
 
 
 def test_the_example_is_a_study():
