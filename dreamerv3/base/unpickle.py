@@ -68,6 +68,20 @@ class LazyArray(containers.OnDisk):
       return flat.reshape(there).transpose(self.axes)
     return flat.reshape(self.shape, order='F' if self.fortran else 'C')
 
+  def mapped(self) -> np.ndarray:
+    """The array, of which what is looked at is read; of an array as it lies there.
+
+    It stays what it is when a new file takes the path's place.
+    """
+    order: arrays.Order = 'F' if self.fortran else 'C'
+    if self.axes or self.dtype.kind in 'bU' or not self.nbytes:  # to be checked
+      return self.read()
+    with regular.opened(self.path) as file:
+      if self.offset + self.nbytes > regular.size_of(file):
+        raise damaged(self.path, ValueError('an array is cut short'))
+      raw = np.memmap(file, self.dtype, 'r', self.offset, self.shape, order)
+    return np.asarray(raw)
+
   def part(self, rows: np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
     """Some rows and columns (n, d) of the array seen as (T, D), in bounded memory.
 
@@ -148,6 +162,17 @@ def scan(path: str | os.PathLike[str]) -> Any:
 
   with regular.opened(path) as file:
     return _run(path, file, leave)
+
+
+def at_hand(value: Any) -> Any:
+  """What `scan` gave, with all arrays in its dicts and lists read."""
+  if isinstance(value, LazyArray):
+    return value.read()
+  if isinstance(value, dict):
+    return {k: at_hand(v) for k, v in value.items()}
+  if isinstance(value, list):
+    return [at_hand(x) for x in value]
+  return value
 
 
 def _run(path: pathlib.Path, file: Any, payload: Callable[..., Any]) -> Any:

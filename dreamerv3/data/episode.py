@@ -9,7 +9,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -166,10 +166,7 @@ class Episode:
   def view(self, key: str) -> np.ndarray:
     """As `read`, but of a large array only the rows that are looked at."""
     source = self._source(key)
-    if not isinstance(source, LazyArray):
-      return _array(source)
-    order: Literal['F', 'C'] = 'F' if source.fortran else 'C'
-    return np.memmap(source.path, source.dtype, 'r', source.offset, source.shape, order)
+    return source.mapped() if isinstance(source, LazyArray) else _array(source)
 
   def _source(self, key: str) -> np.ndarray | LazyArray:
     """An array, or its place on disk."""

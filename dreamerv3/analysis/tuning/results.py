@@ -19,6 +19,7 @@ from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import reading
+from dreamerv3.base.unpickle import LazyArray
 from dreamerv3.data import convert, layers
 
 FORMAT = 1
@@ -130,6 +131,8 @@ class Results:
   ) -> 'Results':
     """Reads results, also those of older programs with fewer keys.
 
+    Maps, nearly all of a file, stay on disk until they are looked at.
+
     Args:
       limits: thresholds of the classes; the file's own by default.
 
@@ -137,13 +140,14 @@ class Results:
       UserError: no such file, or no tuning results.
     """
     path = pathlib.Path(path).expanduser()
-    content = unpickle.load(path)
+    content = unpickle.scan(path)
     with reading(path, 'tuning results; give a tuning_results.pkl'):
       return cls._read(content, limits)
 
   @classmethod
   def _read(cls, content: Mapping[str, Any], limits: Thresholds | None) -> 'Results':
-    metadata, found = dict(content['metadata']), dict(content['layers'])
+    metadata = unpickle.at_hand(dict(content['metadata']))
+    found = dict(content['layers'])
     known = {x.name for x in dataclasses.fields(Thresholds)}
     stored = metadata.get('thresholds', {})
     stored = {k: float(v) for k, v in stored.items() if k in known}
@@ -215,7 +219,9 @@ def _masks(ids: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _unpack(name: str, packed: Mapping[str, Any]) -> TuningTable:
-  curves = np.asarray(packed['tuning_curves'])
+  curves = packed['tuning_curves']
+  curves = curves.mapped() if isinstance(curves, LazyArray) else np.asarray(curves)
+  packed = unpickle.at_hand({k: v for k, v in packed.items() if k != 'tuning_curves'})
   d = len(curves)
   return TuningTable(
     layer=name,

@@ -1,8 +1,10 @@
-"""Results of tuning as tables and arrays of pandas and xarray."""
+"""Results of tuning on disk, and as tables and arrays of pandas and xarray."""
 
 import numpy as np
 
 from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.base import files, unpickle
 from tests.plots import tuning_results as made
 
 
@@ -22,3 +24,27 @@ def test_units_and_maps_carry_their_classes():
   assert maps.cell_type.values.tolist() == named
   first = frame[frame.layer == name].cell_type_tested
   assert first.tolist() == named
+
+
+def test_maps_stay_on_disk_until_they_are_looked_at(tmp_path, monkeypatch):
+  results = made.results(n_shuffles=0)
+  path = files.save_pickle(tmp_path / 'tuning_results.pkl', results.to_dict())
+  whole = unpickle.load(path)['layers']
+  read = []
+  fill = unpickle._fill
+
+  def count(path, file, offset, flat):
+    read.append(flat.nbytes)
+    fill(path, file, offset, flat)
+
+  monkeypatch.setattr(unpickle, '_fill', count)
+  found = Results.open(path)
+  assert sum(read) < path.stat().st_size - sum(
+    x['tuning_curves'].nbytes for x in whole.values()
+  )
+  # What takes the place of the file does not change what was opened.
+  files.save_pickle(path, {**found.to_dict(), 'metadata': {}})
+  for name, table in found.tables.items():
+    np.testing.assert_array_equal(table.curves, whole[name]['tuning_curves'])
+    for metric, values in table.metrics.items():
+      np.testing.assert_array_equal(values, whole[name]['metrics'][metric])
