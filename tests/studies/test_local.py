@@ -10,6 +10,7 @@ import time
 import pytest
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.holder import here
 from dreamerv3.studies import again, local, results, state, tables, tasks
 from dreamerv3.studies.working import Stop, work
 from tests import cli
@@ -146,6 +147,31 @@ def test_a_silent_process_elsewhere_is_not_waited_for(tmp_path):
   os.utime(state.path_of(study, task), (long_ago, long_ago))
   now = state.standings(study)[task.name]
   assert (now.word, now.why) == ('stopped', 'was killed')
+
+
+def test_progress_is_read_from_the_log_of_the_run(tmp_path):
+  study = fakes.make(tmp_path)
+  task = fakes.by_name(study)['usual_seed0/train']
+  state.folder_of(study).mkdir(parents=True)
+  task.logdir.mkdir()
+  (task.logdir / 'config.yaml').write_text('run: {steps: 1000}\n')
+  # It was resumed at 100; the last line is still being written.
+  (task.logdir / 'metrics.jsonl').write_text('{"step": 100}\n{"step": 400}\n{"st')
+  record = state.TaskRecord(
+    'running',
+    task.digest,
+    task.flags,
+    began=time.time() - 30,
+    first=100,
+    holder=here().text(),
+  )
+  state.write(study, task, record)
+  (line,) = (
+    x
+    for x in tables.status(study, state.standings(study))
+    if x.startswith('usual_seed0')
+  )
+  assert '40%, 1m 0s left' in line
 
 
 def test_flags_belong_to_actions(tmp_path):
