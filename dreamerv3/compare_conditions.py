@@ -152,7 +152,14 @@ def _read(args: ConditionsSettings) -> collect.Collected:
       'None of the runs has anything to compare; analyse them first, for instance with '
       'decode_position.py --mode layers.'
     )
-  return found._replace(numbers=sweeps.add(found.numbers, chosen, args.sweep))
+  there = set(found.numbers['condition'])
+  lost = [x for x in runs.labels(chosen) if x not in there]
+  notes = (
+    *found.notes,
+    *(f'No run of {x} has anything to compare: it is left out.' for x in lost),
+  )
+  numbers = sweeps.add(found.numbers, chosen, args.sweep)
+  return found._replace(numbers=numbers, notes=notes)
 
 
 def _folder(args: ConditionsSettings) -> pathlib.Path:

@@ -111,6 +111,15 @@ def test_one_failed_run_leaves_the_others(study, tmp_path, capsys):
   assert float(rows['decode_share', 'far']['p_all']) <= 0.05
 
 
+def test_a_failed_condition_leaves_the_others(study, tmp_path, capsys):
+  (tmp_path / 'empty').mkdir()
+  words = [f'{tmp_path / "empty"}:lost', *named(study), '--no_tuning', '--no_decode']
+  run('--conditions', *words, '--save', tmp_path / 'out')
+  told = capsys.readouterr()
+  assert 'No run of lost has anything to compare' in told.err
+  assert 'far v near: Crafter score' in told.out
+
+
 def test_two_runs_are_points(study, tmp_path, capsys):
   words = [*named(study, (0, 1)), '--no_tuning', '--no_decode']
   run('--conditions', *words, '--save', tmp_path)
