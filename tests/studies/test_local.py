@@ -190,7 +190,7 @@ def test_a_plan_writes_nothing_and_says_what_it_costs(tmp_path):
   done = cli.script('study', '--study', fakes.write(tmp_path), 'plan')
   assert done.returncode == 0, done.stderr
   assert '4 runs, 3 stages, 12 tasks' in done.stdout
-  assert 'Estimates.' in done.stdout
+  assert 'Estimates, of each task alone' in done.stdout
   assert not (tmp_path / 'out').exists()
 
 
