@@ -134,17 +134,22 @@ class Explorer {
     return found;
   }
 
-  // Sorted by the score of the vertical axis, the largest first.
-  sorted() {
+  // Sorted by the score of the vertical axis, the largest first; all, or the first ones.
+  sorted(most = Infinity) {
     const [, {values}] = this.axisScores();
     const key = i => (Number.isNaN(values[i]) ? -Infinity : values[i]);
-    return this.rows().sort((a, b) => key(b) - key(a) || a - b);
+    let rows = this.rows();
+    if (rows.length > most) {
+      const keys = Float32Array.from(rows, key).sort();
+      const least = keys[keys.length - most];
+      rows = rows.filter(i => key(i) >= least);
+    }
+    return rows.sort((a, b) => key(b) - key(a) || a - b).slice(0, most);
   }
 
   list() {
     const [x, y] = this.axisScores();
-    const order = this.sorted();
-    clear(this.part('list'), ...order.slice(0, LISTED).map(i => {
+    clear(this.part('list'), ...this.sorted(LISTED).map(i => {
       const about = this.units.classes[this.units.class[i]];
       const swatch = make('i', {className: 'swatch'});
       swatch.style.background = about.color;
@@ -158,8 +163,8 @@ class Explorer {
     }));
     this.part('head-x').textContent = full(x);
     this.part('head-y').textContent = full(y);
-    this.part('more').textContent = order.length > LISTED
-      ? `The first ${LISTED} by the vertical axis; the csv has all ${order.length.toLocaleString('en')}.`
+    this.part('more').textContent = this.left > LISTED
+      ? `The first ${LISTED} by the vertical axis; the csv has all ${this.left.toLocaleString('en')}.`
       : '';
     this.mark();
   }
