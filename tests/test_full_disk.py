@@ -1,23 +1,79 @@
 """A full disk or a lost output: one line with what to do, exit code, whole files."""
 
-import pathlib
 import resource
 import subprocess
-import sys
 
 import pytest
 
-from dreamerv3.base import files, unpickle
+from dreamerv3.base import unpickle
 from tests import synthetic
-from tests.plots import tuning_results
+from tests.in_turn import Call, in_turn
 
-ROOT = pathlib.Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
+
+# What each command is asked to do, with {run}, a trained one, {data}, a recording
+# with a code of place, {logs}, and {save}, where its results go.
+COMMANDS = {
+  'train': '--configs crafter_small debug --run.steps 40 --logdir {save}',
+  'eval_trajectory': '--eval_trajectory.num_episodes 2 '
+  '--eval_trajectory.layers dyn/deter --eval_trajectory.save_path {save}',
+  'replay_activations': '--replay_activations.load_checkpoint False '
+  '--replay_activations.layers dyn/deter --replay_activations.save_path {save}',
+  'dream_decode': '--dream_decode.num_batches 1 --dream_decode.num_episodes 1 '
+  '--dream_decode.decoder_model {run}/decoder_results/classifier_deter.pkl '
+  '--dream_decode.save_path {save}',
+  'decode_position': '--data {data} --device cpu --n_boot 10 --save {save}',
+  'tuning_curve': '--data {data} --n_shuffles 0 --save {save}',
+  'manifold_analysis': '--data {data} --n_shuffles 2 --max_wake_samples 99 '
+  '--save {save}',
+  'plot_trajectories': '--data {data} --plot spatial --save {save}',
+  'plot_training': '--logdir {logs} --save {save}',
+}
+READING = {'summarize': '--logdir {run}', 'origin': '--file {run}/decoder_results'}
+SCRIPTS = ('train', 'eval_trajectory', 'replay_activations', 'dream_decode')
 
 
-def call(command, *argv, **kwargs):
-  code = [sys.executable, '-W', 'ignore', f'dreamerv3/{command}.py', *map(str, argv)]
-  kwargs = {'capture_output': True, 'text': True, 'timeout': 300} | kwargs
-  return subprocess.run(code, cwd=ROOT, **kwargs)
+@pytest.fixture(scope='module')
+def places(tmp_path_factory):
+  """A run with all its results, made while standard output was closed."""
+  folder = tmp_path_factory.mktemp('given')
+  codes = {'dyn/deter': synthetic.one_hot_places, 'enc/cnn0': synthetic.noise}
+  synthetic.record(folder / 'data', codes, episodes=4)
+  lines = [f'{{"step": {i}, "episode/score": {i % 7}}}\n' for i in range(50)]
+  for name in ('scores', 'metrics'):
+    (folder / f'{name}.jsonl').write_text(''.join(lines))
+  run = folder / 'run'
+  given = {'run': run, 'data': folder / 'data', 'logs': folder}
+  decoders = ['--data', run / 'trajectories', '--save', run / 'decoder_results']
+  calls = [
+    call('train', given, run, 'closed'),
+    call('eval_trajectory', given, run / 'trajectories', 'closed'),
+    Call('decode_position', [*decoders, '--save_model', '--repr', 'deter'], 'closed'),
+    *(call(x, given, folder / 'made' / x, 'closed') for x in (*COMMANDS, *READING)[2:]),
+  ]
+  for said, ended in zip(calls, in_turn(calls), strict=True):
+    assert ended.code == 0, (said, ended)
+    assert 'Traceback' not in ended.said
+  assert len(list((run / 'trajectories').glob('episode_*.pkl'))) == 2
+  assert (folder / 'made' / 'dream_decode' / 'dream_results.pkl').exists()
+  return given
+
+
+def call(name, given, save, output='ascii'):
+  """The command with its results in a folder."""
+  words = [x.format(save=save, **given) for x in {**COMMANDS, **READING}[name].split()]
+  if name not in SCRIPTS:
+    return Call(name, words, output)
+  run = [] if name == 'train' else ['--logdir', given['run'], '--script', name]
+  return Call('main', [*run, '--jax.platform', 'cpu', *words], output)
+
+
+def whole(folder):
+  """Asserts that nothing half-written lies in a folder."""
+  for path in folder.rglob('*'):
+    assert '.tmp' not in path.name, path
+    if path.suffix == '.pkl':
+      unpickle.load(path)
 
 
 def little_room():
@@ -25,68 +81,51 @@ def little_room():
   resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
 
-@pytest.fixture(scope='module')
-def given(tmp_path_factory):
-  """A recording, results of it and a log, all small."""
-  folder = tmp_path_factory.mktemp('given')
-  codes = {'dyn/deter': synthetic.one_hot_places, 'enc/cnn0': synthetic.noise}
-  synthetic.record(folder / 'data', codes, episodes=4)
-  made = tuning_results.results(n_shuffles=20)
-  files.save_pickle(folder / 'tuning_results.pkl', made.to_dict())
-  lines = [f'{{"step": {i}, "episode/score": {i % 7}}}\n' for i in range(50)]
-  (folder / 'scores.jsonl').write_text(''.join(lines))
-  (folder / 'metrics.jsonl').write_text(''.join(lines))
-  return folder
+def test_no_room_is_known_before_the_work(places, tmp_path):
+  calls = [call(x, places, tmp_path / x) for x in COMMANDS]
+  for name, ended in zip(COMMANDS, in_turn(calls, little_room), strict=True):
+    line = ended.said.splitlines()[-1]
+    assert ended.code in (1, 2), (name, ended)
+    assert 'Traceback' not in ended.said
+    assert 'File too large' in line, (name, ended)
+    assert str(tmp_path / name) in line
+    whole(tmp_path)
 
 
-COMMANDS: dict[str, list] = {
-  'decode_position': ['--data', '{data}', '--device', 'cpu', '--n_boot', 10],
-  'tuning_curve': ['--data', '{data}', '--n_shuffles', 0],
-  'plot_trajectories': ['--data', '{data}'],
-  'plot_training': ['--logdir', '{folder}'],
-}
-
-
-def run(command, given, save, **kwargs):
-  names = {'{data}': given / 'data', '{folder}': given}
-  argv = [names.get(x, x) for x in COMMANDS[command]]
-  done = call(command, *argv, '--save', save, **kwargs)
-  assert 'Traceback' not in done.stderr, done.stderr
-  for path in save.rglob('*'):
-    assert not path.name.endswith('.tmp')
-    if path.suffix == '.pkl':
-      unpickle.load(path)
-  return done.returncode, done.stderr.splitlines()[-1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('command', COMMANDS)
-def test_no_room_is_known_before_the_work(given, tmp_path, command):
-  code, last = run(command, given, tmp_path, preexec_fn=little_room)
-  assert code == 2
-  assert 'File too large' in last
-  assert str(tmp_path) in last
+def test_nobody_listens(places, tmp_path):
+  calls = [call(x, places, tmp_path / x, 'broken') for x in (*COMMANDS, *READING)]
+  for said, ended in zip(calls, in_turn(calls), strict=True):
+    assert ended.code == 141, (said, ended)
+    assert 'Traceback' not in ended.said
+    assert 'BrokenPipe' not in ended.said
+  whole(tmp_path)
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-  """A file system of some pages, which fills up before the last figure."""
-  folder = tmp_path / 'disk'
-  folder.mkdir()
-  mount = ['mount', '-t', 'tmpfs', '-o', 'size=80k', 'tmpfs', str(folder)]
-  if subprocess.run(mount, capture_output=True).returncode:
-    pytest.skip('cannot mount a small file system: not root')
-  yield folder
-  subprocess.run(['umount', str(folder)], check=True)
+def small_disks(tmp_path):
+  """For each command a file system of some pages."""
+  disks = {x: tmp_path / x for x in COMMANDS}
+  for disk in disks.values():
+    disk.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=40k', 'tmpfs', str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+      pytest.skip('cannot mount a small file system: not root')
+  yield disks
+  for disk in disks.values():
+    subprocess.run(['umount', str(disk)], check=True)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('command', COMMANDS)
-def test_a_disk_that_fills_up_is_one_line_and_leaves_whole_files(
-  given, small_disk, command
-):
-  code, last = run(command, given, small_disk)
-  assert code == 1, last
-  assert 'No space left' in last
-  assert 'run the same command again' in last
-  assert str(small_disk) in last
+def test_a_disk_that_fills_up_is_one_line_and_leaves_whole_files(places, small_disks):
+  calls = [call(name, places, disk) for name, disk in small_disks.items()]
+  for name, ended in zip(small_disks, in_turn(calls), strict=True):
+    line = ended.said.splitlines()[-1]
+    assert ended.code in (1, 2), (name, ended)
+    assert 'Traceback' not in ended.said, ended.said
+    assert str(small_disks[name]) in line, (name, ended)
+    if ended.code == 1:
+      assert 'No space left' in line, (name, ended)
+      assert 'run the same command again' in line
+    whole(small_disks[name])
+    if name == 'train':
+      assert 'Cannot save the checkpoint' in line
+      assert 'it was the first' in line

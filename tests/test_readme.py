@@ -113,7 +113,8 @@ def test_commands_run_in_order(tmp_path):
       if part in line:
         line += ' ' + extra
     words = shlex.split(line)
-    env = dict(os.environ)
+    # All that is printed and read has to do without Unicode.
+    env = {**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
     while '=' in words[0]:
       name, _, value = words.pop(0).partition('=')
       env[name] = value

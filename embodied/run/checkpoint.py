@@ -148,11 +148,14 @@ class Checkpoint:
         file.write(path.name)
     except OSError as e:
       shutil.rmtree(path, ignore_errors=True)
+      latest = self.folder / 'latest'
+      before = (
+        f'the one in {latest} is intact' if latest.exists() else 'it was the first'
+      )
       raise OSError(
         e.errno,
-        f'Cannot save the checkpoint ({e.strerror}); the one in '
-        f'{self.folder / "latest"} is intact. Free space and run the same '
-        'command again',
+        f'Cannot save the checkpoint ({e.strerror}); {before}. Free space and run the '
+        'same command again',
         str(path),
       ) from e
     self._clean({path, self.last} if self.spare else {path})
