@@ -7,6 +7,7 @@ import pytest
 
 from dreamerv3.base import unpickle
 from tests import synthetic
+from tests.analysis import planted_runs
 from tests.in_turn import Call, in_turn
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,11 @@ COMMANDS = {
   '--save {save}',
   'plot_trajectories': '--data {data} --plot spatial --save {save}',
   'plot_training': '--logdir {logs} --save {save}',
+  'analyze_tuning': '--from_pkl {logs}/made/tuning_curve/tuning_results.pkl '
+  '--layers dyn/deter --mode distributions --save {save}',
+  'export_nwb': '--data {data} --save {save}/recording.nwb',
+  'report': '--logdir {run} --save {save}/report.html',
+  'compare_conditions': '--conditions {logs}/one:one {logs}/two:two --save {save}',
 }
 READING = {'summarize': '--logdir {run}', 'origin': '--file {run}/decoder_results'}
 SCRIPTS = ('train', 'eval_trajectory', 'replay_activations', 'dream_decode')
@@ -42,6 +48,8 @@ def places(tmp_path_factory):
   lines = [f'{{"step": {i}, "episode/score": {i % 7}}}\n' for i in range(50)]
   for name in ('scores', 'metrics'):
     (folder / f'{name}.jsonl').write_text(''.join(lines))
+  for seed, name in enumerate(('one', 'two')):
+    planted_runs.folder(folder / name, planted_runs.PlannedRun(seed=seed))
   run = folder / 'run'
   given = {'run': run, 'data': folder / 'data', 'logs': folder}
   decoders = ['--data', run / 'trajectories', '--save', run / 'decoder_results']
@@ -124,6 +132,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_whole_files(places, small_d
     assert str(small_disks[name]) in line, (name, ended)
     if ended.code == 1:
       assert 'No space left' in line, (name, ended)
+      assert '.tmp' not in line
       assert 'run the same command again' in line
     whole(small_disks[name])
     if name == 'train':

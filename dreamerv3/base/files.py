@@ -76,6 +76,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     with temp.open('rb') as file:
       os.fsync(file.fileno())
     temp.replace(path)
+  except OSError as e:
+    if e.filename not in (None, str(temp)):
+      raise
+    raise OSError(e.errno, e.strerror, str(path)) from e
   finally:
     temp.unlink(missing_ok=True)
 

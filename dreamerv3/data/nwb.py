@@ -12,7 +12,9 @@ recurrent state is a constant. Times are those of `data.convert.clock`.
 
 import dataclasses
 import datetime
+import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,13 +100,23 @@ def build(
 
 
 def write(nwbfile: Any, path: pathlib.Path) -> None:
-  """Writes an NWBFile."""
+  """Writes an NWBFile.
+
+  Raises:
+    OSError: the disk is full, or the folder cannot be written.
+  """
   import h5py
   from pynwb import NWBHDF5IO
 
-  # Opened here: the other warns of names that do not end in .nwb, as unfinished do.
-  with h5py.File(path, 'w') as container, NWBHDF5IO(file=container, mode='w') as io:
-    io.write(nwbfile)
+  try:
+    # Opened here: the other warns of names that do not end in .nwb, as unfinished do.
+    with h5py.File(path, 'w') as container, NWBHDF5IO(file=container, mode='w') as io:
+      io.write(nwbfile)
+  except RuntimeError as e:
+    number = re.search(r'errno = (\d+)', str(e))  # how HDF5 says that a write failed
+    if number is None:
+      raise
+    raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from e
 
 
 def series_name(layer: str) -> str:
