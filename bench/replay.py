@@ -3,12 +3,14 @@
 Adds steps like Crafter's, then samples batches of 16 x 65 in turn with a plain
 copy of as many bytes out of as much memory. Both in CPU time of the thread, so
 that the ratio holds on a busy machine. Also: saving and loading (wall time),
-and memory per million steps.
+updates with priorities beside the plain form of them, and memory per million
+steps.
 
   python bench/replay.py --steps 20000 --size size1m
 """
 
 import argparse
+import functools
 import pathlib
 import statistics
 import sys
@@ -22,6 +24,7 @@ import numpy as np
 
 from embodied.core.chunk import layout_of, memory_estimate, step_bytes
 from embodied.core.replay import Replay
+from embodied.tests.plain_priorities import plain
 
 GB = 1024**3
 # deter and classes of the recurrent state; stoch is 32 x classes.
@@ -103,6 +106,41 @@ def bench_sampling(replay: Replay, repeats: int) -> None:
     print(f'{name:8}{1 / value:12,.0f} batches/s  {rate:14} {note}')
 
 
+def bench_priorities(steps: list[dict], count: int, repeats: int) -> None:
+  """Prints the time of an update with each way to choose items, in turns.
+
+  An update is two steps added (train_ratio 512), a batch drawn, and its latents and
+  priorities written back.
+  """
+  prio = {'zero_on_sample': True}
+  ways = {
+    'uniform': Replay(LENGTH, capacity=count),
+    'priority': Replay(LENGTH, count, fracs={'priority': 1.0}, prio=prio),
+    'plain': plain(Replay(LENGTH, capacity=count), prio),
+  }
+  for i in range(count + LENGTH):
+    for replay in ways.values():
+      replay.add(steps[i % len(steps)])
+  rng = np.random.default_rng(0)
+
+  def update(replay: Replay) -> None:
+    for step in steps[:2]:
+      replay.add(step)
+    batch = replay.sample(BATCH)
+    new = {k: batch[k][:, 1:] for k in ('stepid', 'dyn/deter', 'dyn/stoch')}
+    losses = rng.exponential(size=(BATCH, LENGTH - 1)).astype(np.float32)
+    replay.update({**new, 'priority': losses})
+
+  updates = [functools.partial(update, x) for x in ways.values()]
+  in_turn(updates, count // BATCH // 4)  # until hardly a step is new
+  spent = in_turn(updates, repeats)
+  uniform, ours, before = (1 / x for x in spent)
+  print(
+    f'updates {uniform:8,.0f} /s uniform, {ours:,.0f} /s by priority, {before:,.0f} /s '
+    f'by priority row by row ({ours / before:.1f} times)'
+  )
+
+
 def bench_saving(replay: Replay, folder: pathlib.Path) -> None:
   """Prints the time to save, first and again."""
   length = replay.length
@@ -148,6 +186,7 @@ def main(argv: list[str] | None = None) -> None:
     bench_adding(replay, steps, args.steps)
     bench_sampling(replay, args.repeats)
     bench_saving(replay, pathlib.Path(folder))
+  bench_priorities(steps, min(args.steps, 8000), args.repeats)
   print_memory()
 
 

@@ -5,8 +5,7 @@ For the replay, through selectors.make_selector.
   tree = SumTree(1024); tree.set(slots, weights); slot = tree.find(0.5)
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,12 +36,32 @@ class SumTree:
 
   def set(self, slots: np.ndarray, weights: np.ndarray) -> None:
     """Changes the weights of some slots, and all sums above."""
+    if not len(slots):
+      return
     nodes = self.size + np.asarray(slots)
     self._nodes[nodes] = weights
-    while len(nodes) and nodes[0] > 1:
+    low, high = int(nodes.min()), int(nodes.max())
+    if high - low < 64 * len(nodes):
+      self._sum_range(low, high)
+    else:  # about both ends of the slots
+      self._sum_above(nodes)
+
+  def _sum_range(self, low: int, high: int) -> None:
+    """Sums above all nodes from low to high of the lowest row."""
+    sums = self._nodes
+    while low != high:
+      low, high = low >> 1, high >> 1
+      children = sums[2 * low : 2 * high + 2].reshape(-1, 2)
+      sums[low : high + 1] = children[:, 0] + children[:, 1]
+    while low > 1:
+      low >>= 1
+      sums[low] = sums[2 * low] + sums[2 * low + 1]
+
+  def _sum_above(self, nodes: np.ndarray) -> None:
+    """Sums above some nodes of the lowest row."""
+    while nodes[0] > 1:
       nodes = np.unique(nodes >> 1)
-      left = self._nodes[2 * nodes]
-      self._nodes[nodes] = left + self._nodes[2 * nodes + 1]
+      self._nodes[nodes] = self._nodes[2 * nodes] + self._nodes[2 * nodes + 1]
 
   def find(self, fraction: float) -> int:
     """Slot at a fraction in [0, 1) of the total; its weight is not 0."""
@@ -110,7 +129,7 @@ class Prioritized(Selector):
       number = first + int(rng.integers(0, len(self.index.items)))
     if spend and self._zero_on_sample:
       address = int(self.index.items[number - self.index.first])
-      self.prioritize(address, np.zeros(self.index.length))
+      self.prioritize([(address, np.zeros(self.index.length))])
     return number
 
   def insert(self, number: int) -> None:
@@ -123,9 +142,10 @@ class Prioritized(Selector):
 
   def evict(self, number: int, address: int) -> None:
     """Forgets an item."""
-    slots = np.array([number % self._finite.size])
-    self._finite.set(slots, np.zeros(1))
-    self._infinite.set(slots, np.zeros(1))
+    slot = np.array([number % self._finite.size])
+    for tree in (self._finite, self._infinite):
+      if tree.get(slot).any():
+        tree.set(slot, np.zeros(1))
     serial = address >> SHIFT
     self._numbers[serial][address & MASK] = -1
     if serial not in self.index.chunks:
@@ -133,42 +153,58 @@ class Prioritized(Selector):
         for gone in [x for x in table if x not in self.index.chunks]:
           del table[gone]
 
-  def prioritize(self, address: int, values: np.ndarray) -> None:
-    """Changes the priorities of steps from an address on."""
-    if np.isnan(values).any() or np.any(values < 0):
-      raise ValueError(f'Priorities have to be 0 or more, got {values}.')
-    done = 0
-    for chunk, start, stop in self.index.segments(address, len(values)):
-      amount = stop - start
-      row = self._row(self._steps, chunk.serial)
-      row[start:stop] = values[done : done + amount]
-      done += amount
-    start, before = self.index.back(address, self.index.length - 1)
-    self._refresh(start, before + done)
+  def prioritize(self, rows: Sequence[tuple[int, np.ndarray]]) -> None:
+    """Changes the priorities of steps, each row (T,) from its address on."""
+    L = self.index.length
+    stale = []
+    for address, values in rows:
+      if not (values >= 0).all():  # NaN neither
+        raise ValueError(f'Priorities have to be 0 or more, got {values}.')
+      done = 0
+      for chunk, start, stop in self.index.segments(address, len(values)):
+        amount = stop - start
+        row = self._row(self._steps, chunk.serial)
+        row[start:stop] = values[done : done + amount]
+        done += amount
+      start, before = self.index.back(address, L - 1)
+      stale.append((start, before + done))
+    # Only now, since the rows of a batch overlap.
+    for start, count in stale:
+      self._refresh(start, count)
 
   def _refresh(self, address: int, count: int) -> None:
     """Weigh anew the items that start at `count` steps from an address."""
-    span = self.index.segments(address, count + self.index.length - 1)
-    prios = [self._row(self._steps, c.serial)[a:b] for c, a, b in span]
-    numbers = [self._row(self._numbers, c.serial)[a:b] for c, a, b in span]
-    steps = np.concatenate(prios)
-    if len(steps) < self.index.length:
+    L = self.index.length
+    steps, numbers = self._read(address, count + L - 1)
+    if len(steps) < L:
       return
     fresh = np.isinf(steps)
-    powers = np.where(fresh, 0, steps) ** self._exponent
-    view = np.lib.stride_tricks.sliding_window_view
-    windows = view(powers, self.index.length)
+    some = bool(fresh.any())
+    powers = (np.where(fresh, 0, steps) if some else steps) ** self._exponent
+    windows = _windows(powers, L)
     weights = self._maxfrac * windows.max(1)
     weights += (1 - self._maxfrac) * windows.mean(1)
-    infinite = np.any(view(fresh, self.index.length), axis=1)
-    items: np.ndarray = np.concatenate(numbers)[: len(weights)]
-    live = np.flatnonzero(items >= self.index.first)
-    slots = items[live] % self._finite.size
-    weights, infinite = weights[live], np.asarray(infinite)[live]
-    order = np.argsort(slots)
-    finite = np.where(infinite, 0, weights)
-    self._finite.set(slots[order], finite[order])
-    self._infinite.set(slots[order], infinite[order])
+    items = numbers[: len(weights)]
+    live = items >= self.index.first
+    if not live.all():
+      items, weights = items[live], weights[live]
+    slots = items % self._finite.size
+    if some:
+      infinite = _windows(fresh, L).any(1)[live]
+      weights = np.where(infinite, 0, weights)
+      self._infinite.set(slots, infinite)
+    elif self._infinite.total:
+      self._infinite.set(slots, np.zeros(len(slots)))
+    self._finite.set(slots, weights)
+
+  def _read(self, address: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Priorities of steps, and the items that start there; -1 for none."""
+    span = self.index.segments(address, count)
+    steps = [self._row(self._steps, c.serial)[a:b] for c, a, b in span]
+    numbers = [self._row(self._numbers, c.serial)[a:b] for c, a, b in span]
+    if len(span) == 1:
+      return steps[0], numbers[0]
+    return np.concatenate(steps), np.concatenate(numbers)
 
   def _row(self, table: dict[int, np.ndarray], serial: int) -> np.ndarray:
     if serial not in table:
@@ -183,7 +219,7 @@ class Prioritized(Selector):
     numbers = self.index.first + np.arange(count)
     for name in ('_finite', '_infinite'):
       old = getattr(self, name)
-      new = SumTree(2 * count)
+      new = type(old)(2 * count)
       slots = numbers % new.size
       order = np.argsort(slots)
       new.set(slots[order], old.get(numbers % old.size)[order])
@@ -216,3 +252,12 @@ class Prioritized(Selector):
       at = addresses[mine] & MASK
       self._row(self._numbers, serial)[at] = numbers[mine]
       self._refresh(address_of(chunk, 0), chunk.length)
+
+
+def _windows(values: np.ndarray, length: int) -> np.ndarray:
+  """All runs (N - length + 1, length) of contiguous values (N,), a view.
+
+  As numpy's sliding_window_view, which takes longer than what is done here with it.
+  """
+  shape = len(values) - length + 1, length
+  return np.ndarray(shape, values.dtype, values, 0, values.strides * 2)

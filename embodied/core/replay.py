@@ -214,6 +214,7 @@ class Replay:
     self._check_update(stepid, values)
     with self._lock:
       self._lock.wait_for(lambda: not self._copies)
+      weighed = []
       for row in range(len(stepid)):
         uuid = stepid[row, 0, :16].tobytes()
         serial = self._index.serials.get(uuid)
@@ -229,7 +230,8 @@ class Replay:
           target.update(first, last, rows)
           at += size
         if priority is not None and at:
-          self._selector.prioritize(address, priority[row, :at])
+          weighed.append((address, priority[row, :at]))
+      self._selector.prioritize(weighed)
       self._totals['updates'] += len(stepid)
 
   def _check_update(self, stepid: np.ndarray, values: base.Batch) -> None:

@@ -3,6 +3,7 @@
 numbers = Uniform(index).choose(np.random.default_rng(0), 16)
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ class Selector:
   def evict(self, number: int, address: int) -> None:
     """An item was removed from the index."""
 
-  def prioritize(self, address: int, values: np.ndarray) -> None:
-    """New priorities (T,) of the steps from an address on."""
+  def prioritize(self, rows: Sequence[tuple[int, np.ndarray]]) -> None:
+    """New priorities: (address, values (T,) of the steps from there on) per row."""
 
   def save(self) -> Any:
     """State beyond the index, or None."""

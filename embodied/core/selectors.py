@@ -7,7 +7,7 @@ so a saved generator continues the same choices.
   numbers = selector.choose(np.random.default_rng(0), 16)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,10 +84,10 @@ class Mixture(Selector):
     for part in self._parts:
       part.evict(number, address)
 
-  def prioritize(self, address: int, values: np.ndarray) -> None:
+  def prioritize(self, rows: Sequence[tuple[int, np.ndarray]]) -> None:
     """Tells all parts."""
     for part in self._parts:
-      part.prioritize(address, values)
+      part.prioritize(rows)
 
   def save(self) -> Any:
     """What each part saves."""

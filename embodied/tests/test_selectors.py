@@ -6,6 +6,7 @@ import pytest
 from embodied.core.priorities import SumTree
 from embodied.core.replay import Replay
 from embodied.tests.counting import step_of
+from embodied.tests.plain_priorities import plain
 
 
 def make(length=3, steps=30, workers=1, **kwargs):
@@ -128,6 +129,35 @@ def test_priorities_survive_eviction_and_growth():
   chunks = set(replay._index.chunks)
   assert set(replay._selector._numbers) <= chunks
   assert set(replay._selector._steps) <= chunks
+
+
+@pytest.mark.parametrize('initial', [np.inf, 1.0])
+@pytest.mark.parametrize(
+  ('workers', 'length', 'chunksize', 'capacity'),
+  [(1, 9, 64, 0), (4, 9, 32, 150), (2, 65, 1024, 300), (3, 5, 5, 90), (1, 3, 7, 1)],
+)
+def test_fast_priorities_are_the_plain_ones(
+  workers, length, chunksize, capacity, initial
+):
+  prio = {'initial': initial, 'zero_on_sample': True}
+  how = {'chunksize': chunksize, 'capacity': capacity}
+  ours = Replay(length, fracs={'priority': 1.0}, prio=prio, **how)
+  both = (ours, plain(Replay(length, **how), prio))
+  rng = np.random.default_rng(workers)
+  for number in range(500):
+    worker = int(rng.integers(workers))
+    new = rng.exponential(size=(5, length)).astype(np.float32)
+    found = []
+    for replay in both:
+      replay.add(step_of(worker, number), worker)
+      if len(replay) and number % 9 == 0:
+        batch = replay.sample(5)
+        found.append(batch['number'])
+        replay.update({'stepid': batch['stepid'], 'priority': new})
+    assert not found or (found[0] == found[1]).all()
+  trees = [(x._selector._finite, x._selector._infinite) for x in both]
+  for a, b in zip(*trees, strict=True):
+    assert (a._nodes[: 2 * a.size] == b._nodes).all()
 
 
 def test_mixture_has_the_shares_asked_for():
