@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
@@ -60,7 +60,7 @@ def seconds(
   return clock() - start
 
 
-def in_turn(fns: list[Callable[[], object]], repeats: int) -> list[float]:
+def in_turn(fns: Sequence[Callable[[], object]], repeats: int) -> list[float]:
   """Median CPU seconds of each function, one after the other, repeatedly."""
   times = [[seconds(x, time.thread_time) for x in fns] for _ in range(repeats)]
   return [statistics.median(column) for column in zip(*times, strict=True)]

@@ -94,7 +94,7 @@ def _attach(output: str) -> None:
   if output == 'closed':
     with contextlib.suppress(OSError):
       os.close(1)
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None
     return
   read, write = (
     os.pipe() if output == 'broken' else (None, os.open(os.devnull, os.O_RDWR))

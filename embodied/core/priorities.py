@@ -190,7 +190,7 @@ class Prioritized(Selector):
       items, weights = items[live], weights[live]
     slots = items % self._finite.size
     if some:
-      infinite = _windows(fresh, L).any(1)[live]
+      infinite = _windows(fresh, L).max(1)[live]
       weights = np.where(infinite, 0, weights)
       self._infinite.set(slots, infinite)
     elif self._infinite.total:

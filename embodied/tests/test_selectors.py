@@ -1,5 +1,7 @@
 """Ways to choose items: their distributions, and that a tree adds up."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -155,7 +157,8 @@ def test_fast_priorities_are_the_plain_ones(
         found.append(batch['number'])
         replay.update({'stepid': batch['stepid'], 'priority': new})
     assert not found or (found[0] == found[1]).all()
-  trees = [(x._selector._finite, x._selector._infinite) for x in both]
+  choosing: list[Any] = [x._selector for x in both]
+  trees = [(x._finite, x._infinite) for x in choosing]
   for a, b in zip(*trees, strict=True):
     assert (a._nodes[: 2 * a.size] == b._nodes).all()
 
