@@ -25,6 +25,7 @@ from dreamerv3.analysis.dreams.measures import LABELS, steps_of
 from dreamerv3.base import flags, regular, shipped
 from dreamerv3.base.errors import UserError, reading, short
 from dreamerv3.base.flags import flag
+from dreamerv3.data.coverage import Coverage
 from dreamerv3.pages.verdicts import verdicts
 from dreamerv3.run_info import read_run_info
 
@@ -71,10 +72,11 @@ def summary(logdir: pathlib.Path, pictures: bool = False) -> Iterator[str]:
     pictures: list the figures, too.
   """
   shown: list[tuple[str, Callable[[pathlib.Path], Iterator[str]]]] = [
+    ('run_info.json', recorded),
     ('*summary.csv', decoding),
     ('units.csv', cell_types),
     ('dream_curves.csv', dreams),
-    ('run_info.json', figures if pictures else _readable),
+    *([('run_info.json', figures)] if pictures else []),
   ]
   for name, show in shown:
     for path in sorted(logdir.rglob(name)):
@@ -85,10 +87,23 @@ def summary(logdir: pathlib.Path, pictures: bool = False) -> Iterator[str]:
         yield f'Left out: {e}'
 
 
-def _readable(path: pathlib.Path) -> Iterator[str]:
-  """No line, but UserError where provenance cannot be read."""
-  read_run_info(path.parent)
-  yield from ()
+def recorded(path: pathlib.Path) -> Iterator[str]:
+  """Size of a recording, and how well it covers its world.
+
+  Raises:
+    UserError: provenance cannot be read.
+  """
+  entries = [x for x in read_run_info(path.parent) if x.stage == 'eval_trajectory']
+  for entry in entries[-1:]:
+    if not {'episodes', 'timesteps'} <= entry.extra.keys():
+      continue  # it did not come to its end
+    yield ''
+    yield f'Recording ({path.parent})'
+    yield f'  {entry.extra["episodes"]} episodes, {entry.extra["timesteps"]} timesteps'
+    if found := entry.extra.get('coverage'):
+      coverage = Coverage(**found)
+      yield f'  {coverage.line()}'
+      yield from (f'  Warning: {x}' for x in coverage.warnings())
 
 
 def said(logdir: pathlib.Path) -> Iterator[str]:

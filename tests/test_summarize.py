@@ -59,6 +59,18 @@ def test_amounts_and_missing_intervals_are_stated(run, capsys):
   assert 'No interval below 5 episodes.' in lines
 
 
+def test_a_recording_says_how_well_it_covers_its_world(run, capsys):
+  found = {'reachable': 400, 'visited': 40, 'share': 0.1, 'evenness': 0.95}
+  extra = {'episodes': 3, 'timesteps': 700, 'coverage': {**found, 'divergence': 3.0}}
+  folder = files.make_folder(run / 'trajectories')
+  log_run_info(folder, 'eval_trajectory', extra=extra)
+  summarize.main(['--logdir', str(run)])
+  lines = capsys.readouterr().out.splitlines()
+  assert '  3 episodes, 700 timesteps' in lines
+  assert any('40 of 400 reachable tiles (10%), evenness 0.95' in x for x in lines)
+  assert any('Warning: Only 10%' in x for x in lines)
+
+
 def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
   moved = tmp_path.with_name('moved')
   run.rename(moved)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from dreamerv3.analysis.compatible import placed
 from dreamerv3.base.flags import flag
+from dreamerv3.data.coverage import coverage_of
 from dreamerv3.data.trajectories import Trajectories
 
 
@@ -36,7 +37,7 @@ class Opening:
     path: str | os.PathLike[str],
     lacks: Callable[[Trajectories], Iterable[str]] = _lacks,
   ) -> Trajectories:
-    """The chosen episodes of a recording; prints what it lacks.
+    """The chosen episodes of a recording; prints what it lacks, and where it was not.
 
     Args:
       path: folder of episodes, or one file of them.
@@ -47,7 +48,8 @@ class Opening:
     """
     data = Trajectories.open(path, self.area, self.max_episodes)
     data = self.place(data.keep(self.min_bbox))
-    for line in lacks(data):
+    covered = coverage_of(data)
+    for line in (*lacks(data), *(covered.warnings() if covered else ())):
       print(f'{path}: {line}', file=sys.stderr)
     return data
 

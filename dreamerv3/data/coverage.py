@@ -1,7 +1,7 @@
 """How well does a recording cover the world that it could have covered?
 
-  found = Coverage.of(pos, metadata.walkable())
-  print(found.line())
+  found = coverage_of(data)
+  if found is not None: print(found.line(), found.warnings())
 
 Analyses of space say nothing about tiles that nobody visited, and little where a few
 tiles hold most of the time.
@@ -11,6 +11,8 @@ import dataclasses
 from typing import Self
 
 import numpy as np
+
+from dreamerv3.data.trajectories import Trajectories
 
 LEAST = 0.25  # of the reachable tiles; below it maps are mostly holes
 EVEN = 0.9  # evenness below which one tile holds a tenth of the time
@@ -75,6 +77,14 @@ class Coverage:
         'says little about space. Take a policy that wanders.'
       )
     return lines
+
+
+def coverage_of(data: Trajectories) -> Coverage | None:
+  """Of a recording; None where its map is unknown, or its worlds change."""
+  walkable = data.metadata.walkable()
+  if walkable is None or not data.metadata.fixed_seed:
+    return None
+  return Coverage.of(np.concatenate([x.pos for x in data.episodes]), walkable)
 
 
 def _connected(seeds: np.ndarray, walkable: np.ndarray) -> np.ndarray:

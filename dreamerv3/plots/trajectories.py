@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.correlations import AXES, SpatialUnits
 from dreamerv3.analysis.decoding.occupancy import tile_means
+from dreamerv3.data.coverage import coverage_of
 from dreamerv3.data.episode import Episode
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
@@ -52,7 +53,7 @@ def paths(data: Trajectories) -> Figure:
     world.draw_walls(ax, walkable)
   draw_paths(ax, data.episodes)
   zoom(ax, data)
-  ax.set_title(f'Paths of {count(len(data), "episode")}')
+  ax.set_title(f'Paths of {count(len(data), "episode")}{_covered(data)}')
   return figure
 
 
@@ -72,6 +73,7 @@ def occupancy(data: Trajectories) -> Figure:
   ax.set_title(
     f'{count((visits > 0).sum(), "tile")} visited in '
     f'{count(visits.sum(), "timestep")}, {count(len(data), "episode")}'
+    f'{_covered(data)}'
   )
   return figure
 
@@ -176,12 +178,18 @@ def seen_world(parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid) ->
   return figure
 
 
+def _covered(data: Trajectories) -> str:
+  """A second line for titles; nothing where the world is not known."""
+  found = coverage_of(data)
+  return '' if found is None else f'\n{found.line()}'
+
+
 def full_world(data: Trajectories) -> Figure:
   """All paths on the map of the whole world."""
   figure, ax = _map_figure(data.grid)
   world.draw_world(ax, data.metadata)
   draw_paths(ax, data.episodes)
-  ax.set_title(f'Paths of {count(len(data), "episode")}')
+  ax.set_title(f'Paths of {count(len(data), "episode")}{_covered(data)}')
   return figure
 
 

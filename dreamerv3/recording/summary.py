@@ -12,7 +12,7 @@ import numpy as np
 
 from dreamerv3.base.amounts import size
 from dreamerv3.data import layers
-from dreamerv3.data.coverage import Coverage
+from dreamerv3.data.coverage import Coverage, coverage_of
 from dreamerv3.data.episode import PREFIX
 from dreamerv3.data.trajectories import Trajectories
 
@@ -59,7 +59,7 @@ class Summary:
       layer_bytes={k: _bytes(data, PREFIX + k) for k in layers.order(units)},
       layer_units=units,
       image_bytes=_bytes(data, 'image'),
-      coverage=_coverage(data),
+      coverage=coverage_of(data),
     )
 
   def lines(self) -> list[str]:
@@ -111,13 +111,6 @@ class Summary:
       'layer_bytes': dict(self.layer_bytes),
       'coverage': self.coverage and dataclasses.asdict(self.coverage),
     }
-
-
-def _coverage(data: Trajectories) -> Coverage | None:
-  walkable = data.metadata.walkable()
-  if walkable is None or not data.metadata.fixed_seed:
-    return None
-  return Coverage.of(np.concatenate([x.pos for x in data.episodes]), walkable)
 
 
 def _bytes(data: Trajectories, key: str) -> int:

@@ -6,6 +6,7 @@ import pytest
 
 from dreamerv3.analysis.opening import Opening, Placed
 from dreamerv3.base.errors import UserError
+from tests import synthetic
 
 OLD = pathlib.Path(__file__).parents[1] / 'fixtures' / 'recordings'
 
@@ -20,3 +21,15 @@ def test_the_flags_choose_episodes_and_what_lacks_is_told(capsys):
   placed = Placed(area=(64, 64), spawn_relative=True).open(OLD)
   assert len(placed) == len(whole)
   assert placed.grid != whole.grid
+
+
+def test_a_world_that_was_hardly_seen_is_told(tmp_path, recording, capsys):
+  folder = synthetic.record(tmp_path / 'r', {}, tiles=synthetic.world((40, 40)))
+  Opening().open(folder, lambda _: ())
+  assert (
+    'of the reachable tiles were visited: maps have holes' in capsys.readouterr().err
+  )
+  Opening().open(recording, lambda _: ())
+  told = capsys.readouterr().err
+  assert 'One tile holds more than a tenth of the time' in told
+  assert 'maps have holes' not in told
