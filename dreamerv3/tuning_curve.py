@@ -202,9 +202,10 @@ def analyse(args: TuningSettings, opened: Recordings) -> Results:
   about = describe(args, opened.data, opened.test, control)
   chosen_limits = limits(args, {})
   if not args.no_intervals:
-    about['class_shares'] = shares.class_shares(
+    rows = shares.class_shares(
       opened.data, measure, list(tables), chosen_limits, control
     )
+    about['class_shares'] = shares.with_effects(rows, tables, compared, chosen_limits)
   return Results(about, tables, compared, chosen_limits)
 
 

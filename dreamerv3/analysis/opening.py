@@ -37,7 +37,7 @@ class Opening:
     path: str | os.PathLike[str],
     lacks: Callable[[Trajectories], Iterable[str]] = _lacks,
   ) -> Trajectories:
-    """The chosen episodes of a recording; prints what it lacks, and where it was not.
+    """The chosen episodes of a recording; prints what it lacks.
 
     Args:
       path: folder of episodes, or one file of them.
@@ -49,7 +49,7 @@ class Opening:
     data = Trajectories.open(path, self.area, self.max_episodes)
     data = self.place(data.keep(self.min_bbox))
     covered = coverage_of(data)
-    for line in (*lacks(data), *(covered.warnings() if covered else ())):
+    for line in (*lacks(data), *(covered.holes() if covered else ())):
       print(f'{path}: {line}', file=sys.stderr)
     return data
 

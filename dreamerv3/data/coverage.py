@@ -63,14 +63,18 @@ class Coverage:
       f'evenness {self.evenness:.2f}, {self.divergence:.1f} bits from uniform'
     )
 
+  def holes(self) -> list[str]:
+    """A line if so little was visited that maps and decoders lack much."""
+    if self.share >= LEAST:
+      return []
+    return [
+      f'Only {self.share:.0%} of the reachable tiles were visited: maps have holes, '
+      'and positions there cannot be decoded. Record more, from random spawns.'
+    ]
+
   def warnings(self) -> list[str]:
-    """Lines on what maps and decoders will lack."""
-    lines = []
-    if self.share < LEAST:
-      lines.append(
-        f'Only {self.share:.0%} of the reachable tiles were visited: maps have holes, '
-        'and positions there cannot be decoded. Record more, from random spawns.'
-      )
+    """Lines on what analyses of space will lack."""
+    lines = self.holes()
     if self.evenness < EVEN:
       lines.append(
         'One tile holds more than a tenth of the time: an agent that stands still '

@@ -18,7 +18,7 @@ from dreamerv3.analysis.tuning.maps.head_direction import STEPS
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
-from dreamerv3.plots import style, world
+from dreamerv3.plots import class_intervals, style, world
 
 # What a class is about, by hue: spatial blue to green, facing orange, what is no
 # code of place red to purple, nothing grey.
@@ -113,7 +113,9 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
     for label, _, look in bars
   ]
-  ax.legend(handles=handles)
+  rows = results.metadata.get('class_shares', [])
+  drawn = class_intervals.draw(ax, [x for x in rows if x['layer'] == layer])
+  ax.legend(handles=[*handles, *drawn])
   return figure
 
 

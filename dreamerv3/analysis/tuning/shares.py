@@ -9,7 +9,7 @@ tile.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.special
@@ -19,6 +19,7 @@ from dreamerv3.analysis.tuning import cell_types, table
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.layers import Options, prepare
 from dreamerv3.analysis.tuning.setup import Setup
+from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Samples, Track
 from dreamerv3.data.trajectories import Trajectories
@@ -102,6 +103,44 @@ def matched(
   return masks[0], masks[1]
 
 
+def cohens_h(a: float, b: float) -> float:
+  """Effect size of a difference of shares, 2 asin sqrt(a) - 2 asin sqrt(b).
+
+  0.2 is small, 0.8 large (Cohen 1988, ISBN 978-0-8058-0283-2); -pi to pi.
+  """
+  return float(2 * np.arcsin(np.sqrt(a)) - 2 * np.arcsin(np.sqrt(b)))
+
+
+def with_effects(
+  rows: Sequence[Mapping[str, str | float]],
+  tables: Mapping[str, TuningTable],
+  control: Mapping[str, TuningTable],
+  limits: Thresholds,
+) -> list[dict[str, str | float]]:
+  """The rows, and how strong the code of each class is: `effect`, `control_effect`.
+
+  The median over its units of the variance that their best model explains on held-out
+  episodes (`EV_best`, else `EVs`): unlike the share it does not grow with the amount of
+  data. NaN where a class has no unit.
+  """
+  sides = {'effect': tables, 'control_effect': control}
+  made = []
+  for row in rows:
+    found = dict(row)
+    for column, of in sides.items():
+      if of:
+        found[column] = _effect(of[str(row['layer'])], str(row['class']), limits)
+    made.append(found)
+  return made
+
+
+def _effect(of: TuningTable, label: str, limits: Thresholds) -> float:
+  ids = cell_types.by_test(of.metrics, of.q, limits, of.p)
+  score = of.metrics.get('EV_best', of.metrics['EVs'])
+  known = score[(ids == cell_types.NAMES.index(label)) & np.isfinite(score)]
+  return float(np.median(known)) if len(known) else float('nan')
+
+
 def jackknife(replicates: np.ndarray) -> np.ndarray:
   """Standard error of a statistic from its values without each group (G, C).
 
@@ -153,12 +192,14 @@ def _rows(
     for prefix, x in zip(('', 'control_'), found, strict=False):
       share, half = float(x.value[k]), reach * float(x.error[k])
       row[f'{prefix}share'] = share
-      row[f'{prefix}low'], row[f'{prefix}high'] = max(share - half, 0), share + half
+      row[f'{prefix}low'] = max(share - half, 0.0)
+      row[f'{prefix}high'] = min(share + half, 1.0)
     if len(found) == 2:
       a, b = found
       gap = float(a.value[k] - b.value[k])
       half = reach * float(np.hypot(a.error[k], b.error[k]))
-      row |= {'difference': gap, 'difference_low': gap - half}
-      row['difference_high'] = gap + half
+      row |= {'difference': gap, 'difference_low': max(gap - half, -1.0)}
+      row['difference_high'] = min(gap + half, 1.0)
+      row['cohens_h'] = cohens_h(float(a.value[k]), float(b.value[k]))
     rows.append(row)
   return rows

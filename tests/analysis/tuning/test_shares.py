@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from dreamerv3.analysis.tuning import shares
+from dreamerv3.analysis.tuning import layers, shares
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.layers import Options
+from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
@@ -51,7 +52,8 @@ def test_shares_of_one_network_do_not_differ(twice):
   assert {x['layer'] for x in found} == {'dyn/deter'}
   rows: list[dict] = [dict(x) for x in found]
   for row in rows:
-    assert row['low'] <= row['share'] <= row['high']
+    assert 0 <= row['low'] <= row['share'] <= row['high'] <= 1
+    assert row['cohens_h'] * row['difference'] >= 0
     assert row['difference'] == pytest.approx(row['share'] - row['control_share'])
   differ = [x for x in rows if not x['difference_low'] <= 0 <= x['difference_high']]
   assert len(differ) <= 1
@@ -61,3 +63,23 @@ def test_shares_of_one_network_do_not_differ(twice):
 def test_few_episodes_have_no_interval(recording):
   data = Trajectories.open(recording)
   assert not shares.class_shares(data, Options(), ['dyn/deter'], Thresholds())
+
+
+def test_effects_are_of_the_units_of_each_class(twice):
+  options = Options(n_shuffles=40)
+  tables = layers.run(twice[0], options, ['dyn/deter'])
+  table = tables['dyn/deter']
+  names = Results({}, tables, {}, Thresholds()).names('dyn/deter')
+  kinds, counts = np.unique(names, return_counts=True)
+  most = kinds[counts.argmax()]
+  rows = [{'layer': 'dyn/deter', 'class': x} for x in (most, 'grid_cells')]
+  found = shares.with_effects(rows, tables, {}, Thresholds())
+  expected = np.median(table.metrics['EV_best'][names == most])
+  assert found[0]['effect'] == pytest.approx(expected)
+  assert 'control_effect' not in found[0]
+  assert np.isnan(float(found[1]['effect']))
+
+
+def test_cohens_h_by_hand():
+  assert shares.cohens_h(1, 0) == pytest.approx(np.pi)
+  assert shares.cohens_h(0.5, 0.25) == pytest.approx(np.pi / 2 - np.pi / 3)
