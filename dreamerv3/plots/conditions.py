@@ -247,7 +247,7 @@ def _dots(ax: Axes, at: np.ndarray, cells: Sequence[Cell], i: int, label: str) -
   for x, cell in zip(at, cells, strict=True):
     spread = np.linspace(-0.06, 0.06, len(cell.values)) if len(cell.values) > 1 else [0]
     ax.plot(
-      x + np.array(spread), cell.values, 'o', ms=3, color=color, alpha=0.45, mew=0
+      x + np.array(spread), cell.values, 'o', ms=3.5, color=color, alpha=0.6, mew=0
     )
     if np.isfinite(cell.low):
       ax.plot([x, x], [cell.low, cell.high], color=color, lw=1.6)

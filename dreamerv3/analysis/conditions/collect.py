@@ -180,6 +180,9 @@ def _training(
   except UserError as e:
     notes.append(f'{run.name} ({run.label}) without scores: {e}')
     return []
+  if not found:
+    notes.append(f'{run.name} ({run.label}) has logs, but no finished episode in them.')
+    return []
   inputs += [log.path / x for x in LOGS if (log.path / x).is_file()]
   steps.append(log.last_step)
   return found

@@ -81,6 +81,14 @@ def test_missing_and_damaged_results_cost_a_line_each(run, tmp_path):
   assert len(mine) == len(collect(parsed(run)))
 
 
+def test_a_run_that_finished_no_episode_is_told(run, tmp_path):
+  young = shutil.copytree(run, tmp_path / 'young')
+  (young / 'scores.jsonl').write_text('{"step": 1, "train/ret": 2.0}\n')
+  found = gather(parsed(young))
+  assert found.notes == (f'{young} (x) has logs, but no finished episode in them.',)
+  assert 'return' not in set(found.numbers['quantity'])
+
+
 def test_a_copy_of_an_agent_is_told(run, tmp_path):
   copy = shutil.copytree(run, tmp_path / 'copy')
   (note,) = gather(parsed(run, copy)).notes
