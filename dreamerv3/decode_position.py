@@ -169,7 +169,8 @@ class DecodingWork:
 def main(argv: Sequence[str] | None = None) -> None:
   """Decodes, saves, draws and prints, as the flags say."""
   args = flags.parse(DecodeSettings, argv)
-  _check(args)
+  check_flags(args)
+  devices(args.device)
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
   study = _evaluation(args) if args.from_model else _fitting(args)
@@ -208,7 +209,7 @@ def _about(data: Trajectories, args: DecodeSettings) -> dict[str, Any]:
   }
 
 
-def _check(args: DecodeSettings) -> None:
+def check_flags(args: DecodeSettings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
   usual = {x.name: x.default for x in dataclasses.fields(DecodeSettings)}
   for names, idle, why in IDLE:
@@ -217,7 +218,6 @@ def _check(args: DecodeSettings) -> None:
       raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
   if args.n_cv_folds == 1:
     raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
-  devices(args.device)
 
 
 def _folder(args: DecodeSettings) -> pathlib.Path:

@@ -62,7 +62,7 @@ class ManifoldSettings(Placed):
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
   args = flags.parse(ManifoldSettings, argv)
-  _check(args)
+  check_flags(args)
   found = reopen(pathlib.Path(args.from_pkl).expanduser()) if args.from_pkl else []
   opened = None if args.from_pkl else _open(args)
   save = files.make_folder(args.save or _folder(args))
@@ -95,7 +95,7 @@ def _folder(args: ManifoldSettings) -> pathlib.Path:
   return pathlib.Path(args.data).expanduser().resolve().parent / 'manifold_results'
 
 
-def _check(args: ManifoldSettings) -> None:
+def check_flags(args: ManifoldSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_pkl) == bool(args.data):
     raise UserError('Give --data to measure, or --from_pkl to draw again.')

@@ -60,7 +60,7 @@ class GrowthSettings(Placed):
 def main(argv: Sequence[str] | None = None) -> None:
   """Measures, saves, draws and says what the flags ask for."""
   args = flags.parse(GrowthSettings, argv)
-  _check(args)
+  check_flags(args)
   opened = None if args.from_csv else _open(args)
   found = [] if opened else reopen(args.from_csv)
   save = files.make_folder(
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(f'Saved {save}')
 
 
-def _check(args: GrowthSettings) -> None:
+def check_flags(args: GrowthSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_csv) == bool(args.data):
     raise UserError('Give --data to measure a run, or --from_csv to put runs together.')

@@ -78,7 +78,9 @@ def _parse(where: str, task: Task) -> None:
   # By name, as main.py does: a command is no library.
   module = importlib.import_module(f'dreamerv3.{task.program}')
   try:
-    parsers.parse(parsers.settings_of(module), words(task), task.program)
+    args = parsers.parse(parsers.settings_of(module), words(task), task.program)
+    if hasattr(module, 'check_flags'):  # those that do not go together
+      module.check_flags(args)
   except UserError as e:
     raise UserError(f'{where}: {e}') from e
 

@@ -96,6 +96,11 @@ def test_a_wrong_file_is_one_line(tmp_path, old, new, said):
     ),
     (
       '  control: {{}}',
+      '  layers: {{repr: deter}}',
+      'stage layers: --repr would do nothing without --mode standard',
+    ),
+    (
+      '  control: {{}}',
       '  decode: {{repr: stoch}}\n  dreams: {{}}',
       'set repr: deter',
     ),
