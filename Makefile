@@ -49,7 +49,7 @@ demo-train: $(RUNS)  ## The whole pipeline from scratch on a small agent.
 	$(if $(FRESH),rm -rf $(DEMO))
 	SIZE=$(SIZE) STEPS=$(STEPS) LOGDIR=$(DEMO) bash demo_train.sh
 
-test-slurm: venv  ## The cluster scripts through a real SLURM (needs root).
+test-slurm: venv  ## The cluster scripts and a study through a real SLURM (needs root).
 	tests/slurm/run.sh
 
 fast: venv  ## The tests of about a minute.

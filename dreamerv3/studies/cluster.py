@@ -96,7 +96,7 @@ def _send(
   words = ['bash', str(SCRIPT), *_settings(study, file, group[0])]
   words += _options(study, group, before)
   if dry:
-    print(_call(words, DRY_RUN='1'))
+    print(_call(words, dry=True))
     return f'<{group[0].stage}>'
   with state.claiming(study):  # a job that begins at once waits for its record
     job = _call(words).partition(';')[0]
@@ -152,20 +152,21 @@ def _queue() -> set[str]:
   return {*_call(['squeue', '--noheader', '--array', '--format=%i']).split()}
 
 
-def _call(words: Sequence[str], **more: str) -> str:
-  """What a command prints; with DRY_RUN what it would have run.
+def _call(words: Sequence[str], dry: bool = False) -> str:
+  """What a command prints; of slurm/study.sh in a dry run, what it would have run.
 
   Raises:
     UserError: it failed; with its last line.
   """
-  # Of this very process, not of the jobs that it sends.
-  env = {k: v for k, v in os.environ.items() if not k.startswith('SLURM_')}
-  env |= more
-  keep = os.environ.get('SLURM_CONF')
-  if keep:
-    env['SLURM_CONF'] = keep
+  # What SLURM says of the job that we may be in does not hold for those we send.
+  env = {
+    k: v
+    for k, v in os.environ.items()
+    if k == 'SLURM_CONF' or not k.startswith('SLURM_')
+  }
+  env['DRY_RUN'] = str(int(dry))
   done = subprocess.run(words, capture_output=True, text=True, env=env, check=False)
   if done.returncode:
     said = (done.stderr or done.stdout).strip().splitlines()
     raise UserError(f'{words[0]} failed: {short(said[-1], 300) if said else "?"}')
-  return (done.stderr if more else done.stdout).strip()
+  return (done.stderr if dry else done.stdout).strip()
