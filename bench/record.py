@@ -63,8 +63,10 @@ SHARES = ('env', 'policy', 'transfer', 'take', 'disk', 'writer')
 class RecordBench:
   """One agent, and what its recordings need."""
 
-  def __init__(self, preset: str, layers: str, platform: str):
-    flags = ['--configs', 'crafter_small', preset, '--script']
+  def __init__(
+    self, preset: str, layers: str, platform: str, task: str = 'crafter_small'
+  ):
+    flags = ['--configs', task, preset, '--script']
     flags += ['eval_trajectory', '--jax.platform', platform]
     flags += ['--eval_trajectory.layers', layers]
     flags += ['--eval_trajectory.load_checkpoint', 'False']
