@@ -24,6 +24,7 @@ from dreamerv3.analysis.tuning.kinds.episodes import EpisodeDraws
 from dreamerv3.analysis.tuning.kinds.study import LayerKinds
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags, unpickle
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.base.progress import ProgressBar
@@ -37,7 +38,7 @@ RESULTS = 'cluster_results.pkl'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KindsSettings(Placed):
+class KindsSettings(Placed, FigureFlags):
   """Looks for kinds of maps among the units of tuning results."""
 
   from_pkl: str = flag(
@@ -49,7 +50,7 @@ class KindsSettings(Placed):
     choices=('autocorr', 'metrics', 'distributions'),
     help='Groups of autocorrelograms, Isomap of measures, or histograms of each.',
   )
-  layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
+  layers: tuple[str, ...] = flag((), help=f'{layers.PATTERNS}; all by default.')
   n_components: int = flag(
     50, low=2, help='Most principal components of autocorrelograms that are kept.'
   )
@@ -95,13 +96,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     replaces=lambda entry: entry.args.get('mode') == args.mode,
     keep=() if isinstance(opened, Results) else (RESULTS, '*.csv'),
   ) as note:
-    if args.mode != 'autocorr':
-      assert isinstance(opened, Results)
-      figures = _measures(args, opened, save, note)
-    else:
-      figures = _groups(args, opened, draws, save, note)
+    from dreamerv3.plots import style  # slow to import
+
+    with style.page(args.width):
+      if args.mode != 'autocorr':
+        assert isinstance(opened, Results)
+        figures = _measures(args, opened, save, note)
+      else:
+        figures = _groups(args, opened, draws, save, note)
     for name, figure in figures.items():
-      note.outputs.append(files.save_figure(save / f'{name}.png', figure))
+      note.outputs += args.save_figure(save, name, figure)
   print(f'Saved {save}: {len(figures)} figures.')
   if args.interactive:
     from dreamerv3.plots.screen import windows

@@ -28,6 +28,7 @@ from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.base.progress import ProgressBar
@@ -42,15 +43,13 @@ LEAK = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DecodeSettings(Placed):
+class DecodeSettings(Placed, FigureFlags):
   """Decodes the position from recorded activations, and measures chance."""
 
   data: str = flag(help='Folder of recorded episodes.')
   save: str = flag('', help='Folder to write to (<data>/../decoder_results).')
   mode: str = flag(
-    'standard',
-    choices=('standard', 'layers'),
-    help='The representations of --repr, or every recorded layer.',
+    'standard', choices=('standard', 'layers'), help='--repr, or every recorded layer.'
   )
   repr: str = flag(
     'all',
@@ -321,7 +320,7 @@ def _save(
   found: Found, data: Trajectories, args: DecodeSettings, save: pathlib.Path
 ) -> Iterator[pathlib.Path]:
   """Writes results, the table and the figures; a path when each is there."""
-  from dreamerv3.plots import decoding  # slow to import
+  from dreamerv3.plots import decoding, style  # slow to import
 
   extra = {
     'protocol': {x: getattr(args, x) for x in PROTOCOL},
@@ -333,17 +332,18 @@ def _save(
   tables = store.Tables(found.results, found.rows, pairs, extra)
   yield from tables.save(save, args.mode, data)
   others = {k: summary(v, args.n_boot, args.seed) for k, v in found.control.items()}
-  made = decoding.all_figures(
-    found.results,
-    found.rows,
-    others,
-    data.metadata,
-    [x.number for x in data.episodes],
-    args.mode,
-    args.cv == 'timesteps',
-  )
+  with style.page(args.width):
+    made = decoding.all_figures(
+      found.results,
+      found.rows,
+      others,
+      data.metadata,
+      [x.number for x in data.episodes],
+      args.mode,
+      args.cv == 'timesteps',
+    )
   for stem, figure in made.items():
-    yield files.save_figure(save / f'{stem}.png', figure)
+    yield from args.save_figure(save, stem, figure)
 
 
 if __name__ == '__main__':

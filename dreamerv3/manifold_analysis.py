@@ -23,6 +23,7 @@ from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.geometry import study, table
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, unpickle
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.base.progress import ProgressBar
@@ -35,7 +36,7 @@ Dreams = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ManifoldSettings(Placed):
+class ManifoldSettings(Placed, FigureFlags):
   """Measures the geometry of the code of space in recorded layers."""
 
   data: str = flag('', help='Folder of recorded episodes.')
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       path = save / 'manifold_summary.csv'
       note.outputs.append(files.save_csv(path, table.rows(found)))
     note.extra['verdicts'] = [table.verdict(x) for x in found]
-    for path in _draw(found, save):
+    for path in _draw(found, save, args):
       note.outputs.append(path)
   print('\n'.join([*table.lines(found), *note.extra['verdicts']]))
   print(f'Saved {save}')
@@ -100,7 +101,7 @@ def check_flags(args: ManifoldSettings) -> None:
   if bool(args.from_pkl) == bool(args.data):
     raise UserError('Give --data to measure, or --from_pkl to draw again.')
   named = {x.name: x.default for x in dataclasses.fields(ManifoldSettings)}
-  kept = ('from_pkl', 'save')
+  kept = ('from_pkl', 'save', 'format', 'width')
   given = [f'--{k}' for k, v in vars(args).items() if v != named[k] and k not in kept]
   if args.from_pkl and given:
     raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')
@@ -166,12 +167,14 @@ def reopen(path: pathlib.Path) -> list[study.GeometryComparison]:
 
 
 def _draw(
-  found: Sequence[study.GeometryComparison], save: pathlib.Path
+  found: Sequence[study.GeometryComparison], save: pathlib.Path, args: FigureFlags
 ) -> Iterator[pathlib.Path]:
-  from dreamerv3.plots import manifold  # slow to import
+  from dreamerv3.plots import manifold, style  # slow to import
 
-  for name, figure in manifold.all_figures(found).items():
-    yield files.save_figure(save / f'{name}.png', figure)
+  with style.page(args.width):
+    made = manifold.all_figures(found)
+  for name, figure in made.items():
+    yield from args.save_figure(save, name, figure)
 
 
 if __name__ == '__main__':

@@ -22,16 +22,17 @@ from typing import Any, NamedTuple
 from dreamerv3.analysis import learning
 from dreamerv3.analysis.conditions import runs
 from dreamerv3.base import files, flags, shipped
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
-from dreamerv3.plots import training, training_conditions
+from dreamerv3.plots import style, training, training_conditions
 from dreamerv3.plots.screen import windows
 from dreamerv3.run_info import noting
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingPlotSettings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingPlotSettings(FigureFlags):
   """Plots the learning curves of a run, or of several seeds of it."""
 
   logdir: str = flag(
@@ -72,8 +73,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   ) as note:
     table = files.save_csv(save / 'training_progress.csv', page.rows)
     note.outputs.append(table)
-    figure = page.draw()
-    note.outputs.append(files.save_figure(save / 'training_progress.png', figure))
+    with style.page(args.width):
+      figure = page.draw()
+    note.outputs += args.save_figure(save, 'training_progress', figure)
   print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show([figure])

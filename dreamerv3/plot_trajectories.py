@@ -22,10 +22,11 @@ import numpy as np
 from dreamerv3.analysis import correlations
 from dreamerv3.analysis.opening import Opening
 from dreamerv3.base import files, flags
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.plots import trajectories, view, world
+from dreamerv3.plots import style, trajectories, view, world
 from dreamerv3.plots.moving import animate, video
 from dreamerv3.plots.screen import windows
 from dreamerv3.plots.style import Figure
@@ -56,7 +57,7 @@ PANELS = 9  # of different worlds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrajectoryPlotSettings(Opening):
+class TrajectoryPlotSettings(Opening, FigureFlags):
   """Draws and animates recorded trajectories."""
 
   data: str = flag(help='Folder of recorded episodes.')
@@ -99,8 +100,7 @@ class Drawing:
 
   def picture(self, name: str, figure: Figure) -> None:
     """Saves a figure and notes its file."""
-    path = files.save_figure(self.save / f'{name}.png', figure)
-    self.note.outputs.append(path)
+    self.note.outputs += self.args.save_figure(self.save, name, figure)
     self.figures.append(figure)
 
   def remark(self, line: str) -> None:
@@ -139,7 +139,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     replaces=lambda entry: not _same_data(entry, args.data),
   ) as note:
     run = Drawing(args, data, save, note)
-    draw_all(run, chosen, left_out)
+    with style.page(args.width):
+      draw_all(run, chosen, left_out)
   print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show(run.figures)

@@ -25,6 +25,7 @@ from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.data import layers
@@ -33,7 +34,7 @@ from dreamerv3.run_info import noting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TuningSettings(Placed):
+class TuningSettings(Placed, FigureFlags):
   """Measures the spatial tuning of every unit and names its cell type."""
 
   data: str = flag('', help='Folder of recorded episodes.')
@@ -46,9 +47,7 @@ class TuningSettings(Placed):
   control: str = flag('', help='Recording of the untrained agent, to compare with.')
   max_neurons: int = flag(0, low=0, help='Random sample of units per layer; 0 for all.')
   no_hd: bool = flag(False, help='Leave out head direction.')
-  no_intervals: bool = flag(
-    False, help='Leave out the intervals of the shares of classes.'
-  )
+  no_intervals: bool = flag(False, help="Leave out the intervals of classes' shares.")
   no_plots: bool = flag(False, help='Save no figures.')
   interactive: bool = flag(
     False, help='Open the viewer when done; without a screen, write it as a page.'
@@ -101,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(overview.shares_table(results))
     for line in overview.notes(results):
       print(f'note: {line}')
-    pictures = sum(x.suffix == '.png' for x in note.outputs)
+    pictures = len({x.stem for x in note.outputs if x.suffix[1:] in args.formats})
     print(f'Saved {save}: results, units.csv and {pictures} figures.')
   if results and (args.interactive or not args.save):
     view(results, args)
@@ -113,8 +112,14 @@ def check(args: TuningSettings) -> None:
     raise UserError('Give --data to measure, or --from_pkl to view, not both.')
   if not args.from_pkl and not (args.data and args.save):
     raise UserError('Give --data and --save to measure, or --from_pkl to view results.')
+  given = [f'--{x}' for x in ('format', 'width') if getattr(args, x) != _LOOK[x]]
+  if given and (args.no_plots or not args.save):
+    raise UserError(f'{" and ".join(given)} would do nothing without figures to save.')
   if args.from_pkl:
     _check_reopened(args)
+
+
+_LOOK = dataclasses.asdict(FigureFlags())
 
 
 def _check_reopened(args: TuningSettings) -> None:
@@ -303,22 +308,25 @@ def save_all(
     rows = results.metadata['class_shares']
     yield files.save_csv(save / 'class_shares.csv', rows)
   if not args.no_plots:
-    yield from save_figures(results, save, args.seed)
+    yield from save_figures(results, save, args)
 
 
 def save_figures(
-  results: Results, save: pathlib.Path, seed: int
+  results: Results, save: pathlib.Path, args: TuningSettings
 ) -> Iterator[pathlib.Path]:
   """Writes three figures per layer and one of all layers."""
-  from dreamerv3.plots import tuning
+  from dreamerv3.plots import style, tuning
+  from dreamerv3.plots.layer_summary import layer_summary
 
   for name in results.tables:
     stem = name.replace('/', '_')
     for kind, draw in tuning.FIGURES.items():
-      figure = draw(results, name, seed)
-      yield files.save_figure(save / f'{stem}_{kind}.png', figure)
-  figure = tuning.layer_summary(results)
-  yield files.save_figure(save / 'layer_summary.png', figure)
+      with style.page(args.width):
+        figure = draw(results, name, args.seed)
+      yield from args.save_figure(save, f'{stem}_{kind}', figure)
+  with style.page(args.width):
+    figure = layer_summary(results)
+  yield from args.save_figure(save, 'layer_summary', figure)
 
 
 def view(results: Results, args: TuningSettings) -> None:

@@ -213,13 +213,17 @@ def save_csv(
 
 
 def save_figure(
-  path: str | os.PathLike[str], figure: Any, dpi: int = 150
+  path: str | os.PathLike[str], figure: Any, dpi: int = 300
 ) -> pathlib.Path:
-  """Saves a matplotlib figure; the form is the suffix of `path`."""
+  """Saves a matplotlib figure, as large as it is; the form is the suffix of `path`."""
   form = pathlib.Path(path).suffix.lstrip('.')
   with atomic(path) as file:
-    figure.savefig(file, format=form, dpi=dpi, bbox_inches='tight')
+    figure.savefig(file, format=form, dpi=dpi, metadata=_UNDATED.get(form))
   return pathlib.Path(path)
+
+
+# A file depends on what is drawn alone, not on the hour.
+_UNDATED = {'pdf': {'CreationDate': None}, 'svg': {'Date': None}}
 
 
 def _short(value: Any) -> Any:

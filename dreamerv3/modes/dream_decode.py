@@ -35,6 +35,7 @@ from dreamerv3.analysis.dreams import judgement
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.analysis.dreams.measures import DreamSet
 from dreamerv3.base import files
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.metadata import Metadata
@@ -249,8 +250,9 @@ class DreamResults:
     written.append(files.save_pickle(self.folder / 'dream_results.pkl', results))
     rows = stats.rows_of(curves)
     written.append(files.save_csv(self.folder / 'dream_curves.csv', rows))
+    look = FigureFlags(format=self.config.dream_decode.format)
     for name, figure in self.figures(dreams, kept, curves, found).items():
-      written.append(files.save_figure(self.folder / f'{name}.png', figure))
+      written += look.save_figure(self.folder, name, figure)
     print('\n'.join(stats.table(curves, found)))
     print(f'Saved {self.folder}')
 
@@ -294,13 +296,15 @@ class DreamResults:
   ) -> dict[str, Any]:
     """{name: matplotlib figure}."""
     from dreamerv3.plots import dreams as plots
+    from dreamerv3.plots import style
 
-    figures = {
-      'dream_vs_real': plots.compare(dreams, curves, found),
-      'dream_trajectories_world': plots.paths(dreams, self.metadata),
-    }
     proba = {'replay': kept['replay_proba'], 'policy': kept['dream_proba']}
-    for i in range(len(kept['replay_proba'])):
-      name = f'dream_probmap_{i + 1}'
-      figures[name] = plots.probabilities(dreams, proba, i, self.metadata)
+    with style.page(self.config.dream_decode.width):
+      figures = {
+        'dream_vs_real': plots.compare(dreams, curves, found),
+        'dream_trajectories_world': plots.paths(dreams, self.metadata),
+      }
+      for i in range(len(kept['replay_proba'])):
+        name = f'dream_probmap_{i + 1}'
+        figures[name] = plots.probabilities(dreams, proba, i, self.metadata)
     return figures

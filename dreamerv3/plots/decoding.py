@@ -61,13 +61,14 @@ def all_figures(
         made[f'probmap_world_{name}_ep{number}'] = figure
   if leaks:
     for figure in made.values():
-      figure.text(0.5, -0.005, LEAK, ha='center', va='top', color=style.RED)
+      note = figure.get_supxlabel()
+      figure.supxlabel(f'{note}\n{LEAK}'.strip(), fontsize=7, color=style.RED)
   return made
 
 
 def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
   """Histogram of held-out errors beside those at chance."""
-  fig, axes = style.new_figure(1, 1, width=5.5, height=3.6)
+  fig, axes = style.new_figure(1, 1, width=4.29, height=2.81)
   ax = axes[0, 0]
   known = np.isfinite(result.shuffled).all()
   series = [('decoded', result.errors, style.BLUE)]
@@ -92,8 +93,8 @@ def classification(result: DecodeResult, row: Mapping[str, Any]) -> Figure:
   ax.set_xlabel('held-out error |dx| + |dy| [tiles]')
   ax.set_ylabel('share of timesteps')
   ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-  fig.legend(loc='outside lower center', ncols=2)
-  ax.set_title(_title(row))
+  fig.legend(loc='outside lower center', ncols=style.across(2, 2, 1.9))
+  ax.set_title(style.folded(fig, f'Held-out error of {_title(row)}', 0.8))
   return fig
 
 
@@ -101,7 +102,9 @@ def occupancy_vs_error(
   result: DecodeResult, metadata: Metadata | None = None
 ) -> Figure:
   """Training visits, held-out error per tile, and one against the other."""
-  fig, axes = style.new_figure(1, 3, width=4.2, height=3.6)
+  cols = style.across(3, 3, 1.8)
+  fig, axes = style.new_figure(-(-3 // cols), cols, width=3.28, height=3.0)
+  axes = axes.reshape(1, -1)
   # Keeps the labels of the colour bars clear of the next axis.
   fig.set_layout_engine('constrained', wspace=0.08)
   walkable = None if metadata is None else metadata.walkable()
@@ -127,7 +130,7 @@ def occupancy_vs_error(
   )
   axes[0, 1].set_title('held-out error by true tile')
   _curve(axes[0, 2], by_tile, result)
-  fig.suptitle(f'{result.layer} ({result.units} units)', fontsize=10)
+  fig.suptitle(f'{result.layer} ({result.units} units)')
   return fig
 
 
@@ -176,9 +179,9 @@ def _curve(ax: Axes, by_tile: np.ndarray, result: DecodeResult) -> None:
   ax.set_xticks(_at(keep), [f'{t:g}' for t in keep])
   ax.minorticks_off()
   ax.set_ylim(bottom=0)
-  ax.set_xlabel('training visits of the tile when it was tested')
+  ax.set_xlabel('training visits of the tile\nwhen it was tested')
   ax.set_ylabel('mean error [tiles]')
-  ax.legend(fontsize=7)
+  ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.4), ncols=2)
 
 
 def _at(visits: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ figure = paths(dreams, metadata)
 figure = compare(dreams, curves, found)
 """
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +28,8 @@ STARTS = 6  # of the figure of paths
 SHOWN = 6  # steps of a map of probability
 LEAST = 11  # tiles a side of a panel
 TIME = 'plasma'
-DIM = 0.55  # of the world under paths
+FAINT = 0.02  # of a panel's largest probability; less is left clear
+FRESH = 1_000_000  # episodes that dreams start in are numbered from here on
 ACTIONS = {'replay': 'real actions', 'policy': 'own actions'}
 
 COLORS = {
@@ -79,11 +79,11 @@ def paths(dreams: DreamSet, metadata: Metadata) -> Figure:
   of the dreaming policy.
   """
   count = min(STARTS, len(dreams))
-  rows = -(-count // 2)
-  fig, axes = style.new_figure(rows, 4, width=2.9, height=3.0)
+  pairs = style.across(4, 4) // 2 or 1
+  rows = -(-count // pairs)
+  fig, axes = style.new_figure(rows, 2 * pairs, width=2.26, height=2.34)
   norm = Normalize(0, dreams.horizon)
-  for i in range(2 * rows):
-    pair = axes[i // 2, 2 * (i % 2) : 2 * (i % 2) + 2]
+  for i, pair in enumerate(axes.reshape(-1, 2)):
     if i >= count:
       for ax in pair:
         ax.set_axis_off()
@@ -93,16 +93,21 @@ def paths(dreams: DreamSet, metadata: Metadata) -> Figure:
     both = [dreams.decoded[x][i, keep] for x in ACTIONS]
     part = world.box(np.concatenate([real, *both]), dreams.grid, 1, LEAST)
     for ax, path, label in zip(pair, both, ACTIONS.values(), strict=True):
-      world.draw_world(ax, metadata, DIM)
+      world.draw_floor(ax, dreams.grid, metadata.walkable())
       world.zoom(ax, part)
       _path(ax, path, real, norm)
-      ax.set_title(f'episode {dreams.episode[i]}, t {dreams.t[i]}, {label}')
+      ax.set_title(f'{_named(dreams, i)}\n{label}', fontsize=style.SMALL)
   _label_edges(axes)
   mappable = ScalarMappable(norm, TIME)
   bar = fig.colorbar(mappable, ax=axes, shrink=0.5, label='step of the dream')
   bar.locator = MaxNLocator(6, integer=True)
   _legend(fig)
   return fig
+
+
+def _named(dreams: DreamSet, i: int) -> str:
+  """Where dream `i` begins; fresh episodes are counted from 1."""
+  return f'fresh episode {dreams.episode[i] % FRESH}, t {dreams.t[i]}'
 
 
 def probabilities(
@@ -115,22 +120,27 @@ def probabilities(
   """
   last = int(dreams.valid[i].sum()) - 1
   steps = np.unique(np.linspace(1, last, min(SHOWN, last)).round().astype(int))
-  fig, axes = style.new_figure(2, len(steps), width=2.5, height=2.75)
+  wide = style.across(len(steps), len(steps), 1.1)
+  fold = -(-len(steps) // wide)
+  fig, axes = style.new_figure(2 * fold, wide, width=1.3, height=1.5)
   shown = np.concatenate(
     [dreams.real[i, : last + 1], *(dreams.decoded[k][i, : last + 1] for k in ACTIONS)]
   )
   part = world.box(shown, dreams.grid, 1, LEAST)
-  for row, (kind, label) in zip(axes, ACTIONS.items(), strict=True):
-    for ax, step in zip(row, steps, strict=True):
-      world.draw_world(ax, metadata, DIM)
+  halves = np.split(axes, 2)
+  for half, (kind, label) in zip(halves, ACTIONS.items(), strict=True):
+    for ax in half.flat[len(steps) :]:
+      ax.set_axis_off()
+    for ax, step in zip(half.flat, steps, strict=False):
+      world.draw_floor(ax, dreams.grid, metadata.walkable())
       _cloud(ax, proba[kind][i, step - 1])
-      _marker(ax, dreams.real[i, step], 'o', 'white', 60)
-      _marker(ax, dreams.decoded[kind][i, step], 'x', style.SKY, 45)
+      _marker(ax, dreams.real[i, step], 'o', 'white', 30)
+      _marker(ax, dreams.decoded[kind][i, step], 'x', style.SKY, 25)
       world.zoom(ax, part)
-      ax.set_title(f'step {step}, {label}')
+      ax.set_title(f'step {step}\n{label}', fontsize=style.SMALL)
   _label_edges(axes)
   norm = Normalize(0, 1)
-  mappable = ScalarMappable(norm, style.HEAT)
+  mappable = ScalarMappable(norm, style.PALE_HEAT)
   label = 'probability / largest of the panel'
   fig.colorbar(mappable, ax=axes, shrink=0.6, label=label)
   handles = [
@@ -138,7 +148,7 @@ def probabilities(
     _handle('x', style.SKY, 'most probable tile'),
   ]
   fig.legend(handles=handles, loc='outside lower center', ncols=2)
-  fig.suptitle(f'Dream from episode {dreams.episode[i]}, timestep {dreams.t[i]}')
+  fig.suptitle(f'Dream from {_named(dreams, i)}')
   return fig
 
 
@@ -146,22 +156,23 @@ def compare(
   dreams: DreamSet, curves: DreamCurves, found: Mapping[str, Coherence]
 ) -> Figure:
   """Error against the horizon with floor and chance, and share of jumps."""
-  fig, axes = style.new_figure(1, 2, width=5.4, height=3.9, width_ratios=(2.3, 1))
+  # A column has no room beside the curves.
+  rows = 3 - style.across(2, 2, 2.0)
+  ratios: dict[str, Any] = {'width_ratios' if rows == 1 else 'height_ratios': (3, 1)}
+  fig, axes = style.new_figure(rows, 3 - rows, width=3.5, height=3.2, **ratios)
+  axes = axes.reshape(1, 2)
   _curves(axes[0, 0], curves)
   _jumps(axes[0, 1], found)
   episodes = len(np.unique(dreams.episode))
   bands = f', {NONE}'
   if any(np.isfinite(x).any() for x in curves.low.values()):
     bands = ', bands: 95 % over episodes'
-  fig.suptitle(
-    f'{_folded(verdict(curves.gains))}\n{len(dreams)} dreams from {episodes} fresh '
-    f'{"episode" if episodes == 1 else "episodes"}{bands}'
+  style.headline(
+    fig,
+    f'{verdict(curves.gains)}\n{len(dreams)} dreams from {episodes} fresh '
+    f'{"episode" if episodes == 1 else "episodes"}{bands}',
   )
   return fig
-
-
-def _folded(sentence: str) -> str:
-  return '\n'.join(textwrap.wrap(sentence, 96))
 
 
 def _curves(ax: Axes, curves: DreamCurves) -> None:
@@ -193,7 +204,12 @@ def _curves(ax: Axes, curves: DreamCurves) -> None:
   ax.set_ylim(0, None)
   ax.set_xlim(0, steps[-1])
   ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-  ax.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0))
+  figure = ax.get_figure()
+  assert isinstance(figure, Figure)
+  handles, labels = ax.get_legend_handles_labels()
+  figure.legend(
+    handles, labels, loc='outside lower center', ncols=style.across(9, 4, 1.7)
+  )
 
 
 def _jumps(ax: Axes, found: Mapping[str, Coherence]) -> None:
@@ -201,12 +217,12 @@ def _jumps(ax: Axes, found: Mapping[str, Coherence]) -> None:
   values = [100 * found[x].jumps for x in names]
   colors = [COLORS[x] for x in names]
   bars = ax.barh(range(len(names)), values, color=colors, height=0.7)
-  ax.bar_label(bars, fmt='%.0f %%', padding=3, fontsize=8)
+  ax.bar_label(bars, fmt='%.0f %%', padding=3)
   ax.set_yticks(range(len(names)), [BARS[x] for x in names])
   ax.invert_yaxis()
-  ax.set_xlim(0, 119)
-  ax.set_xticks(range(0, 101, 25))
-  ax.set_xlabel('steps over more than one tile [%]')
+  ax.set_xlim(0, 1.35 * max(*values, 10))
+  ax.xaxis.set_major_locator(MaxNLocator(4))
+  ax.set_xlabel('steps over more\nthan one tile [%]')
 
 
 def _path(ax: Axes, path: np.ndarray, real: np.ndarray, norm: Normalize) -> None:
@@ -232,12 +248,17 @@ def _path(ax: Axes, path: np.ndarray, real: np.ndarray, norm: Normalize) -> None
 
 
 def _cloud(ax: Axes, proba: np.ndarray) -> None:
-  """Probability of each tile, the more opaque the more probable."""
-  share = (proba / max(float(proba.max()), 1e-30)).T
-  image = colormaps[style.HEAT](share)
-  image[..., 3] = np.sqrt(share) * (share > 0.002)
+  """Probability of each tile, in the colours of the bar."""
+  share = np.ma.masked_less(proba.T / max(float(proba.max()), 1e-30), FAINT)
   height, width = share.shape
-  ax.imshow(image, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=2)
+  ax.imshow(
+    share,
+    extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+    zorder=2,
+    cmap=style.PALE_HEAT,
+    vmin=0,
+    vmax=1,
+  )
 
 
 def _marker(ax: Axes, at: np.ndarray, form: str, color: Any, size: float) -> None:
@@ -262,7 +283,9 @@ def _label_edges(axes: np.ndarray) -> None:
   """Axis labels on the outer panels alone."""
   for i, row in enumerate(axes):
     for j, ax in enumerate(row):
-      ax.tick_params(labelsize=7)
+      ax.tick_params(labelsize=style.SMALL)
+      for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4, integer=True))
       below = i + 1 < len(axes) and axes[i + 1, j].axison
       if below:
         ax.set_xlabel('')
@@ -279,7 +302,7 @@ def _legend(fig: Figure) -> None:
   ]
   outline = Stroke(linewidth=4.5, foreground='black')
   handles[2].set_path_effects([outline, Normal()])
-  fig.legend(handles=handles, loc='outside lower center', ncols=4)
+  fig.legend(handles=handles, loc='outside lower center', ncols=style.across(4, 4, 1.2))
 
 
 def _handle(form: str, color: Any, label: str) -> Line2D:

@@ -37,7 +37,7 @@ def groups(x: LayerKinds) -> Figures:
 
 def scree(x: LayerKinds) -> Figure:
   """Variance of each component, beside that of shuffled maps."""
-  fig, axes = style.new_figure(width=4.4, height=3.0)
+  fig, axes = style.new_figure(width=3.43, height=2.34)
   ax = axes[0, 0]
   order = np.arange(1, len(x.variances) + 1)
   whole = max(x.variances.sum(), 1e-12)
@@ -60,7 +60,7 @@ def scree(x: LayerKinds) -> Figure:
 
 def picture(x: LayerKinds, name: str) -> Figure:
   """The units in two dimensions, by group and by class."""
-  fig, axes = style.new_figure(1, 2, width=4.3, height=3.3)
+  fig, axes = style.new_figure(1, 2, width=3.35, height=2.57)
   place, axis = x.places[name], METHODS[name]
   size = float(np.clip(4000 / max(len(place), 1), 5, 25))
   left, right = axes[0]
@@ -85,7 +85,7 @@ def examples(x: LayerKinds) -> Figure:
   labels = x.labels[x.examples]
   count = len(x.again)
   most = max(int((labels == k).sum()) for k in range(count))
-  fig, axes = style.new_figure(2 * count, most, width=1.15, height=1.15)
+  fig, axes = style.new_figure(2 * count, most, width=0.9, height=0.9)
   for ax in axes.ravel():
     ax.set_axis_off()
   for k in range(count):
@@ -95,7 +95,9 @@ def examples(x: LayerKinds) -> Figure:
       ax.set_axis_on()
       world.draw_map(ax, x.maps[i], colorbar=False)
       ax.set(xlabel='', ylabel='', xticks=[], yticks=[])
-      ax.set_title(f'#{x.units[unit]}  s {x.silhouette[unit]:.2f}', fontsize=7, pad=2)
+      ax.set_title(
+        f'#{x.units[unit]}  s {x.silhouette[unit]:.2f}', fontsize=style.SMALL, pad=2
+      )
       below = axes[2 * k + 1, j]
       below.imshow(x.autocorrelograms[i].T, cmap='RdBu_r', vmin=-1, vmax=1)
       if j == 0:
@@ -104,7 +106,7 @@ def examples(x: LayerKinds) -> Figure:
   fig.suptitle(
     f'{x.layer}: the units of the highest silhouette s of each group;\n'
     'maps, and below them autocorrelograms (blue -1, red 1)',
-    fontsize=8,
+    fontsize=style.SMALL,
   )
   return fig
 
@@ -128,7 +130,7 @@ def layout(x: LaidOut) -> Figures:
     ax.set_title(LABELS[name])
     ax.set(xlabel='Isomap 1', ylabel='Isomap 2', xticks=[], yticks=[])
   fig.suptitle(f'{x.layer}: {len(x.units)} units by their measures')
-  classes, axes = style.new_figure(width=4.8, height=3.4)
+  classes, axes = style.new_figure(width=3.74, height=2.65)
   _classes(axes[0, 0], x.places, x.classes, size)
   axes[0, 0].set(xlabel='Isomap 1', ylabel='Isomap 2', xticks=[], yticks=[])
   axes[0, 0].set_title(f'{x.layer}: {len(x.units)} units by their measures')
@@ -164,7 +166,7 @@ def distribution(
     world.draw_map(below, table.curves[unit], colorbar=False, walkable=walkable)
     below.set(xlabel='', ylabel='', xticks=[], yticks=[])
     below.set_title(
-      f'{q:.0%}: {values[unit]:.2f}\n#{table.units[unit]}', fontsize=7, pad=2
+      f'{q:.0%}: {values[unit]:.2f}\n#{table.units[unit]}', fontsize=style.SMALL, pad=2
     )
   ax.set(xlabel=LABELS[name], ylabel='units')
   left_out = len(values) - len(known)

@@ -37,8 +37,8 @@ def layer_comparison(
     rows: their summaries.
     control: {layer: summary} of the untrained network.
   """
-  height = 1.6 + 0.32 * len(results)
-  fig, axes = style.new_figure(1, 1, width=8.2, height=height)
+  height = 1.3 + 0.25 * len(results)
+  fig, axes = style.new_figure(1, 1, width=6.4, height=height)
   ax = axes[0, 0]
   y = np.arange(len(results))
   boxes = ax.boxplot(
@@ -47,20 +47,23 @@ def layer_comparison(
     orientation='horizontal',
     widths=0.6,
     showfliers=False,
+    showcaps=False,
+    whis=(25, 75),  # none: the only lines are the intervals of the means
     patch_artist=True,
     medianprops=dict(color='black'),
   )
   for box, result in zip(boxes['boxes'], results, strict=True):
-    box.set(facecolor=style.layer_color(result.layer), alpha=0.75)
+    color = style.layer_color(result.layer)
+    box.set(facecolor=color, edgecolor=color, alpha=0.75)
   _mean_marks(ax, rows, y)
   _chance_marks(ax, rows, y)
   _control_marks(ax, results, rows, control or {})
   ax.set_yticks(y, [f'{x.layer} ({x.units})' for x in results])
   ax.set_ylim(len(results) - 0.4, -0.6)
-  ax.set_xlim(left=0)
+  # A box of zeros alone is a line at 0, clear of the axis.
+  ax.set_xlim(left=-0.015 * ax.get_xlim()[1])
   ax.set_xlabel(
-    'held-out error |dx| + |dy| [tiles] of timesteps; boxes: quartiles; '
-    'whiskers:\nthe furthest timesteps within 1.5 box lengths of the box'
+    'held-out error |dx| + |dy| [tiles]; boxes: median and quartiles of timesteps'
   )
   if _verdicts(ax, rows):
     # The texts on the right end at the edge of what the layout counts.
@@ -69,7 +72,12 @@ def layer_comparison(
       f'{ax.get_xlabel()}\nright: errs less (<) or more (>), all layers together at '
       '5 %; –: not told apart'
     )
-  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=2)
+  ax.set_xlabel(style.folded(fig, ax.get_xlabel(), 0.7))
+  fig.legend(
+    *ax.get_legend_handles_labels(),
+    loc='outside upper center',
+    ncols=style.across(2, 2, 1.9),
+  )
   return fig
 
 
@@ -113,7 +121,15 @@ def _control_marks(
     return
   constant = next(iter(control.values()))['best_constant']
   paired = any(x.get('control_paired') == 1 for x in rows)
-  label = 'untrained' + (', same path' if paired else f' (its constant {constant:.2f})')
+  label = 'untrained' + (', same path' if paired else ', on paths of its own')
+  if not paired:
+    ax.axvline(
+      constant,
+      color=style.GREY,
+      ls=':',
+      lw=1,
+      label=f'best constant of the untrained {constant:.2f}',
+    )
   if any(_differs(x, 'control') for x in rows):
     label += '; grey: the layer differs'
   for differs in (False, True):
@@ -162,7 +178,7 @@ def _verdicts(ax: Axes, rows: Rows) -> bool:
     where = 'left' if k == 0 else 'center'
     for y, line in [(-0.62, title), *((i, text(x)) for i, x in enumerate(rows))]:
       over = ax.get_yaxis_transform()
-      ax.text(at, y, line, transform=over, va='center', ha=where, fontsize=7)
+      ax.text(at, y, line, transform=over, va='center', ha=where, fontsize=style.SMALL)
   return len(columns) > 1
 
 

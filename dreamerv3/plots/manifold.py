@@ -40,8 +40,9 @@ def all_figures(found: Sequence[GeometryComparison]) -> dict[str, Figure]:
 def srsa(x: GeometryComparison) -> Figure:
   """Conditional histogram of the code's distance at each distance in space."""
   both = [x.geometry, *([] if x.control is None else [x.control])]
-  fig, axes = style.new_figure(1, len(both), width=3.4, height=2.9)
-  for ax, g, label in zip(axes[0], both, ('trained', 'control'), strict=False):
+  wide = style.across(len(both), 2, 2.4)
+  fig, axes = style.new_figure(-(-len(both) // wide), wide, width=3.4, height=2.9)
+  for ax, g, label in zip(axes.flat, both, ('trained', 'control'), strict=False):
     keep = g.pairs >= LEAST * g.pairs.sum()
     share = g.histogram[keep] / g.pairs[keep, None]
     last = np.flatnonzero(keep)[-1] + 1
@@ -57,13 +58,13 @@ def srsa(x: GeometryComparison) -> Figure:
     ax.set_title(f'{label}: sRSA {_text(g.srsa)}')
     ax.set(xlabel='distance in space [tiles]', ylabel='cosine distance of the code')
     fig.colorbar(image, ax=ax, label='share of the pairs at this distance')
-  fig.suptitle(f'{x.geometry.layer}, pairs of different episodes; line: mean')
+  style.headline(fig, f'{x.geometry.layer}, pairs of different episodes; line: mean')
   return fig
 
 
 def hillfit(x: GeometryComparison) -> Figure:
   """Mean distance of the code against the distance in space, with its fit."""
-  fig, axes = style.new_figure(width=4.2, height=3.0)
+  fig, axes = style.new_figure(width=3.28, height=2.34)
   ax = axes[0, 0]
   both = [(x.geometry, style.BLUE, 'trained')]
   if x.control is not None:
@@ -88,21 +89,22 @@ def hillfit(x: GeometryComparison) -> Figure:
 
 def positions(g: LayerGeometry) -> Figure:
   """The states in two dimensions, coloured by where the agent was."""
-  fig, axes = style.new_figure(1, 2, width=3.3, height=3.0)
+  wide = style.across(2, 2, 2.0)
+  fig, axes = style.new_figure(2 // wide, wide, width=2.57, height=2.34)
   for ax, axis, label in zip(
-    axes[0], (0, 1), ('x (to the east)', 'y (to the south)'), strict=True
+    axes.flat, (0, 1), ('x (to the east)', 'y (to the south)'), strict=True
   ):
     wake = g.embedding.wake
     marks = ax.scatter(*wake.T, c=g.wake_pos[:, axis], s=4, lw=0, cmap=style.SEQUENTIAL)
     fig.colorbar(marks, ax=ax, label=f'{label} [tiles]')
     _plain(ax, g)
-  fig.suptitle(_embedded(g))
+  style.headline(fig, _embedded(g))
   return fig
 
 
 def wakedream(g: LayerGeometry) -> Figure:
   """Waking and dreamed states in two dimensions."""
-  fig, axes = style.new_figure(width=4.2, height=3.4)
+  fig, axes = style.new_figure(width=3.28, height=2.65)
   ax = axes[0, 0]
   ax.scatter(*g.embedding.wake.T, s=4, lw=0, color=style.GREY, label='awake')
   ax.scatter(*g.embedding.dream.T, s=4, lw=0, color=style.ORANGE, label='dreaming')
@@ -114,7 +116,7 @@ def wakedream(g: LayerGeometry) -> Figure:
 
 def sleep_distance(sleep: Sleep) -> Figure:
   """Histograms of the distance to the nearest waking state."""
-  fig, axes = style.new_figure(width=4.2, height=3.0)
+  fig, axes = style.new_figure(width=3.28, height=2.34)
   ax = axes[0, 0]
   wake, dream = (x[np.isfinite(x)] for x in (sleep.wake, sleep.dream))
   edges = np.linspace(0, np.percentile(np.append(wake, dream), 99.5) + 1e-9, 50)
@@ -132,7 +134,7 @@ def sleep_distance(sleep: Sleep) -> Figure:
 
 def sleep_course(sleep: Sleep) -> Figure:
   """The same distance against the step of the dream."""
-  fig, axes = style.new_figure(width=4.2, height=3.0)
+  fig, axes = style.new_figure(width=3.28, height=2.34)
   ax = axes[0, 0]
   low, middle, high = sleep.course()
   steps = np.arange(1, len(middle) + 1)
@@ -151,8 +153,9 @@ def sleep_course(sleep: Sleep) -> Figure:
 
 def summary(found: Sequence[GeometryComparison]) -> Figure:
   """sRSA, its partial form and the dimension of every layer."""
+  wide = 3 if style.across(3, 3, 2.0) == 3 else 1
   fig, axes = style.new_figure(
-    1, 3, width=3.0, height=0.9 + 0.45 * len(found), sharey=True
+    3 // wide, wide, width=2.4, height=0.8 + 0.3 * len(found), sharey=True
   )
   names = [x.geometry.layer for x in found]
   at = np.arange(len(found))
@@ -161,7 +164,7 @@ def summary(found: Sequence[GeometryComparison]) -> Figure:
     ('partial', 'sRSA given view and time'),
     ('ratio', 'participation ratio'),
   )
-  for ax, (key, label) in zip(axes[0], panels, strict=True):
+  for ax, (key, label) in zip(axes.flat, panels, strict=True):
     _bars(
       ax, [getattr(x.geometry, key) for x in found], at - 0.12, style.BLUE, 'trained'
     )

@@ -5,11 +5,15 @@ fig = probmaps(result, episode=3, title='deter, held-out episode 4')
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
+
+FAINT = 0.03  # of a panel's largest probability; less lets the world through
 
 
 def probmaps(
@@ -25,9 +29,9 @@ def probmaps(
     metadata: draws the maps over the world where it is given.
   """
   places = np.flatnonzero(result.episode[result.example_rows] == episode)
-  cols = min(4, len(places))
+  cols = style.across(len(places), 4)
   count = -(-len(places) // cols)
-  fig, axes = style.new_figure(count, cols, width=2.5, height=2.5)
+  fig, axes = style.new_figure(count, cols, width=1.95, height=1.95)
   window = _window(result, episode)
   for ax in axes.flat[len(places) :]:
     ax.set_visible(False)
@@ -39,13 +43,20 @@ def probmaps(
     last_in_column = i + cols >= len(places)
     ax.set_xlabel('x [tiles]' if last_in_column else '')
     ax.set_ylabel('y [tiles], south down' if i % cols == 0 else '')
+  fig.colorbar(
+    ScalarMappable(
+      Normalize(0, 1), style.HEAT if metadata is None else style.PALE_HEAT
+    ),
+    ax=axes,
+    shrink=0.5,
+    label="probability / the panel's largest",
+  )
   handles, labels = axes.flat[0].get_legend_handles_labels()
   fig.legend(handles, labels, loc='outside upper center', ncols=2)
-  note = '' if metadata is not None else '; grey: never visited in training'
-  fig.supxlabel(
-    f"{title}; colour: probability relative to the panel's largest{note}",
-    fontsize=8,
-  )
+  note = '; grey: never visited in training'
+  if metadata is not None:
+    note = f'; tiles below {FAINT:.0%} of the largest are left clear'
+  fig.supxlabel(f'{title}{note}', fontsize=style.SMALL)
   return fig
 
 
@@ -61,18 +72,16 @@ def _probmap(
     trained = result.fold_visits[result.fold[row]] > 0
     share = np.where(trained, share, np.nan)
   else:
-    world.draw_world(ax, metadata, dim=0.75)
-  # Probable is bright on grey, and dark on the pale world.
-  cmap = style.HEAT if metadata is None else 'RdPu'
+    world.draw_world(ax, metadata, dim=0.5)
+    share = np.where(share >= FAINT, share, np.nan)
   world.draw_map(
     ax,
     share,
-    cmap=cmap,
+    cmap=style.HEAT if metadata is None else style.PALE_HEAT,
     colorbar=False,
     vmin=0,
     vmax=1,
     background=world.UNVISITED if metadata is None else None,
-    alpha=None if metadata is None else _fade(share),
   )
   ax.plot(
     *result.pos[row],
@@ -92,11 +101,6 @@ def _probmap(
     mew=0.5,
     label='decoded tile',
   )
-
-
-def _fade(share: np.ndarray) -> np.ndarray:
-  """Improbable tiles let the world through; (W, H) to an image's (H, W)."""
-  return np.where(share > 0.05, 0.15 + 0.85 * share, 0.0).T
 
 
 def _window(result: DecodeResult, episode: int) -> tuple[int, int, int, int]:

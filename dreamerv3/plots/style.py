@@ -4,6 +4,10 @@ fig, axes = new_figure(1, 2)
 axes[0, 0].plot(error, color=BLUE)
 """
 
+import contextlib
+import contextvars
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib
@@ -31,6 +35,8 @@ GREY = '#888888'
 
 SEQUENTIAL = 'viridis'
 HEAT = 'magma'
+PALE_HEAT = 'magma_r'  # over a pale ground: what is probable is dark
+SIGNED = 'RdBu_r'
 
 # Parts of the network, in the order in which it computes them.
 GROUPS = {
@@ -47,26 +53,80 @@ GROUPS = {
   'val': '#cc79a7',
 }
 
+# Width of a figure [inch]; a slide is enlarged to 13.33 inch, text and all.
+PAGES = {'single': 89 / 25.4, 'double': 183 / 25.4, 'slide': 5.6}
+SMALL = 6.0  # smallest text [pt]
+LEAST = 1.45  # narrowest panel of several [inch]
+
 RC: dict[Any, Any] = {
   'figure.dpi': 100,
-  'font.size': 9,
-  'axes.titlesize': 9,
-  'axes.labelsize': 9,
+  'font.size': 7,
+  'figure.titlesize': 7.5,
+  'axes.titlesize': 7.5,
+  'axes.labelsize': 7,
+  'xtick.labelsize': 6.5,
+  'ytick.labelsize': 6.5,
+  'legend.fontsize': 6.5,
+  'axes.linewidth': 0.6,
+  'xtick.major.width': 0.6,
+  'ytick.major.width': 0.6,
+  'xtick.major.size': 2.5,
+  'ytick.major.size': 2.5,
+  'lines.linewidth': 1.2,
+  'hatch.linewidth': 0.6,
   'axes.spines.top': False,
   'axes.spines.right': False,
   'axes.prop_cycle': cycler(color=PALETTE),
   'legend.frameon': False,
-  'legend.fontsize': 8,
   'image.interpolation': 'nearest',
   'image.cmap': SEQUENTIAL,
   'svg.fonttype': 'none',
+  'svg.hashsalt': 'dreamerv3-space',
   'pdf.fonttype': 42,
 }
 
 
+# What is read on a screen, at arm's length.
+SCREEN: dict[Any, Any] = {
+  'font.size': 9,
+  'axes.titlesize': 9,
+  'axes.labelsize': 9,
+  'xtick.labelsize': 8,
+  'ytick.labelsize': 8,
+  'legend.fontsize': 8,
+}
+_page: contextvars.ContextVar[str] = contextvars.ContextVar('page', default='auto')
+
+
+@contextlib.contextmanager
+def page(width: str) -> Iterator[None]:
+  """Figures that are made within it are as wide as asked for.
+
+  Args:
+    width: 'single', 'double' or 'slide' of PAGES, or 'auto': what each needs, a
+      double column at most.
+  """
+  token = _page.set(width)
+  try:
+    yield
+  finally:
+    _page.reset(token)
+
+
+def across(count: int, most: int, least: float = LEAST) -> int:
+  """Panels side by side: `most` of them where the page has room.
+
+  Args:
+    count: of all panels.
+    least: width of a panel [inch].
+  """
+  wide = PAGES.get(_page.get(), PAGES['double'])
+  return max(min(count, most, int(wide / least)), 1)
+
+
 def use() -> None:
   """Sets the look for figures that pyplot makes (windows on a screen)."""
-  matplotlib.rcParams.update(RC)
+  matplotlib.rcParams.update({**RC, **SCREEN})
 
 
 def new_figure(
@@ -74,20 +134,41 @@ def new_figure(
   cols: int = 1,
   width: float = 4.0,
   height: float = 3.0,
+  screen: bool = False,
   **options: Any,
 ) -> tuple[Figure, np.ndarray]:
   """A figure that needs no display, and its axes (rows, cols).
 
   Args:
     rows, cols: panels.
-    width, height: of one panel [inch].
+    width, height: of one panel [inch]; panels shrink together where the page is
+      narrower than all of them, and are stretched by a quarter at most.
+    screen: for a window, in larger text and on no page.
     options: for `Figure.subplots`, e.g. sharex.
   """
-  use()
-  figure = Figure(figsize=(cols * width, rows * height), layout='constrained')
+  matplotlib.rcParams.update({**RC, **SCREEN} if screen else RC)
+  total = cols * width
+  wide = PAGES.get(_page.get(), min(total, PAGES['double']))
+  wide = total if screen else wide
+  scale = min(wide / total, 1.25)
+  # Text keeps its size: panels that shrink lose less in height.
+  tall = max(scale, 0.8) if screen is False else 1.0
+  figure = Figure(figsize=(wide, rows * height * tall), layout='constrained')
   FigureCanvasAgg(figure)
   axes = figure.subplots(rows, cols, squeeze=False, **options)
   return figure, axes
+
+
+def headline(figure: Figure, text: str) -> None:
+  """A title over all panels, in lines that fit the figure's width."""
+  figure.suptitle(folded(figure, text))
+
+
+def folded(figure: Figure, text: str, part: float = 1.0) -> str:
+  """A text in lines that fit a part of the figure's width; its ends of line stay."""
+  room = int(figure.get_figwidth() * part * 72 / (0.56 * RC['figure.titlesize']))
+  lines = (textwrap.wrap(x, max(room, 20)) or [''] for x in text.split('\n'))
+  return '\n'.join(y for x in lines for y in x)
 
 
 def layer_color(name: str) -> str:

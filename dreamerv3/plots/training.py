@@ -18,8 +18,19 @@ from dreamerv3.plots import style
 
 Panel = Callable[[Axes, Sequence[Curves]], None]
 
-COLUMNS = 3
-BINS = 120  # columns of the map of unlock rates
+COLUMNS = 2
+BINS = 120  # most columns of the map of unlock rates; one per episode at most
+# What a loss is of, beside its name in the logs.
+MEANINGS = {
+  'con': 'con: does it go on',
+  'dyn': 'dyn: foreseen latent',
+  'image': 'image: reconstruction',
+  'policy': 'policy: actor',
+  'rep': 'rep: latent to foresee',
+  'repval': 'repval: critic, replayed',
+  'rew': 'rew: reward',
+  'value': 'value: critic, imagined',
+}
 
 
 def progress(
@@ -34,9 +45,9 @@ def progress(
     losses: whether to draw the losses, and reward, return and value.
   """
   chosen = panels(runs, achievements, losses)
-  cols = 2 if len(chosen) == 4 else min(COLUMNS, len(chosen)) or 1
+  cols = style.across(len(chosen), COLUMNS, 2.8)
   rows = -(-len(chosen) // cols) or 1
-  figure, axes = style.new_figure(rows, cols, 4.8, 3.6)
+  figure, axes = style.new_figure(rows, cols, 3.5, 2.8)
   for ax, draw in zip(axes.flat, chosen, strict=False):
     draw(ax, runs)
     ax.set_xlabel('environment steps')
@@ -44,7 +55,7 @@ def progress(
     ax.xaxis.set_major_locator(MaxNLocator(6))
   for ax in axes.flat[len(chosen) :]:
     ax.set_axis_off()
-  figure.suptitle(_title(runs), fontsize=10)
+  figure.suptitle(_title(runs))
   return figure
 
 
@@ -73,8 +84,10 @@ def _score(ax: Axes, runs: Sequence[Curves]) -> None:
       alpha=0.6,
       label='episode',
     )
-  draw_curves(ax, found, style.BLUE, f'mean of {runs[0].window} episodes')
-  ax.set(title='Episode score', ylabel='return')
+  window = runs[0].window
+  label = f'mean of {window} episodes' if window > 1 else 'episode'
+  draw_curves(ax, found, style.BLUE, label)
+  ax.set(title='Episode score: sum of rewards', ylabel='return')
   _legend(ax)
 
 
@@ -87,11 +100,11 @@ def _reward(ax: Axes, runs: Sequence[Curves]) -> None:
 
 def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
   found = [x.crafter_score for x in runs if x.crafter_score]
-  draw_curves(
-    ax, found, style.RED, f'window of {runs[0].window} episodes, bias corrected'
-  )
+  window = runs[0].window
+  label = f'window of {window} episodes, bias corrected' if window > 1 else 'episode'
+  draw_curves(ax, found, style.RED, label)
   ax.set(
-    title='Crafter score' + _totals(runs),
+    title='Crafter score: geometric mean of unlock rates' + _totals(runs),
     ylabel=('upper bound of the ' if _bound(runs) else '') + 'score [%]',
   )
   ax.set_ylim(bottom=0)
@@ -100,7 +113,7 @@ def _crafter(ax: Axes, runs: Sequence[Curves]) -> None:
 
 def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
   """Rates as a map: 22 lines in one panel cannot be told apart."""
-  step, rates = rate_map(runs)
+  step, rates = rate_map(runs, min(BINS, max(x.episodes for x in runs)))
   order = np.argsort(-rates[:, -1], kind='stable')
   edges = np.linspace(step[0], step[-1], len(step) + 1)
   image = ax.pcolormesh(
@@ -113,14 +126,14 @@ def _unlocks(ax: Axes, runs: Sequence[Curves]) -> None:
     rasterized=True,
   )
   names = [ACHIEVEMENTS[i].replace('_', ' ') for i in order]
-  ax.set_yticks(np.arange(len(order)) + 0.5, names, fontsize=6.5)
+  ax.set_yticks(np.arange(len(order)) + 0.5, names, fontsize=style.SMALL)
   ax.tick_params(axis='y', length=0)
   for y, i in enumerate(order):
     ax.text(
       1.01,
       y + 0.5,
       f'{100 * rates[i, -1]:.0f}',
-      fontsize=6.5,
+      fontsize=style.SMALL,
       va='center',
       transform=ax.get_yaxis_transform(),
     )
@@ -163,6 +176,7 @@ def _each(
   for i, name in enumerate(names):
     found = [pick(x)[name] for x in runs if name in pick(x)]
     color = style.PALETTE[i % len(style.PALETTE)]
+    shown = MEANINGS.get(name, name)
     # Curves may coincide, as the losses of dynamics and representation do:
     # the earlier one is wider, and seen through the gaps of the later one.
     hides = any(
@@ -170,15 +184,10 @@ def _each(
     )
     dash = '--' if hides or i >= len(style.PALETTE) else '-'
     width = max(2.6 - 0.2 * i, 1.0)
-    draw_curves(ax, found, color, name, dash, width, named=True)
+    draw_curves(ax, found, color, shown, dash, width, named=True)
     known = np.concatenate([x.value[np.isfinite(x.value)] for x in found])
     lowest = min(lowest, known.min(initial=np.inf))
-  ax.legend(
-    loc='center left',
-    bbox_to_anchor=(0.98, 0.5),
-    handlelength=1.0,
-    fontsize=7,
-  )
+  _legend(ax)
   return lowest
 
 
@@ -191,7 +200,7 @@ def _coincide(first: Sequence[Curve], second: Sequence[Curve]) -> bool:
 
 def _legend(ax: Axes) -> None:
   """Below the panel, where it covers no curve."""
-  ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.14), ncols=2)
+  ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.22), ncols=2)
 
 
 def draw_curves(
@@ -276,7 +285,7 @@ def _totals(runs: Sequence[Curves]) -> str:
     mean, low, high = learning.interval(values)
     spread = f' [{low:.1f}, {high:.1f}]' if len(values) > 1 else ''
     parts.append(f'{what}{mean:.1f}{unit}{spread}')
-  return f': {", ".join(parts)} (all episodes)' if parts else ''
+  return f'\n{", ".join(parts)} (all episodes)' if parts else ''
 
 
 def _title(runs: Sequence[Curves]) -> str:

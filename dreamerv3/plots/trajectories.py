@@ -30,27 +30,13 @@ from dreamerv3.plots.view import Mosaic
 # Beyond this many episodes a legend is longer than the map.
 NAMED = 10
 MARGIN = 3  # tiles around what is shown of the world
-SIDE = 5.5  # of a map [inch]
+SIDE = 4.2  # of a map [inch]
 
 
 def paths(data: Trajectories) -> Figure:
   """All paths over the outlines of the walkable area, where it is known."""
   figure, ax = _map_figure(data.grid)
-  world.frame(ax, data.grid)
-  ax.set_facecolor('#f4f4f4')
-  walkable = known_map(data.metadata)
-  if walkable is not None:
-    obstacles = np.where(walkable, np.nan, 1.0)
-    world.draw_map(
-      ax,
-      obstacles,
-      cmap='Greys',
-      vmin=0,
-      vmax=3,
-      background='#f4f4f4',
-      colorbar=False,
-    )
-    world.draw_walls(ax, walkable)
+  world.draw_floor(ax, data.grid, known_map(data.metadata))
   draw_paths(ax, data.episodes)
   zoom(ax, data)
   ax.set_title(f'Paths of {count(len(data), "episode")}{_covered(data)}')
@@ -81,11 +67,18 @@ def occupancy(data: Trajectories) -> Figure:
 def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
   """Mean activation of one unit on each tile; grey where never visited."""
   figure, ax = _map_figure(data.grid)
+  means = tile_means(samples.pos, samples.X[:, unit], data.grid)
+  top = float(np.nanmax(np.abs(means)))
+  signed = np.nanmin(means) < 0 < np.nanmax(means)
+  scale: dict[str, Any] = {}
+  if signed:
+    scale = dict(cmap=style.SIGNED, vmin=-top, vmax=top)
   world.draw_map(
     ax,
-    tile_means(samples.pos, samples.X[:, unit], data.grid),
+    means,
     label='mean activation',
     walkable=known_map(data.metadata),
+    **scale,
   )
   zoom(ax, data)
   ax.set_title(f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps')
@@ -94,8 +87,9 @@ def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
 
 def spatial(units: SpatialUnits, best: int = 10) -> Figure:
   """Correlation of each unit with x and y, and the strongest units."""
-  figure, axes = style.new_figure(1, 2, 4.6, 4.2)
-  left, right = axes[0]
+  wide = style.across(2, 2, 2.0)
+  figure, axes = style.new_figure(2 // wide, wide, 3.5, 3.2)
+  left, right = axes.flat
   left.plot(*units.r.T, '.', color=style.BLUE, ms=4, alpha=0.6)
   for line in (left.axhline, left.axvline):
     line(0, color=style.GREY, lw=0.6)
@@ -110,12 +104,13 @@ def spatial(units: SpatialUnits, best: int = 10) -> Figure:
   left.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
   _strongest(right, units, units.order()[:best])
   episodes, steps = units.counts
-  what = f'r from {episodes} held-out episodes, {steps} timesteps'
+  pearson = 'r: correlation of activation and coordinate,'
+  what = f'{pearson} from {episodes} held-out episodes, {steps} timesteps'
   if np.isnan(units.low).all():
     what += f', {NONE}'
   if not units.held_out:
-    what = f'r from the only episode, {steps} timesteps: nothing held out'
-  figure.suptitle(what, fontsize=9)
+    what = f'{pearson} from the only episode, {steps} timesteps: nothing held out'
+  style.headline(figure, what)
   return figure
 
 
@@ -162,9 +157,9 @@ def seen_world(parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid) ->
     parts: one panel each: what was seen, and the episodes that saw it. Several
       panels where episodes were not in the same world.
   """
-  cols = min(len(parts), 3)
+  cols = style.across(len(parts), 3, 2.0)
   rows = -(-len(parts) // cols)
-  side = SIDE if len(parts) == 1 else 4.0
+  side = SIDE if len(parts) == 1 else 2.6
   figure, axes = style.new_figure(rows, cols, side, side)
   for ax in axes.flat[len(parts) :]:
     ax.set_axis_off()
@@ -174,7 +169,9 @@ def seen_world(parts: Sequence[tuple[Mosaic, Sequence[Episode]]], grid: Grid) ->
     draw_paths(ax, episodes)
     _limit(ax, np.argwhere(mosaic.seen), grid, 1)
     share = mosaic.seen.mean()
-    ax.set_title(f'{_whose(episodes)}: {share:.0%} of the world seen', fontsize=8)
+    ax.set_title(
+      f'{_whose(episodes)}: {share:.0%} of the world seen', fontsize=style.SMALL
+    )
   return figure
 
 
@@ -202,17 +199,19 @@ def world_only(data: Trajectories) -> Figure:
 
 
 def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
-  """Draws each path with its start (green dot) and end (red square).
+  """Draws each path with its start (white dot) and end (black square).
 
   Paths are shifted by parts of a tile, so that those along the same tiles
   stay apart. Up to ten episodes are named with their return.
   """
+  for form, fill, label in (('o', 'white', 'start'), ('s', 'black', 'end')):
+    ax.plot([], [], form, mfc=fill, mec='black', mew=0.6, ms=4, label=label)
   colors = episode_colors(len(episodes))
   shifts = np.linspace(-0.25, 0.25, len(episodes)) if len(episodes) > 1 else [0]
   thin = len(episodes) > NAMED
   for episode, color, shift in zip(episodes, colors, shifts, strict=True):
     x, y = (episode.pos + shift).T
-    label = f'Ep {episode.number} (r={total_reward(episode):.1f})'
+    label = f'{episode.number}: return {total_reward(episode):.1f}'
     ax.plot(
       x,
       y,
@@ -228,17 +227,18 @@ def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
       color=color,
       lw=0.7 if thin else 1.7,
       zorder=5,
-      label=label,
+      label='_' if thin else label,
       solid_joinstyle='round',
     )
     size = 3 if thin else 6
-    mark: dict[str, Any] = dict(ls='', ms=size, mec='white', mew=0.6, zorder=6)
-    ax.plot(x[0], y[0], 'o', mfc=style.GREEN, **mark)
-    ax.plot(x[-1], y[-1], 's', mfc=style.RED, **mark)
-  if len(episodes) <= NAMED:
-    # Below the map: a world is as wide as it is high.
-    ax.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=7)
-  elif ax.figure is not None:
+    mark: dict[str, Any] = dict(ls='', ms=size, mec='black', mew=0.6, zorder=6)
+    ax.plot(x[0], y[0], 'o', mfc='white', **mark)
+    ax.plot(x[-1], y[-1], 's', mfc='black', **mark)
+  # Below the map: a world is as wide as it is high.
+  ax.legend(
+    loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=style.across(4, 4, 1.1)
+  )
+  if len(episodes) > NAMED and ax.figure is not None:
     norm = Normalize(episodes[0].number, episodes[-1].number)
     ax.figure.colorbar(
       ScalarMappable(norm, 'turbo'), ax=ax, label='episode', shrink=0.8
@@ -286,7 +286,7 @@ def _map_figure(grid: Grid) -> tuple[Figure, Axes]:
   width, height = grid.shape
   long = max(width, height)
   figure, axes = style.new_figure(
-    1, 1, SIDE * max(width / long, 0.6) + 1, SIDE * max(height / long, 0.6) + 1
+    1, 1, SIDE * max(width / long, 0.6) + 0.8, SIDE * max(height / long, 0.6) + 0.8
   )
   return figure, axes[0, 0]
 

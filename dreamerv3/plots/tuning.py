@@ -3,7 +3,7 @@
 figure = example_tuning_curves(results, 'dyn/deter')
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.maps.head_direction import STEPS
@@ -20,33 +19,33 @@ from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
 from dreamerv3.plots import class_intervals, style, world
 
-# What a class is about, by hue: spatial blue to green, facing orange, what is no
-# code of place red to purple, nothing grey.
+# A colour per class: any two differ by at least 14 (CIEDE2000), as trichromats see them
+# and under protanopia, deuteranopia and tritanopia (tests/plots/test_palette.py).
 COLORS = {
-  'untuned': '#bbbbbb',
-  'dead': '#444444',
-  'weak': '#d9d0c4',
-  'single_field': style.BLUE,
-  'border_cells': '#00a0b0',
-  'boundary_vector': style.SKY,
-  'grid_cells': '#003f6b',
-  'remapping': '#8fb4d9',
-  'complex_cells': style.GREEN,
-  'spatial_HD': '#b5a900',
-  'HD_cells': style.ORANGE,
-  'egocentric': style.RED,
-  'action': '#8c3b73',
-  'speed': style.PURPLE,
+  'untuned': '#a5a5a5',
+  'dead': '#373737',
+  'weak': '#efd7a5',
+  'single_field': '#0650d8',
+  'border_cells': '#358da3',
+  'boundary_vector': '#07dffc',
+  'grid_cells': '#052d7f',
+  'remapping': '#d6e3e1',
+  'complex_cells': '#617758',
+  'spatial_HD': '#908021',
+  'HD_cells': '#fba00e',
+  'egocentric': '#8f3b06',
+  'action': '#6d546c',
+  'speed': '#c867ff',
 }
 # Every figure calls a class as the tables do.
 LABELS = {x: x.replace('_', ' ') for x in cell_types.NAMES}
-EXAMPLES = 10  # per class
+EXAMPLES = 5  # per class: a figure of all classes fits a page
 ACROSS = 5  # panels per row of examples, legible at the width of a page
 
 
 def si_ev_scatter(results: Results, layer: str, seed: int = 0) -> Figure:
   """Spatial information and held-out variance of each unit, by class."""
-  figure, axes = style.new_figure(width=5.2, height=4.0)
+  figure, axes = style.new_figure(width=4.06, height=3.12)
   scatter(axes[0, 0], results, layer)
   figure.legend(handles=_legend(results, layer), loc='outside right upper')
   return figure
@@ -58,14 +57,10 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
   si, ev = table.metrics['SI'], table.metrics['EVs']
   colors = np.array([COLORS[x] for x in cell_types.NAMES])[ids]
   size = float(np.clip(4000 / max(len(si), 1), 4, 25))
-  ax.scatter(si, ev, s=size, c=colors, alpha=0.7, lw=0, picker=True, pickradius=4)
-  limits = results.limits
-  for value, draw in (
-    (limits.SI_thresh, ax.axvline),
-    (limits.EV_thresh, ax.axhline),
-    (limits.EV_unthresh, ax.axhline),
-  ):
-    draw(value, color=style.GREY, lw=0.8, ls=':')
+  ax.scatter(
+    si, ev, s=size, c=colors, alpha=0.8, lw=0.3, ec='white', picker=True, pickradius=4
+  )
+  _thresholds(ax, results, si)
   low = np.nanquantile(ev, 0.01) if np.isfinite(ev).any() else 0
   below = int((ev < min(low, -0.3) - 0.05).sum())
   ax.set_ylim(min(low, -0.3) - 0.05, 1.05)
@@ -77,18 +72,52 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
   )
 
 
+def _thresholds(ax: Axes, results: Results, si: np.ndarray) -> None:
+  """The limits between classes, each with its name; SI only where units are near."""
+  limits = results.limits
+  line: dict[str, Any] = dict(color=style.GREY, lw=0.8, ls=':')
+  for value, text in (
+    (limits.EV_thresh, 'a single field needs more'),
+    (limits.EV_unthresh, 'explains nothing below'),
+  ):
+    ax.axhline(value, **line)
+    ax.text(
+      1,
+      value,
+      text,
+      transform=ax.get_yaxis_transform(),
+      fontsize=style.SMALL,
+      color=style.GREY,
+      ha='right',
+      va='bottom',
+    )
+  widest = float(np.nanmax(si, initial=0)) * 1.08 or 1.0
+  if limits.SI_thresh > 1.3 * widest:
+    ax.set_xlim(-0.03 * widest, widest)
+    return
+  ax.axvline(limits.SI_thresh, **line)
+  ax.text(
+    limits.SI_thresh,
+    0.02,
+    ' informative',
+    transform=ax.get_xaxis_transform(),
+    fontsize=style.SMALL,
+    color=style.GREY,
+  )
+
+
 def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   """Share of units per class: tested, by thresholds, and in the control."""
-  figure, axes = style.new_figure(width=9.0, height=3.2)
+  figure, axes = style.new_figure(width=7.02, height=2.5)
   ax = axes[0, 0]
   simple, tested = results.classes(layer)
   bars: list[tuple[str, np.ndarray, dict[str, Any]]] = []
   if tested is not None:
-    bars.append(('tested against chance', tested, {'alpha': 1.0}))
-  bars.append(('thresholds alone', simple, {'alpha': 0.45}))
+    bars.append(('tested against chance', tested, {}))
+  bars.append(('thresholds alone', simple, {'hatch': '.....', 'fill': False}))
   if layer in results.control:
     other = [x for x in results.classes(layer, control=True) if x is not None]
-    bars.append(('untrained control', other[-1], {'hatch': '///', 'fill': False}))
+    bars.append(('untrained control', other[-1], {'hatch': '/////', 'fill': False}))
   width = 0.8 / len(bars)
   x = np.arange(len(cell_types.NAMES))
   colors = [COLORS[n] for n in cell_types.NAMES]
@@ -104,10 +133,10 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           f'{share:.0f}' if share >= 1 else '<1',
           ha='center',
           va='bottom',
-          fontsize=6,
+          fontsize=style.SMALL,
         )
   labels = [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES]
-  ax.set_xticks(x, labels, fontsize=7)
+  ax.set_xticks(x, labels, fontsize=style.SMALL)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
@@ -130,8 +159,9 @@ def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure
     score = np.nan_to_num(table.metrics['EVs'], nan=-9)
     if len(some):
       chosen.append((name, some[np.argsort(-score[some], kind='stable')]))
-  rows = sum(-(-len(x) // ACROSS) for _, x in chosen)
-  figure, axes = style.new_figure(rows, ACROSS, width=1.6, height=1.75)
+  wide = style.across(ACROSS, ACROSS, 1.15)
+  rows = sum(-(-len(x) // wide) for _, x in chosen)
+  figure, axes = style.new_figure(rows, wide, width=1.25, height=1.36)
   # Room below each map for the scale bar.
   engine = figure.get_layout_engine()
   assert isinstance(engine, ConstrainedLayoutEngine)
@@ -142,7 +172,7 @@ def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure
   for name, units in chosen:
     total = int((ids == cell_types.NAMES.index(name)).sum())
     for i, unit in enumerate(units):
-      ax = axes[row + i // ACROSS, i % ACROSS]
+      ax = axes[row + i // wide, i % wide]
       unit_panel(ax, results, table, int(unit))
       if i == 0:
         ax.set_ylabel(
@@ -151,15 +181,14 @@ def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure
           weight='bold',
         )
         _scale_bar(ax)
-    row += -(-len(units) // ACROSS)
-  figure.suptitle(
-    f'{layer}: mean activation per tile, each from its lowest (dark) to its '
-    'highest (bright);\ngrey tiles were not visited, lines are walls; cross: '
-    'mean activation per facing;\nEV held-out variance, SI and HD information '
-    '[bits] about place and facing.\nUnits of a class are drawn at random and '
-    'ordered by EV; in grey where EV <= 0:\nthe map does not hold on other '
-    'episodes.',
-    fontsize=9,
+    row += -(-len(units) // wide)
+  style.headline(
+    figure,
+    f'{layer}: mean activation per tile, from the lower number (dark) to the upper one '
+    '(bright); north is up; grey tiles were not visited, lines are walls; cross: mean '
+    'activation per facing; EV held-out variance, SI and HD information [bits] about '
+    'place and facing. Units of a class are drawn at random and ordered by EV; in grey '
+    'where EV <= 0: the map does not hold on other episodes.',
   )
   return figure
 
@@ -174,7 +203,18 @@ def unit_panel(ax: Axes, results: Results, table: TuningTable, unit: int) -> Non
   scores = (('EV', 'EVs'), ('\nSI', 'SI'), ('  HD', 'HD_info'))
   shown = ''.join(f'{k} {m[x]:.2f}' for k, x in scores if np.isfinite(m[x]))
   color = 'black' if m['EVs'] > 0 else style.GREY
-  ax.set_title(f'#{table.units[unit]}  {shown}', fontsize=8, pad=2, color=color)
+  low, high = np.nanmin(table.curves[unit]), np.nanmax(table.curves[unit])
+  ax.text(
+    1.05,
+    0,
+    f'{high:.2g}\n{low:.2g}',
+    fontsize=style.SMALL,
+    va='bottom',
+    transform=ax.transAxes,
+  )
+  ax.set_title(
+    f'#{table.units[unit]}  {shown}', fontsize=style.SMALL, pad=2, color=color
+  )
   curve = table.hd_curves[unit]
   if np.isfinite(curve).all() and np.ptp(curve) > 0:
     inset = ax.inset_axes((1.04, 0.64, 0.36, 0.36))
@@ -193,63 +233,6 @@ def heading(ax: Axes, curve: np.ndarray) -> None:
     ax.spines[side].set_visible(True)
   for arm, step in zip(arms, STEPS, strict=True):
     ax.plot((0, arm * step[0]), (0, arm * step[1]), color='black', lw=1.5)
-
-
-def layer_summary(results: Results) -> Figure:
-  """Class shares, information and held-out variance of all layers.
-
-  Layers of one unit have no shares: they are left out, and named.
-  """
-  single = [x for x, t in results.tables.items() if len(t) == 1]
-  names = [x for x in results.tables if x not in single] or single
-  simple, tested = _columns(results, control=False)
-  panels: list[tuple[str, Mapping[str, np.ndarray]]] = []
-  if tested:
-    panels.append(('tested against chance', tested))
-  panels.append(('thresholds alone', simple))
-  if results.control:
-    first, second = _columns(results, control=True)
-    panels.append(('untrained control', second or first))
-  height = 1.4 + 0.28 * len(names)
-  figure, axes = style.new_figure(
-    1, len(panels) + 2, width=3.1, height=height, sharey=True
-  )
-  y = np.arange(len(names))
-  for ax, (title, ids) in zip(axes[0], panels, strict=False):
-    _stack(ax, [ids.get(x) for x in names])
-    ax.set(xlabel='units [%]', title=title, xlim=(0, 100))
-  for ax, key, title, label in (
-    (axes[0, -2], 'SI', 'spatial information', 'uncorrected [bits]'),
-    (axes[0, -1], 'EVs', 'explained variance', 'held out'),
-  ):
-    values = [results.tables[x].metrics[key] for x in names]
-    values = [v[np.isfinite(v)] for v in values]
-    box = ax.boxplot(
-      values,
-      positions=y,
-      orientation='horizontal',
-      widths=0.6,
-      patch_artist=True,
-      showfliers=False,
-      whis=(5, 95),
-      medianprops={'color': 'black'},
-    )
-    for patch in box['boxes']:
-      patch.set_facecolor('#d0d0d0')  # colours are classes
-    ax.set(xlabel=f'{label}\nbox: quartiles, whiskers: 5-95 %', title=title)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-  axes[0, -1].axvline(0, color=style.GREY, lw=0.8, ls=':')
-  labels = [f'{x} ({len(results.tables[x])})' for x in names]
-  axes[0, 0].set_yticks(y, labels)
-  axes[0, 0].set_ylabel('layer (units)')
-  if names != single and single:
-    figure.suptitle(f'Left out, one unit: {", ".join(single)}.', fontsize=9)
-  axes[0, 0].set_ylim(len(names) - 0.4, -0.6)
-  handles = [Patch(color=COLORS[x], label=LABELS[x]) for x in cell_types.NAMES]
-  figure.legend(
-    handles=handles, loc='outside lower center', ncols=(len(COLORS) + 1) // 2
-  )
-  return figure
 
 
 def shown(results: Results, layer: str) -> np.ndarray:
@@ -290,36 +273,11 @@ def _scale_bar(ax: Axes) -> None:
     -0.06,
     f'{tiles} tiles',
     va='center',
-    fontsize=6,
+    fontsize=style.SMALL,
     transform=ax.transAxes,
   )
   bar.set_in_layout(False)
   text.set_in_layout(False)
-
-
-def _stack(ax: Axes, ids: list[np.ndarray | None]) -> None:
-  """Stacked bars of class shares, one per layer; gaps where unknown."""
-  shares = np.array(
-    [
-      np.zeros(len(cell_types.NAMES)) if x is None else cell_types.fractions(x)
-      for x in ids
-    ]
-  )
-  left = np.zeros(len(ids))
-  for k, name in enumerate(cell_types.NAMES):
-    ax.barh(np.arange(len(ids)), shares[:, k] * 100, left=left, color=COLORS[name])
-    left += shares[:, k] * 100
-
-
-def _columns(
-  results: Results, control: bool
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  tables = results.control if control else results.tables
-  pairs = {x: results.classes(x, control) for x in tables}
-  return (
-    {k: v[0] for k, v in pairs.items()},
-    {k: v[1] for k, v in pairs.items() if v[1] is not None},
-  )
 
 
 def _legend(results: Results, layer: str) -> list[Patch]:

@@ -29,6 +29,7 @@ from dreamerv3.plots import style
 PLAIN = (127, 127, 127)
 # Tiles that were never visited.
 UNVISITED = '#d9d9d9'
+FLOOR = '#f6f6f6'
 
 
 @functools.cache
@@ -118,6 +119,22 @@ def draw_world(
   image = (image + dim * (255.0 - image)).astype(np.uint8)
   ax.imshow(image, extent=extent(metadata.grid), zorder=0)
   return True
+
+
+def draw_floor(ax: Axes, grid: Grid, walkable: np.ndarray | None) -> None:
+  """Draws obstacles in grey and their outlines, where they are known.
+
+  Args:
+    walkable: (W, H) bool.
+  """
+  frame(ax, grid)
+  ax.set_facecolor(FLOOR)
+  if walkable is not None:
+    obstacles = np.where(walkable, np.nan, 1.0)
+    draw_map(
+      ax, obstacles, cmap='Greys', vmin=0, vmax=3, background=FLOOR, colorbar=False
+    )
+    draw_walls(ax, walkable)
 
 
 def draw_map(

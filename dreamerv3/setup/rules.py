@@ -10,6 +10,7 @@ from typing import Any
 
 import elements
 
+from dreamerv3.base.drawing import FORMATS, WIDTHS
 from dreamerv3.base.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool], str]
@@ -88,6 +89,12 @@ RULES: tuple[Rule, ...] = (
   ),
   (r'replay_activations\.perturb', *_among('none', 'pixels', 'vitals', 'view')),
   (r'replay_activations\.checkpoints', lambda x: x in ('', 'all'), 'all, or nothing'),
+  (r'dream_decode\.width', *_among(*WIDTHS)),
+  (
+    r'dream_decode\.format',
+    lambda x: x and set(x.split(',')) <= set(FORMATS),
+    f'{", ".join(FORMATS)}, or several joined by commas',
+  ),
   (r'agent\.policy_dist_disc', *_among('categorical', 'onehot')),
   (r'agent\.policy_dist_cont', *_among('bounded_normal')),
   (r'agent\.conhead\.output', *_among('binary')),

@@ -55,7 +55,7 @@ def test_all_panels_and_the_flags_that_drop_them():
 def test_a_panel_without_data_is_left_out():
   run = make_run(crafter_score=None, unlocks={}, losses={}, signals={})
   assert titles(training.progress([run])) == [
-    'Episode score',
+    'Episode score: sum of rewards',
     'Cumulative reward',
   ]
   assert training.panels([make_run(score=None)], True, True)

@@ -68,14 +68,14 @@ def test_the_full_world_is_where_the_map_says(data):
 def test_the_path_runs_along_its_tiles(data):
   canvas = Canvas(trajectories.full_world(data))
   pos = data.episodes[0].pos
-  marks = [to_rgb(x) for x in (style.BLUE, style.GREEN, style.RED)]
+  marks = [to_rgb(x) for x in (style.BLUE, 'white', 'black')]
   for x, y in pos:
     color = canvas.at(x, y)
     assert min(np.abs(color - np.array(m)).max() for m in marks) < 0.12
   start, end = pos[0], pos[-1]
   if (start != end).any():
-    assert np.abs(canvas.at(*start) - to_rgb(style.GREEN)).max() < 0.1
-  assert np.abs(canvas.at(*end) - to_rgb(style.RED)).max() < 0.1
+    assert np.abs(canvas.at(*start) - to_rgb('white')).max() < 0.1
+  assert np.abs(canvas.at(*end) - to_rgb('black')).max() < 0.1
 
 
 def test_occupancy_counts_every_timestep(data):
@@ -117,14 +117,16 @@ def test_the_box_is_square_and_inside(pos, expected):
 def test_many_episodes_get_a_scale_instead_of_a_legend(tmp_path):
   folder = synthetic.record(tmp_path / 'r', {}, episodes=12, length=8)
   figure = trajectories.paths(Trajectories.open(folder))
-  assert figure.axes[0].get_legend() is None
+  legend = figure.axes[0].get_legend()
+  assert legend is not None
+  assert [x.get_text() for x in legend.get_texts()] == ['start', 'end']
   assert any(x.get_ylabel() == 'episode' for x in figure.axes)
   few = trajectories.paths(Trajectories.open(folder, max_episodes=3))
   legend = few.axes[0].get_legend()
   assert legend is not None
   names = [x.get_text() for x in legend.get_texts()]
-  assert len(names) == 3
-  assert names[0].startswith('Ep 1 (r=')
+  assert len(names) == 2 + 3
+  assert names[2].startswith('1: return ')
 
 
 def test_a_world_that_changes_has_no_walls(data, tmp_path):

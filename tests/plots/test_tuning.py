@@ -8,6 +8,7 @@ from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.plots import tuning as plots
+from dreamerv3.plots.layer_summary import layer_summary
 from tests.plots.tuning_results import results
 
 
@@ -66,7 +67,7 @@ def test_the_seed_draws_the_examples(shown):
 
 
 def test_summary_has_a_row_per_layer_and_a_control(shown):
-  figure = plots.layer_summary(shown)
+  figure = layer_summary(shown)
   titles = [ax.get_title() for ax in figure.axes]
   assert titles[:3] == [
     'tested against chance',
@@ -93,7 +94,7 @@ def test_layers_of_one_unit_have_no_bar(shown):
     q=q,
   )
   tables = {'dyn/deter': wide, 'rew/pred': one}
-  figure = plots.layer_summary(Results({}, tables, {}, Thresholds()))
+  figure = layer_summary(Results({}, tables, {}, Thresholds()))
   labels = [x.get_text() for x in figure.axes[0].get_yticklabels()]
   assert labels == [f'dyn/deter ({len(wide)})']
   texts: list[Any] = figure.texts
@@ -109,4 +110,4 @@ def test_figures_are_drawn_without_nulls_facing_or_walls():
   bare = Results({}, tables, {}, Thresholds())
   for draw in plots.FIGURES.values():
     draw(bare, 'x', 0).canvas.draw()
-  plots.layer_summary(bare).canvas.draw()
+  layer_summary(bare).canvas.draw()

@@ -50,7 +50,7 @@ class Viewer:
     self.results = results
     self.layer = next(iter(results.tables))
     self.unit: int | None = None
-    self.figure, axes = style.new_figure(1, 3, width=4.3, height=4.4)
+    self.figure, axes = style.new_figure(1, 3, width=4.3, height=4.4, screen=True)
     self._scatter, self._map, self._text = axes[0]
     self._bar: Any = None
     self._ring: Any = None

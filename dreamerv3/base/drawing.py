@@ -1,0 +1,60 @@
+"""The flags of every command that draws: in which forms, and how wide.
+
+For settings to inherit from; checked before any work is done.
+
+  FigureFlags(format='png,pdf').save_figure(folder, 'heatmap', figure)  # both paths
+"""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from dreamerv3.base import files
+from dreamerv3.base.errors import UserError
+from dreamerv3.base.flags import flag
+
+FORMATS = ('png', 'pdf', 'svg')
+WIDTHS = ('auto', 'single', 'double', 'slide')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FigureFlags:
+  """How figures are made."""
+
+  format: str = flag(
+    'png', help='Of figures: png, pdf, svg, or several joined by commas.'
+  )
+  width: str = flag(
+    'auto',
+    choices=WIDTHS,
+    help='Of figures: a column of 89 mm, a page of 183 mm, or a slide; auto is what '
+    'each needs, a page at most.',
+  )
+
+  def __post_init__(self) -> None:
+    """Refuses unknown formats."""
+    formats_of(self.format)
+
+  @property
+  def formats(self) -> tuple[str, ...]:
+    """The forms to save in."""
+    return formats_of(self.format)
+
+  def save_figure(
+    self, folder: str | os.PathLike[str], stem: str, figure: Any
+  ) -> list[pathlib.Path]:
+    """Writes a matplotlib figure in every form; returns the paths."""
+    paths = [pathlib.Path(folder, f'{stem}.{x}') for x in self.formats]
+    return [files.save_figure(x, figure) for x in paths]
+
+
+def formats_of(text: str) -> tuple[str, ...]:
+  """'png,pdf' -> ('png', 'pdf'); UserError for what is no form of a figure."""
+  found = tuple(dict.fromkeys(x.strip() for x in text.split(',') if x.strip()))
+  if not found or not set(found) <= set(FORMATS):
+    raise UserError(
+      f'--format is {text!r}; expected {", ".join(FORMATS)}, or several joined by '
+      'commas.'
+    )
+  return found

@@ -1,0 +1,68 @@
+"""Figures for print: as wide as asked for, text of at least 6 points, in every form."""
+
+import dataclasses
+
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from dreamerv3.base.drawing import FigureFlags
+from dreamerv3.base.errors import UserError
+from dreamerv3.plots import style, training, tuning
+from dreamerv3.plots.layer_summary import layer_summary
+from tests.plots.test_training import make_run
+from tests.plots.tuning_results import results as make_results
+
+
+@pytest.fixture(scope='module')
+def results():
+  return make_results(n_shuffles=20, control=True)
+
+
+def draw(results):
+  yield layer_summary(results)
+  yield tuning.cell_type_bars(results, 'dyn/deter')
+  yield tuning.si_ev_scatter(results, 'dyn/deter')
+  yield training.progress([make_run()])
+
+
+@pytest.mark.parametrize(
+  ('page', 'width'), [('single', 89 / 25.4), ('double', 183 / 25.4), ('slide', 5.6)]
+)
+def test_figures_are_as_wide_as_the_page_and_legible(page, width, results):
+  with style.page(page):
+    for figure in draw(results):
+      assert figure.get_figwidth() == pytest.approx(width)
+      figure.canvas.draw()
+      shown = [x for x in figure.findobj(Text) if x.get_text() and x.get_visible()]
+      assert min(x.get_fontsize() for x in shown) >= style.SMALL == 6
+      if page == 'double':
+        box = figure.get_tightbbox(figure.canvas.get_renderer())
+        assert box.x0 > -0.05
+        assert box.x1 < width + 0.05
+
+
+def test_by_itself_a_figure_is_at_most_a_page_wide(results):
+  assert all(x.get_figwidth() <= 183 / 25.4 + 1e-9 for x in draw(results))
+
+
+def test_all_forms_are_written_and_say_no_date(results, tmp_path):
+  figure = tuning.si_ev_scatter(results, 'dyn/deter')
+  look = FigureFlags(format='png,pdf, svg')
+  paths = look.save_figure(tmp_path, 'x', figure)
+  assert [x.name for x in paths] == ['x.png', 'x.pdf', 'x.svg']
+  with Image.open(paths[0]) as image:
+    assert image.width == pytest.approx(300 * figure.get_figwidth(), abs=1)
+  first = [x.read_bytes() for x in paths]
+  assert b'CreationDate' not in first[1]
+  assert b'<dc:date>' not in first[2]
+  again = tuning.si_ev_scatter(results, 'dyn/deter')
+  look.save_figure(tmp_path, 'x', again)
+  assert [x.read_bytes() for x in paths] == first
+
+
+def test_unknown_forms_are_refused_before_any_work():
+  with pytest.raises(UserError, match="--format is 'png,gif'; expected png, pdf, svg"):
+    FigureFlags(format='png,gif')
+  with pytest.raises(UserError, match='--format'):
+    dataclasses.replace(FigureFlags(), format='')
