@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 # import name -> name of the package, where they differ
 NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml', 'sklearn': 'scikit-learn'}
 # Comes with another package, or is asked for when it is used.
-OTHERS = {'cycler', 'ml_dtypes', 'wandb'}
+OTHERS = {'cycler', 'h5py', 'hdmf', 'ml_dtypes', 'wandb'}
 ON_A_GPU = {'torch'}
 
 
