@@ -18,7 +18,7 @@ def test_a_control_must_be_untrained_and_of_the_same_network(recording, tmp_path
   assert 'of a trained network' in run(*flags, trained, fails=True)
   other = synthetic.copy(recording, tmp_path / 'b', trained=False, world_seed=9)
   assert 'of world 9' in run(*flags, other, fails=True)
-  small = synthetic.record(tmp_path / 'c', {'dyn/deter': synthetic.noise}, 4, 20)
+  small = synthetic.record(tmp_path / 'c', {'dyn/deter': synthetic.noise})
   about = unpickle.load(small / 'metadata.pkl') | {'trained': False}
   files.save_pickle(small / 'metadata.pkl', about)
   assert 'dyn/deter has 8 units and 120' in run(*flags, small, fails=True)
