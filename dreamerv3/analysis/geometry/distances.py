@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 
 SAMPLED = 1 << 18  # pairs that ranks are taken from
+PART = 1 << 12  # pairs whose activations are held at a time
 LEVELS = 1 << 16  # of a value, whose ranks are looked up
 
 
@@ -150,6 +151,12 @@ def distances_of(
   return {**found, 'time': Apart(t)}
 
 
+def pair_by_pair(of: Distance, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+  """Distances (N,) of any number of pairs, whose activations are taken in parts."""
+  parts = np.array_split(np.arange(len(i)), len(i) // PART + 1)
+  return np.concatenate([of.pairs(i[x], j[x]) for x in parts])
+
+
 def ranks_of(
   distances: Mapping[str, Distance], episode: np.ndarray, seed: int
 ) -> dict[str, Ranks]:
@@ -163,10 +170,6 @@ def ranks_of(
   i, j = i[apart], j[apart]
   if not len(i):
     raise ValueError('all rows are of one episode; expected several')
-  parts = np.array_split(np.arange(len(i)), len(i) // 4096 + 1)
-  found = {
-    name: np.concatenate([of.pairs(i[x], j[x]) for x in parts])
-    for name, of in distances.items()
-  }
+  found = {name: pair_by_pair(of, i, j) for name, of in distances.items()}
   keep = np.isfinite(found['space'])
   return {k: Ranks.of(v[keep]) for k, v in found.items()}

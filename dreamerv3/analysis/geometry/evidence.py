@@ -10,7 +10,7 @@ import numpy as np
 
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.bootstrap import ENOUGH, levels
-from dreamerv3.analysis.geometry.distances import distances_of, ranks_of
+from dreamerv3.analysis.geometry.distances import distances_of, pair_by_pair, ranks_of
 from dreamerv3.analysis.geometry.similarity import Similarity
 from dreamerv3.data.samples import Track
 
@@ -89,7 +89,7 @@ def exchanged(
   ranks = ranks_of(distances, episode, seed)
   i, j = np.nonzero(np.triu(episode[:, None] != episode[None], 1))
   others = {k: x for k, x in distances.items() if k != 'space'}
-  fixed = np.stack([ranks[k](x.pairs(i, j)) for k, x in others.items()])
+  fixed = np.stack([ranks[k](pair_by_pair(x, i, j)) for k, x in others.items()])
   values = _values_of(fixed, ranks['space'](table), i, j)
   if values is None:
     return none

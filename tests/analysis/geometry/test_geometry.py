@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist, pdist
 
-from dreamerv3.analysis.geometry import dimension, evidence, space
+from dreamerv3.analysis.geometry import dimension, distances, evidence, space
 from dreamerv3.analysis.geometry.dreamed import Sleep
 from dreamerv3.analysis.geometry.embedding import embed
 from dreamerv3.analysis.geometry.saturation import hill_fit
@@ -201,3 +201,21 @@ def test_a_plane_is_drawn_flat(rng):
   assert found.explained > 0.95
   flat = embed(X, X[:0], 12, False, 0)
   assert flat.explained == pytest.approx(1, abs=1e-4)
+
+
+def test_pairs_are_worked_through_in_parts_with_the_same_numbers():
+  rng = np.random.default_rng(0)
+  cosine = distances.Cosine(rng.normal(size=(50, 6)))
+  i, j = rng.integers(50, size=(2, 3 * distances.PART + 5))
+  taken = []
+
+  class Watched:
+    def pairs(self, i, j):
+      taken.append(len(i))
+      return cosine.pairs(i, j)
+
+    block = cosine.block
+
+  found = distances.pair_by_pair(Watched(), i, j)
+  np.testing.assert_array_equal(found, cosine.pairs(i, j))
+  assert max(taken) <= distances.PART
