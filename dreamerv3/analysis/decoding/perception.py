@@ -1,6 +1,6 @@
 """Could the position be read from what is seen right now? And what is beyond?
 
-  source = sources(data, track, seed=0)['pixels']
+  source = sources(data, seed=0)['pixels']
   X = source(train)   # (N, D) of all rows, learned from training rows
 
 Baselines for `run`: a code counts as memory where it beats them. Three views
