@@ -21,6 +21,7 @@ import numpy as np
 
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.geometry import study, table
+from dreamerv3.analysis.geometry.foresee import foresee
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, unpickle
 from dreamerv3.base.drawing import FigureFlags
@@ -122,6 +123,9 @@ def _open(args: ManifoldSettings) -> tuple[Trajectories, Trajectories | None, Dr
   control = args.open(args.control) if args.control else None
   if control is not None:
     check_same(data, control, names)
+  plan = foresee(data, names, _options(args), 1 if control is None else 2)
+  print(plan.line())
+  plan.check('choose fewer --layers or --max_wake_samples')
   return data, control, _dreams(args.dream_data)
 
 
@@ -141,6 +145,11 @@ def _dreams(path: str) -> Dreams:
     return {'dyn/deter': (states, np.asarray(values['valid'])[:, 1:])}
 
 
+def _options(args: ManifoldSettings) -> study.GeometryOptions:
+  names = [x.name for x in dataclasses.fields(study.GeometryOptions)]
+  return study.GeometryOptions(**{x: getattr(args, x) for x in names})
+
+
 def _measure(
   args: ManifoldSettings,
   data: Trajectories,
@@ -148,10 +157,7 @@ def _measure(
   dreams: Dreams,
 ) -> list[study.GeometryComparison]:
   names = layers.select(args.layers, data.layers())
-  options = study.GeometryOptions(
-    **{x.name: getattr(args, x.name) for x in dataclasses.fields(study.GeometryOptions)}
-  )
-  work = study.study(data, names, options, control, dreams)
+  work = study.study(data, names, _options(args), control, dreams)
   found = []
   with ProgressBar(len(names), 'layer') as bar:
     for one in work:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dreamerv3 import tuning_curve
+from dreamerv3 import decode_position, manifold_analysis, tuning_curve
 from dreamerv3.analysis.forecast import Forecast
 from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
@@ -23,10 +23,18 @@ def test_the_plan_is_one_line_with_all_that_it_takes(small):
   plan.check('choose fewer `layers`')
 
 
+@pytest.mark.parametrize(
+  ('main', 'stage', 'units'),
+  [
+    (tuning_curve.main, 'tuning', 178),
+    (decode_position.main, 'decoding', 264),
+    (manifold_analysis.main, 'geometry', 120),
+  ],
+)
 def test_too_little_memory_is_refused_before_anything_is_written(
-  small, recording, tmp_path, capsys
+  small, recording, tmp_path, capsys, main, stage, units
 ):
-  with pytest.raises(UserError, match=r'tuning needs about .* are free .* fewer --'):
-    tuning_curve.main(['--data', str(recording), '--save', str(tmp_path / 'x')])
-  assert capsys.readouterr().out.count('Plan: tuning of 178 units') == 1
+  with pytest.raises(UserError, match=rf'{stage} needs about .* are free .* fewer '):
+    main(['--data', str(recording), '--save', str(tmp_path / 'x')])
+  assert capsys.readouterr().out.count(f'Plan: {stage} of {units} units') == 1
   assert not (tmp_path / 'x').exists()
