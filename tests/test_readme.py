@@ -16,6 +16,7 @@ from tests.studies import fakes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = (ROOT / 'README.md').read_text()
+CLUSTER = (ROOT / 'docs/cluster.md').read_text()
 SCRIPTS = (
   'analyze_tuning',
   'blind_steps',
@@ -84,7 +85,9 @@ def test_every_flag_in_the_readme_exists():
 
 
 def test_cluster_settings_are_those_of_the_scripts():
-  for row in re.findall(r'^\| `(run_\w+\.sh)` \|.*\| (.*) \|$', README, re.M):
+  rows = re.findall(r'^\| `(run_\w+\.sh)` \|.*\| (.*) \|$', CLUSTER, re.M)
+  assert {x for x, _ in rows} == {x.name for x in ROOT.glob('run_*.sh')}
+  for row in rows:
     text = (ROOT / row[0]).read_text()
     have = set(re.findall(r'^(?:export )?([A-Z_]+)=\$\{\1:', text, re.M))
     told = set(re.findall(r'\b[A-Z_]{2,}\b', row[1].partition(', and')[0]))
