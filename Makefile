@@ -19,7 +19,7 @@ SIZE ?= size1m
 STEPS ?= 2500
 DEMO := logdir/demo
 
-.PHONY: venv demo demo-train test test-slurm fast lint format clean help
+.PHONY: venv demo demo-train figures test test-slurm fast lint format clean help
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ $(RUNS): requirements.txt requirements-cuda.txt
 $(STAMP): $(RUNS) requirements-test.txt
 	$(PIP) $(LISTS:%=-r %) -r requirements-test.txt
 	touch $@
+
+figures: venv  ## Draw every figure on a small input, and a sheet of all (WIDTH=single).
+	bash docs/figures.sh
 
 test: lint  ## Lint, types, all tests, then the Crafter world script.
 	$(PY) -m pytest $(WORKERS) --durations=15

@@ -208,7 +208,7 @@ def _add_layers(
 
 
 def _unit_table(layer: str, count: int, columns: Mapping[str, np.ndarray]) -> Any:
-  from hdmf.common import DynamicTable, VectorData
+  from pynwb.core import DynamicTable, VectorData
 
   made = [VectorData(name='unit', description='Column of it.', data=np.arange(count))]
   for key, values in columns.items():
@@ -239,6 +239,6 @@ def _add_images(nwbfile: Any, data: Trajectories, time: convert.RowTimes) -> Non
 
 def _packed(values: np.ndarray) -> Any:
   """Compressed without loss, in pieces along time."""
-  from hdmf.backends.hdf5 import H5DataIO
+  from pynwb import H5DataIO
 
   return H5DataIO(values, compression='gzip', compression_opts=4, shuffle=True)
