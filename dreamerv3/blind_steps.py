@@ -24,6 +24,7 @@ from dreamerv3.analysis.decoding.blind_study import BlindStudy
 from dreamerv3.analysis.decoding.comparisons import DETER
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, unpickle
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import noting
@@ -32,7 +33,7 @@ RESULTS = 'blind_results.pkl'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BlindSettings(Placed):
+class BlindSettings(Placed, FigureFlags):
   """Measures how long a decoded position outlasts sight."""
 
   data: str = flag('', help='Recording of episodes that no decoder was fitted to.')
@@ -83,10 +84,12 @@ def main(argv: Sequence[str] | None = None) -> None:
       note.outputs.append(files.save_pickle(save / RESULTS, blind_study.to_dict(found)))
       note.outputs.append(files.save_csv(save / 'blind_steps.csv', found.rows()))
     note.extra['verdicts'] = [found.verdict()]
-    from dreamerv3.plots.blind import blind_steps  # slow to import
+    from dreamerv3.plots import style  # slow to import
+    from dreamerv3.plots.blind import blind_steps
 
-    path = save / 'blind_steps.png'
-    note.outputs.append(files.save_figure(path, blind_steps(found)))
+    with style.page(args.width):
+      figure = blind_steps(found)
+    note.outputs += args.save_figure(save, 'blind_steps', figure)
   curves = found.trained.curves
   if curves.short:
     print(
@@ -100,7 +103,7 @@ def _check(args: BlindSettings) -> None:
   """Flags that do not go together."""
   if args.from_pkl:
     usual = {x.name: x.default for x in dataclasses.fields(BlindSettings)}
-    kept = ('from_pkl', 'save')
+    kept = ('from_pkl', 'save', 'format', 'width')
     given = [f'--{k}' for k, v in vars(args).items() if v != usual[k] and k not in kept]
     if given:
       raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')

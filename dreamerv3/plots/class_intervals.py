@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.plots import style
 
-ROOM = 0.2  # between the two sides, of the distance of two classes
+ROOM = 0.13  # between the two sides, of the distance of two classes
 SIDES = (
   ('', style.BLACK, -ROOM, 'resampled'),
   ('control_', style.RED, ROOM, 'control, resampled'),
