@@ -47,7 +47,7 @@ TYPES = (
 )
 
 # Small enough to mail: about 10 kB a frame, 5 kB in an MP4.
-FRAMES = {'.gif': 1200, '.mp4': 3000}
+FRAMES = {'.gif': 600, '.mp4': 3000}
 WORLDVIEW_EPISODES = 10
 WORLDVIEW_MS = 200
 WORLDVIEW_UNIT = 16  # pixels of a tile, as many as the game's pictures have

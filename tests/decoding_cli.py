@@ -32,9 +32,11 @@ def run(*args, fails=False):
     assert not code, err.getvalue()
     return out.getvalue()
   assert code == 2, err.getvalue()
+  # What a recording lacks may be said before; the mistake is the last line.
   lines = err.getvalue().strip().splitlines()
-  assert len(lines) == 1, lines
-  return lines[0]
+  assert [': error: ' in x for x in lines].index(True) == len(lines) - 1, lines
+  assert 'Traceback' not in err.getvalue()
+  return lines[-1]
 
 
 def names(folder):
