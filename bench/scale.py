@@ -2,7 +2,7 @@
 
   python bench/scale.py                           # small cases of size1m and size12m
   python bench/scale.py --cases size50m:100x300:0 # one large case, all units
-  python bench/scale.py --memory 8                # promise each stage 8 GiB, as SLURM
+  python bench/scale.py --stages tuning --memory 8 # promise 8 GiB, as SLURM does
 
 A case is PRESET:EPISODESxSTEPS:UNITS, UNITS being a random sample of each layer for
 tuning, 0 for all. Its recording is written by the project's own Recorder: the layers
@@ -184,10 +184,11 @@ def commands(case: SizeCase, folder: pathlib.Path, nulls: int) -> dict[str, list
 
 
 def measure(
-  case: SizeCase, nulls: int, memory: float, parent: str | None
+  case: SizeCase, args: argparse.Namespace
 ) -> tuple[Counts, dict[str, Spent]]:
-  """Makes a recording, does all stages, and deletes it."""
-  with tempfile.TemporaryDirectory(prefix='scale', dir=parent) as name:
+  """Makes a recording, does the stages, and deletes it."""
+  memory = args.memory
+  with tempfile.TemporaryDirectory(prefix='scale', dir=args.folder) as name:
     folder = pathlib.Path(name)
     print(case)
     bare = spend([__file__, '--make', str(folder / 'none'), '--cases', str(case)], 0)
@@ -197,7 +198,9 @@ def measure(
     data = Trajectories.open(folder / 'trajectories')
     nbytes = sum(x.stat().st_size for x in (folder / 'trajectories').iterdir())
     print(f'    {size(nbytes)}, disk saw {made.written / nbytes:.2f} times as much')
-    for stage, words in commands(case, folder, nulls).items():
+    for stage, words in commands(case, folder, args.nulls).items():
+      if stage not in args.stages:
+        continue
       found[stage] = spend(words, memory)
       x = found[stage]
       print(f'    {stage:9} {x.seconds:8.1f} CPU s  peak {size(x.peak)}', flush=True)
@@ -238,6 +241,8 @@ def report(found: Sequence[tuple[Counts, dict[str, Spent]]]) -> None:
   cases = [x for x, _ in found]
   most = max(x.tiles for x in cases)
   for stage, (time, seconds, room, peaks) in LAWS.items():
+    if stage not in found[0][1]:
+      continue
     spent = [x[stage] for _, x in found]
     for what, of, terms, values in (
       ('CPU s', time, seconds, [x.seconds for x in spent]),
@@ -303,6 +308,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=str(__doc__).split('\n', 1)[0])
   parser.add_argument('--cases', nargs='+', default=CASES)
   parser.add_argument('--nulls', type=int, default=200)
+  parser.add_argument('--stages', nargs='+', default=list(LAWS), choices=list(LAWS))
   parser.add_argument('--memory', type=float, default=0, help='GiB; 0: as it is')
   parser.add_argument('--folder', help='Where recordings lie for a while.')
   parser.add_argument('--make', help=argparse.SUPPRESS)
@@ -312,7 +318,7 @@ def main() -> None:
   if args.make:
     make(cases[0], pathlib.Path(args.make), args.write)
     return
-  found = [measure(x, args.nulls, args.memory, args.folder) for x in cases]
+  found = [measure(x, args) for x in cases]
   if len(found) > 3:  # more than a law has factors
     report(found)
 

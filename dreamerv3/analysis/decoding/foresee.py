@@ -8,8 +8,6 @@ Seconds and bytes are laws fitted to measurements, see docs/scale.md.
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from dreamerv3.analysis import forecast, parallel
 from dreamerv3.analysis.decoding.folds import all_rows, used_rows
 from dreamerv3.analysis.decoding.linear.discriminant import SKETCH, fit_bytes
@@ -18,6 +16,7 @@ from dreamerv3.analysis.decoding.run import FitJob
 from dreamerv3.analysis.forecast import Forecast
 
 VIEW_UNITS = 1500  # of the view of a player, roughly
+START = 6.0  # seconds of imports and figures
 LIBRARIES = 250e6  # bytes of torch, beside what others load
 
 
@@ -28,7 +27,8 @@ def foresee(plans: Sequence[Plan], job: FitJob, perception: bool = False) -> For
     perception: whether what is seen is decoded as well.
   """
   rows = units = 0
-  read = seconds = most = 0.0
+  read = most = 0.0
+  seconds = START
   for plan in plans:
     refit = job.save and len(plan.folds) > 1
     again = all_rows(plan.folds, job.most, job.seed) if refit else None
@@ -58,6 +58,9 @@ def foresee(plans: Sequence[Plan], job: FitJob, perception: bool = False) -> For
 
 def _seconds(rows: int, units: int, tiles: int) -> float:
   """Of one fit: its products grow with the features, a wide layer's with its units."""
-  k = tiles + SKETCH if units > tiles + 2 * SKETCH else units
-  each: float = 3 * (k / 256) ** 1.45 + 2.3e-3 * (units - k)
-  return float(np.clip(rows / 1e4, 0.1, None)) * each
+  wide = units > tiles + 2 * SKETCH
+  k = tiles + SKETCH if wide else units
+  share = max(rows / 1e4, 0.1)
+  narrowed = 1.5e-6 * units * k * (0.2 + 0.8 * share) if wide else 0.0
+  products: float = 3 * (k / 256) ** 1.45 * share
+  return products + narrowed

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 
 SAMPLED = 1 << 18  # pairs that ranks are taken from
-PART = 1 << 12  # pairs whose activations are held at a time
+PART = 1 << 10  # pairs whose activations are held at a time
 LEVELS = 1 << 16  # of a value, whose ranks are looked up
 
 

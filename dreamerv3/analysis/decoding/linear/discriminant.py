@@ -220,7 +220,7 @@ def fit_bytes(rows: int, units: int, tiles: int) -> float:
   k = tiles + SKETCH if wide else units
   features = 4.0 * rows * k
   moments = 8.0 * k * (12 * k + 10 * tiles)
-  basis = 16.0 * units * k if wide else 0.0
+  basis = 36.0 * units * k if wide else 0.0
   return features + max(moments, basis) + 8.0 * units * tiles + 20.0 * CHUNK * units
 
 
