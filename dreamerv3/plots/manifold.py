@@ -80,7 +80,7 @@ def hillfit(x: GeometryComparison) -> Figure:
       if g.hill.r2 < 0.5:
         half = 'explains nothing'
       ax.plot(fine, g.hill(fine), color=color, label=f'Hill fit: {half}')
-  ax.set(xlabel='distance in space [tiles]', ylabel='mean cosine distance of the code')
+  ax.set(xlabel='distance in space [tiles]', ylabel='mean cosine\ndistance of the code')
   ax.set_ylim(0, None)
   ax.set_title(x.geometry.layer)
   ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
@@ -144,7 +144,7 @@ def sleep_course(sleep: Sleep) -> Figure:
   ax.plot(steps, middle, color=style.ORANGE, lw=2, label='dreaming, median')
   ax.axhline(sleep.baseline, color=style.GREY, ls='--', label='waking, median')
   ax.set(
-    xlabel='step of the dream', ylabel='cosine distance to the nearest waking state'
+    xlabel='step of the dream', ylabel='cosine distance to\nthe nearest waking state'
   )
   ax.set_ylim(0, None)
   ax.legend()

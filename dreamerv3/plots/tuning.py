@@ -109,6 +109,7 @@ def _thresholds(ax: Axes, results: Results, si: np.ndarray) -> None:
 def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   """Share of units per class: tested, by thresholds, and in the control."""
   figure, axes = style.new_figure(width=7.02, height=2.5)
+  narrow = figure.get_figwidth() < 5  # names stand upright, and bars have no numbers
   ax = axes[0, 0]
   simple, tested = results.classes(layer)
   bars: list[tuple[str, np.ndarray, dict[str, Any]]] = []
@@ -126,7 +127,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
     place = x + (k - (len(bars) - 1) / 2) * width
     ax.bar(place, shares, width, color=colors, edgecolor=colors, **look)
     for at, share in zip(place, shares, strict=True):
-      if share:
+      if share and not narrow:
         ax.text(
           at,
           share,
@@ -135,8 +136,8 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           va='bottom',
           fontsize=style.SMALL,
         )
-  labels = [LABELS[n].replace(' ', '\n') for n in cell_types.NAMES]
-  ax.set_xticks(x, labels, fontsize=style.SMALL)
+  labels = [LABELS[n].replace(' ', ' ' if narrow else '\n') for n in cell_types.NAMES]
+  ax.set_xticks(x, labels, fontsize=style.SMALL, rotation=90 if narrow else 0)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
@@ -144,22 +145,26 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   ]
   rows = results.metadata.get('class_shares', [])
   drawn = class_intervals.draw(ax, [x for x in rows if x['layer'] == layer])
-  ax.legend(handles=[*handles, *drawn])
+  if narrow:
+    figure.set_figheight(3.6)
+    figure.legend(handles=[*handles, *drawn], loc='outside upper center')
+  else:
+    ax.legend(handles=[*handles, *drawn])
   return figure
 
 
 def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure:
-  """Up to 10 units of each class, drawn at random, in the order of EV."""
+  """Up to 5 units of each class, drawn at random, in the order of EV."""
   table, ids = results.tables[layer], shown(results, layer)
   rng = np.random.default_rng([seed, 7])
+  wide = style.across(ACROSS, ACROSS, 1.15)
   chosen: list[tuple[str, np.ndarray]] = []
   for k, name in enumerate(cell_types.NAMES):
     units = np.flatnonzero(ids == k)
-    some = rng.choice(units, min(EXAMPLES, len(units)), replace=False)
+    some = rng.choice(units, min(EXAMPLES, wide, len(units)), replace=False)
     score = np.nan_to_num(table.metrics['EVs'], nan=-9)
     if len(some):
       chosen.append((name, some[np.argsort(-score[some], kind='stable')]))
-  wide = style.across(ACROSS, ACROSS, 1.15)
   rows = sum(-(-len(x) // wide) for _, x in chosen)
   figure, axes = style.new_figure(rows, wide, width=1.25, height=1.36)
   # Room below each map for the scale bar.
