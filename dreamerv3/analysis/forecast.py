@@ -14,7 +14,7 @@ from dreamerv3.base.amounts import duration, size
 from dreamerv3.base.errors import UserError
 
 SHARE = 0.75  # of the free memory that is planned with
-PROGRAM = 300e6  # bytes of Python and its libraries
+PROGRAM = 150e6  # bytes of Python and its libraries
 AHEAD = 4e9  # bytes of activations that are read ahead at most
 
 

@@ -10,7 +10,7 @@ from dreamerv3.base.errors import UserError
 
 @pytest.fixture
 def small(monkeypatch):
-  found = job.HostMemory(10**9, 2 * 10**8, 'SLURM_MEM_PER_NODE')
+  found = job.HostMemory(10**9, 10**8, 'SLURM_MEM_PER_NODE')
   monkeypatch.setattr(job, 'memory', lambda: found)
 
 
@@ -18,7 +18,7 @@ def test_the_plan_is_one_line_with_all_that_it_takes(small):
   plan = Forecast('tuning', 5000, 800, 2e9, 1e8, 600)
   assert plan.line() == (
     'Plan: tuning of 800 units at 5000 timesteps; reads 2.0 GB, holds about '
-    '100.0 MB of 200.0 MB (SLURM_MEM_PER_NODE), about 10 min of one CPU'
+    '100.0 MB of 100.0 MB (SLURM_MEM_PER_NODE), about 10 min of one CPU'
   )
   plan.check('choose fewer `layers`')
 

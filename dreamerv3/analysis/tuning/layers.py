@@ -103,7 +103,8 @@ def foresee(
   """
   sizes = data.layers()
   units = {x: len(_sample(sizes[x], options)) for x in names or sizes}
-  rows = len(data.track())
+  track = data.track()
+  rows, tiles = len(track), int((data.grid.count(track.pos) > 0).sum())
   every = rows + sum(len(x.track()) for x in (test, control) if x is not None)
   total, widest = sum(units.values()), max(units.values())
   block_units = min(table.block_units(rows), widest)
@@ -113,20 +114,23 @@ def foresee(
   memory = (
     forecast.PROGRAM
     + rows * (4 * nulls + SETUP_ROW)
+    + tiles * SETUP_TILE
     + max(ahead, 4 * rows * block_units)
     + jobs * block_units * rows * BLOCK_ROW
     + recordings * total * (4 * data.grid.size + UNIT)
     + widest * 4 * data.grid.size
   )
-  tiles = min(rows, data.grid.size)
-  seconds = recordings * total * (nulls + OTHER) * (ROW * rows + TILE * tiles)
+  each = (nulls + OTHER) * (ROW * rows + TILE * tiles)
+  seconds = START + recordings * (SETUP_TIME * tiles + total * each)
   return Forecast('tuning', every, total, 2.0 * every * total, memory, seconds)
 
 
-# Bytes of the setup and of a block's arrays for each row, and of a unit's numbers.
-SETUP_ROW, BLOCK_ROW, UNIT = 700, 24, 3000
+# Bytes of the setup per row and visited tile, of a block's arrays per row, of a unit.
+SETUP_ROW, SETUP_TILE, BLOCK_ROW, UNIT = 700, 150e3, 24, 3000
 # CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
-ROW, TILE, OTHER = 0.8e-9, 15e-9, 40
+ROW, TILE, OTHER = 0.9e-9, 30e-9, 40
+# Of imports, and of the setup per tile.
+START, SETUP_TIME = 5.0, 1.5e-3
 
 
 def prepare(
