@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ class Driver:
     """Call observer(step, worker) after each step, in order of addition.
 
     For each environment in turn, all observers see its step: observation,
-    action (without `reset`), the further outputs of the policy and `log/*`.
+    action (without `reset`), the further outputs of the policy and `log/*`. Its
+    arrays are those of the environment: who keeps them, copies them.
     """
     self._observers.append(observer)
 
@@ -95,9 +97,10 @@ class Driver:
 
   def _step(self, policy: Policy) -> np.ndarray:
     """One step of all environments; returns is_last (N,)."""
-    obs = self._step_envs()
-    logs = {k: v for k, v in obs.items() if k.startswith('log/')}
-    obs = {k: v for k, v in obs.items() if not k.startswith('log/')}
+    results = self._step_envs()
+    # Nobody asks for the logs of all environments at once.
+    keys = [k for k in results[0] if not k.startswith('log/')]
+    obs = {k: _stacked([x[k] for x in results]) for k in keys}
     self._carry, acts, outs = policy(self._carry, obs)
     acts = {k: np.asarray(v) for k, v in acts.items()}
     self._check_actions(acts)
@@ -106,23 +109,22 @@ class Driver:
     acts = {k: self._mask(v, ~lasts) for k, v in acts.items()}
     self._acts = {**acts, 'reset': lasts.copy()}
     outs = {k: np.asarray(v) for k, v in outs.items()}
-    merged = {**obs, **acts, **outs, **logs}
-    for worker in range(len(self.envs)):
-      step = {k: v[worker] for k, v in merged.items()}
+    chosen = {**acts, **outs}
+    for worker, result in enumerate(results):
+      step = {**result, **{k: v[worker] for k, v in chosen.items()}}
       for observer in self._observers:
         observer(step, worker)
     return lasts
 
-  def _step_envs(self) -> base.Batch:
+  def _step_envs(self) -> Sequence[base.Step]:
+    """The observation of each environment."""
     actions = [{k: v[i] for k, v in self._acts.items()} for i in range(len(self.envs))]
     processes = [x for x in self.envs if isinstance(x, EnvProcess)]
     for env, action in zip(processes, actions, strict=False):
       env.send(action)
     if processes:
-      results = [env.receive() for env in processes]
-    else:
-      results = [env.step(act) for env, act in zip(self.envs, actions, strict=True)]
-    return {k: np.stack([x[k] for x in results]) for k in results[0]}
+      return [env.receive() for env in processes]
+    return [env.step(act) for env, act in zip(self.envs, actions, strict=True)]
 
   def _check_actions(self, acts: base.Batch) -> None:
     expected = set(self.act_space) - {'reset'}
@@ -153,3 +155,10 @@ class Driver:
 
   def __exit__(self, *error: object) -> None:
     self.close()
+
+
+def _stacked(values: list[Any]) -> np.ndarray:
+  """One array of equal ones, or of scalars, in their dtype."""
+  if isinstance(values[0], np.generic):
+    return np.array(values)
+  return np.stack(values)

@@ -101,7 +101,7 @@ class Replay:
 
     ValueError if keys or shapes differ from those of earlier steps.
     """
-    step = {k: v for k, v in step.items() if not k.startswith('log/')}
+    step = {k: v for k, v in step.items() if k[:4] != 'log/'}
     with self._lock:
       self._check(step)
       state = self._workers.setdefault(worker, Worker())

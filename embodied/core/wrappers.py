@@ -7,7 +7,8 @@ For the factory that makes environments. Each wrapper changes one thing;
 """
 
 import functools
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import elements
 import numpy as np
@@ -74,6 +75,8 @@ class NormalizeAction(Wrapper):
 
   def step(self, action: base.Step) -> base.Step:
     """Scales actions to the bounds of the environment."""
+    if not self._ranges:
+      return self.env.step(action)
     scaled = {
       key: ((action[key] + 1) / 2 * (high - low) + low).astype(
         self.env.act_space[key].dtype
@@ -93,6 +96,8 @@ class ClipAction(Wrapper):
 
   def step(self, action: base.Step) -> base.Step:
     """Clips continuous actions to their bounds."""
+    if not self._continuous:
+      return self.env.step(action)
     clipped = {
       key: np.clip(action[key], space.low, space.high).astype(space.dtype)
       for key, space in self._continuous.items()
@@ -110,6 +115,16 @@ def unified_dtype(dtype: np.dtype) -> np.dtype:
   if np.issubdtype(dtype, np.floating):
     return np.dtype(np.float32)
   raise ValueError(f'dtype {dtype}: expected bool, integer or float.')
+
+
+# Scalars that are as agents know them, which most values of a step are.
+_SCALARS = {np.bool_, np.uint8, np.int32, np.float32}
+
+
+def _unified(value: Any) -> Any:
+  """A value of an observation in the dtype that agents know."""
+  value = np.asarray(value)
+  return value.astype(unified_dtype(value.dtype), copy=False)
 
 
 class UnifyDtypes(Wrapper):
@@ -145,8 +160,9 @@ class UnifyDtypes(Wrapper):
     action = {
       k: np.asarray(v).astype(self._inner[k], copy=False) for k, v in action.items()
     }
-    obs = {k: np.asarray(v) for k, v in self.env.step(action).items()}
-    return {k: v.astype(unified_dtype(v.dtype), copy=False) for k, v in obs.items()}
+    obs = self.env.step(action)
+    # Asked here, without a call for each of some dozens of values.
+    return {k: v if v.__class__ in _SCALARS else _unified(v) for k, v in obs.items()}
 
 
 class CheckSpaces(Wrapper):
@@ -154,39 +170,82 @@ class CheckSpaces(Wrapper):
 
   def __init__(self, env: base.Env) -> None:
     super().__init__(env)
-    self._act = {k: (v, *_limits(v)) for k, v in env.act_space.items()}
-    self._obs = {k: (v, *_limits(v)) for k, v in env.obs_space.items()}
+    self._act = {k: Limits.of(v) for k, v in env.act_space.items()}
+    self._obs = {k: Limits.of(v) for k, v in env.obs_space.items()}
 
   def step(self, action: base.Step) -> base.Step:
     """Raises for a key, shape, dtype or value outside of its space."""
     self._check('action', action, self._act)
     obs = self.env.step(action)
-    extra = sorted(set(obs) - set(self._obs))
-    if extra:
+    if not obs.keys() <= self._obs.keys():
+      extra = sorted(set(obs) - set(self._obs))
       raise ValueError(f'Observation keys {extra} are not in obs_space.')
     self._check('observation', obs, self._obs)
     return obs
 
   @staticmethod
-  def _check(kind: str, values: base.Step, spaces: dict) -> None:
-    for key, (space, low, high) in spaces.items():
-      if key not in values:
+  def _check(kind: str, values: base.Step, spaces: Mapping[str, 'Limits']) -> None:
+    for key, limits in spaces.items():
+      value = values.get(key)
+      if value is None:
         raise ValueError(f'{kind} {key!r} is missing; got {sorted(values)}.')
-      value = np.asarray(values[key])
-      if value.shape != space.shape or value.dtype != space.dtype:
-        raise ValueError(
-          f'{kind} {key!r} is {value.dtype}{list(value.shape)}, '
-          f'its space {space.dtype}{list(space.shape)}.'
-        )
-      # Negated, so that NaN fails as well.
-      if (low is not None and not np.all(value >= low)) or (
-        high is not None and not np.all(value <= high)
-      ):
-        raise ValueError(
-          f'{kind} {key!r} has values {value.min()} to {value.max()}, its '
-          f'space {np.min(space.low)} to {np.max(space.high)} '
-          '(of integers the upper bound is exclusive).'
-        )
+      # Of most, the class says all.
+      if not (value.__class__ is limits.free or limits.hold(value)):
+        raise ValueError(limits.broken(f'{kind} {key!r}', np.asarray(value)))
+
+
+class Limits(NamedTuple):
+  """What values of a space are; scalars are looked at most, some dozens per step.
+
+  Attributes:
+    space: the space.
+    low, high: the least and the largest value, None where any of its dtype will do.
+    scalar: class of numpy's scalars of its dtype, None where it has a shape.
+    free: the same, None where not every scalar of it will do.
+  """
+
+  space: elements.Space
+  low: Any
+  high: Any
+  scalar: type | None = None
+  free: type | None = None
+
+  @classmethod
+  def of(cls, space: elements.Space) -> Self:
+    """The limits of a space."""
+    low, high = _limits(space)
+    if space.shape:
+      return cls(space, low, high)
+    low, high = (None if x is None else x.item() for x in (low, high))
+    scalar = space.dtype.type
+    free = scalar if low is None and high is None else None
+    return cls(space, low, high, scalar, free)
+
+  def hold(self, value: Any) -> bool:
+    """Whether a value is in the space."""
+    low, high = self.low, self.high
+    # Comparisons say "inside", so that NaN is not.
+    if value.__class__ is self.scalar:
+      return (low is None or value >= low) and (high is None or value <= high)
+    value = np.asarray(value)
+    if value.shape != self.space.shape or value.dtype != self.space.dtype:
+      return False
+    above = low is None or bool((value >= low).all())
+    return above and (high is None or bool((value <= high).all()))
+
+  def broken(self, name: str, value: np.ndarray) -> str:
+    """Why a value is not in the space."""
+    space = self.space
+    if value.shape != space.shape or value.dtype != space.dtype:
+      return (
+        f'{name} is {value.dtype}{list(value.shape)}, '
+        f'its space {space.dtype}{list(space.shape)}.'
+      )
+    return (
+      f'{name} has values {value.min()} to {value.max()}, its '
+      f'space {np.min(space.low)} to {np.max(space.high)} '
+      '(of integers the upper bound is exclusive).'
+    )
 
 
 def _limits(space: elements.Space) -> tuple:

@@ -139,36 +139,51 @@ class Episodes:
   def _end(self, episode: '_Episode') -> None:
     score = float(sum(episode.rewards))
     result = {'score': score, 'length': len(episode.rewards)}
-    for key, values in episode.logs.items():
+    logs = episode.logs()
+    for key, values in logs.items():
       if key.startswith(ACHIEVEMENT):
-        result[key.removeprefix('log/')] = max(values)
+        result[key.removeprefix('log/')] = float(values.max())
     self.log({f'{self.prefix}episode/{k}': v for k, v in result.items()})
     self.scores.append(score)
-    self.stats.add(episode.stats(self.keys), prefix=f'{self.prefix}epstats')
+    self.stats.add(episode.stats(logs, self.keys), prefix=f'{self.prefix}epstats')
 
 
 class _Episode:
+  """One under way: its numbers as they come, a row per step, summed at its end.
+
+  Sums and means are those of arrays (their order of summation is the fixed one).
+  """
+
   def __init__(self) -> None:
     self.rewards: list[float] = []
-    self.logs: dict[str, list[float]] = {}
+    self.names: list[str] = []
+    self.rows: list[tuple] = []  # which the garbage collector need not look into
     self.video: dict[str, list[np.ndarray]] = {}
 
   def add(self, step: Mapping[str, Any], video: bool, frames: int) -> None:
+    if not self.names:
+      self.names = [k for k, v in step.items() if k[:4] == 'log/' and not np.ndim(v)]
     self.rewards.append(float(step['reward']))
-    for key, value in step.items():
-      if key.startswith('log/'):
-        if np.ndim(value) == 0:
-          self.logs.setdefault(key, []).append(float(value))
-      elif video and np.ndim(value) == 3 and len(self.rewards) <= frames:
-        # Our own copy: the step's arrays belong to the driver.
-        self.video.setdefault(f'policy_{key}', []).append(np.array(value))
+    self.rows.append(tuple([step[k] for k in self.names]))
+    if video and len(self.rewards) <= frames:
+      for key, value in step.items():
+        if np.ndim(value) == 3 and key[:4] != 'log/':
+          # Our own copy: the step's arrays belong to the driver.
+          self.video.setdefault(f'policy_{key}', []).append(np.array(value))
 
-  def stats(self, keys: re.Pattern) -> dict[str, Any]:
+  def logs(self) -> dict[str, np.ndarray]:
+    """Values (T,) of each number that the environment logs."""
+    if not self.names:
+      return {}
+    columns = np.array(self.rows, np.float64).T.copy()
+    return dict(zip(self.names, columns, strict=True))
+
+  def stats(self, logs: Mapping[str, np.ndarray], keys: re.Pattern) -> dict[str, Any]:
     result: dict[str, Any] = {k: np.stack(v) for k, v in self.video.items()}
-    for key, values in self.logs.items():
+    for key, values in logs.items():
       if keys.search(key):
         result[f'{key}/avg'] = float(np.mean(values))
-        result[f'{key}/max'] = max(values)
+        result[f'{key}/max'] = float(values.max())
         result[f'{key}/sum'] = float(np.sum(values))
     if len(self.rewards) > 1:
       changed = np.abs(np.diff(self.rewards)) >= 0.01

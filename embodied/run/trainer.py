@@ -149,8 +149,7 @@ class Trainer:
     self.rates['policy'].step()
 
   def _store(self, step: dict[str, Any], worker: int) -> None:
-    kept = {k: v for k, v in step.items() if not k.startswith('log/')}
-    self.replay.add(kept, worker)
+    self.replay.add(step, worker)
 
   def _log_episodes(self, *_: object) -> None:
     while self.ended:
