@@ -22,6 +22,7 @@ from dreamerv3.analysis.conditions.comparison import PAIRINGS, Rules, compare
 from dreamerv3.analysis.conditions.found import Comparison
 from dreamerv3.analysis.conditions.sweeps import Sweep
 from dreamerv3.base import files, flags
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import noting, read_run_info
@@ -30,8 +31,8 @@ STAGE = 'compare_conditions'
 NUMBERS, SUMMARY = 'numbers.csv', 'summary.csv'
 
 
-@dataclasses.dataclass(frozen=True)
-class ConditionsSettings:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConditionsSettings(FigureFlags):
   """Compares conditions, each of one or several trained runs."""
 
   conditions: tuple[str, ...] = flag(
@@ -99,8 +100,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = compare(read.numbers, conditions, rules)
     note.extra |= {'verdicts': tables.verdicts(found), 'lacks': read.notes}
     note.outputs.append(files.save_csv(save / SUMMARY, tables.rows(found)))
-    for name, figure in _figures(found, sweep, args.sweep_of):
-      note.outputs.append(files.save_figure(save / f'{name}.png', figure))
+    from dreamerv3.plots import style  # slow to import
+
+    with style.page(args.width):
+      for name, figure in _figures(found, sweep, args.sweep_of):
+        note.outputs += args.save_figure(save, name, figure)
   print('\n'.join(tables.lines(found)))
   print(f'Saved {save}')
 

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dreamerv3.analysis import growth, learning
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, regular
+from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import NO_JOBS, flag
 from dreamerv3.base.progress import ProgressBar
@@ -34,10 +35,11 @@ from dreamerv3.run_info import noting
 TABLE = 'over_training.csv'
 STEP = re.compile(r'step_(\d+)')
 MOST_BYTES = 1 << 28  # of a table
+AGAIN = ('from_csv', 'save', 'format', 'width')  # serve to draw tables again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GrowthSettings(Placed):
+class GrowthSettings(Placed, FigureFlags):
   """Decodes the position from each checkpoint of a run, beside its score."""
 
   data: str = flag('', help='Folder of recordings step_*, one per checkpoint.')
@@ -77,11 +79,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if opened:
       found = [_measure(args, opened)]
     from dreamerv3.plots import growth as drawing  # slow to import
+    from dreamerv3.plots import style
 
     table = [x for run in found for x in growth.rows(run)]
     note.outputs.append(files.save_csv(save / TABLE, table))
-    figure = drawing.over_training(found)
-    note.outputs.append(files.save_figure(save / 'over_training.png', figure))
+    with style.page(args.width):
+      figure = drawing.over_training(found)
+    note.outputs += args.save_figure(save, 'over_training', figure)
     note.extra['verdict'] = growth.which_first(found)
   for run in found:
     print('\n'.join(lines(run)))
@@ -94,10 +98,9 @@ def check_flags(args: GrowthSettings) -> None:
   if bool(args.from_csv) == bool(args.data):
     raise UserError('Give --data to measure a run, or --from_csv to put runs together.')
   usual = {x.name: x.default for x in dataclasses.fields(GrowthSettings)}
-  given = [f'--{k}' for k, v in vars(args).items() if v != usual[k]]
-  others = [x for x in given if x not in ('--from_csv', '--save')]
+  others = [k for k, v in vars(args).items() if v != usual[k] and k not in AGAIN]
   if args.from_csv and others:
-    raise UserError(f'--from_csv holds what was measured; leave out {others[0]}.')
+    raise UserError(f'--from_csv holds what was measured; leave out --{others[0]}.')
   if args.from_csv and not args.save:
     raise UserError('--save is missing; give a folder for the runs together.')
   if args.max_wake_samples != usual['max_wake_samples'] and not args.geometry:

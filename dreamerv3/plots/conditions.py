@@ -115,7 +115,7 @@ def lineplot(found: Comparison, quantity: str) -> Figure:
 def every_run(found: Comparison) -> Figure:
   """Numbers of whole agents and of their recurrent state: runs, means, intervals."""
   panels = panels_of(found)
-  cols = min(PANELS, len(panels))
+  cols = style.across(len(panels), PANELS, 1.7)
   lines = -(-len(panels) // cols)
   fig, axes = style.new_figure(lines, cols, 2.3, 2.6)
   for ax, (quantity, layer) in zip(axes.flat, panels, strict=False):
@@ -134,7 +134,8 @@ def every_run(found: Comparison) -> Figure:
         text.set_ha('right')
     ax.set_xlim(-0.6, len(names) - 0.4)
     of = quantities.of(quantity)
-    ax.set_title(of.label + (f'\n{layer}' if layer else ''), fontsize=8)
+    title = style.folded(fig, of.label, 0.7 / cols)
+    ax.set_title(title + (f'\n{layer}' if layer else ''), fontsize=8)
     ax.set_ylabel(of.unit)
     ax.yaxis.set_major_formatter('{x:.3g}')
   for ax in axes.flat[len(panels) :]:
@@ -142,7 +143,7 @@ def every_run(found: Comparison) -> Figure:
   title = 'Dots: runs; bars: mean and 95 % interval over runs'
   if any(differs(x) for x in found.effects):
     title += f'; *: differs from {found.conditions[0]} at 5 %'
-  fig.suptitle(title, fontsize=9)
+  fig.suptitle(style.folded(fig, title), fontsize=9)
   return fig
 
 
@@ -207,9 +208,14 @@ def effects(found: Comparison) -> Figure:
   ax.axvline(0, color=style.BLACK, lw=0.8)
   ax.set_yticks(range(len(names)), [_words(*x) for x in names])
   ax.set_ylim(len(names) - 0.5, -0.5)
-  ax.set_xlabel(
-    f"Hedges' g: difference from {found.conditions[0]} in standard deviations between "
-    'runs,\n95 % interval over runs; filled: holds at 5 % for all layers together'
+  fig.supxlabel(
+    style.folded(
+      fig,
+      f"Hedges' g: difference from {found.conditions[0]} in standard deviations "
+      'between runs, 95 % interval over runs; filled: holds at 5 % for all layers '
+      'together',
+    ),
+    fontsize=8,
   )
   _legend_above(fig, ax)
   return fig

@@ -31,7 +31,7 @@ def sweep_figure(
     sweep: where they lie.
     panels: quantities and their layers, '' for whole agents.
   """
-  cols = min(COLUMNS, len(panels))
+  cols = style.across(len(panels), COLUMNS, 2.6)
   rows = -(-len(panels) // cols)
   fig, axes = style.new_figure(rows, cols, 3.5, 3.0)
   draw = _grid if len(sweep.names) == 2 else _triangle

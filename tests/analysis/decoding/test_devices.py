@@ -1,6 +1,6 @@
 """Fits are spread over all devices by what they cost."""
 
-import time
+import threading
 
 import numpy as np
 
@@ -33,6 +33,10 @@ def test_a_device_in_use_is_not_lent_before_a_free_one():
 def test_real_fits_use_all_gpus(recording, monkeypatch):
   """They were all on the first of two, since nulls took the turns between."""
   seen: dict[str, list[str]] = {'real': [], 'null': []}
+  now = threading.local()  # [s], as each thread has worked
+
+  def read() -> float:
+    return getattr(now, 'time', 0.0)
 
   class Fake:
     def __init__(self, options, stopped):
@@ -40,13 +44,14 @@ def test_real_fits_use_all_gpus(recording, monkeypatch):
 
     def fit(self, X, pos, groups, grid, rows):
       kind = 'real' if self.options.n_iters else 'null'
-      time.sleep(0.02 if kind == 'real' else 0.002)
+      now.time = read() + (10 if kind == 'real' else 1)
       seen[kind].append(self.options.device)
       search = Search(0.1, 1.0, 0, np.zeros((0, 4)))
       classes = np.unique(grid.to_class(pos))
       weights = np.zeros((X.shape[1], len(classes)), np.float32)
       return LinearDecoder(weights, classes, grid, '', search=search)
 
+  monkeypatch.setattr(layers, 'FitDevices', lambda names: FitDevices(names, read))
   monkeypatch.setattr(layers, 'devices', lambda name: ['cuda:0', 'cuda:1'])
   monkeypatch.setattr(layers, 'PositionDecoder', Fake)
   data = Trajectories.open(recording)
