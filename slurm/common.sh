@@ -260,6 +260,16 @@ in_batch() {
     grep 'BatchFlag=1' <<<"$(scontrol show job "$SLURM_JOB_ID")" >/dev/null
 }
 
+# Hands a signal to the child of run_requeue, or keeps it until there is one.
+pass_on() {
+  early=''
+  if [ -z "$child" ]; then
+    early=$1
+  else
+    kill -"$1" "$child" 2>/dev/null || true
+  fi
+}
+
 # run_requeue COMMAND ...: runs training so that SLURM's warning before the time
 # limit (USR1) reaches it; it saves and exits with 75, and the job is requeued. One
 # that is cancelled (TERM) saves, too, and is not: it would come back.
@@ -270,10 +280,13 @@ run_requeue() {
     return
   fi
   check_python
+  # Listens before it starts, so that no signal can come too early.
+  local child='' code=0 warned='' cancelled='' early=''
+  trap 'warned=1; pass_on USR1' USR1
+  trap 'cancelled=1; pass_on TERM' TERM INT
   "$@" &
-  local child=$! code=0 warned='' cancelled=''
-  trap 'warned=1; kill -USR1 "$child" 2>/dev/null || true' USR1
-  trap 'cancelled=1; kill -TERM "$child" 2>/dev/null || true' TERM INT
+  child=$!
+  [ -z "$early" ] || pass_on "$early"
   # A signal ends the wait early: wait again until the child is gone.
   while :; do
     code=0

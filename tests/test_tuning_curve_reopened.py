@@ -7,7 +7,7 @@ from dreamerv3 import tuning_curve
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
-from tests.test_tuning_curve import FORK_METRICS, run, script
+from tests.test_tuning_curve import FORK_METRICS, run
 
 
 def test_other_thresholds_need_no_recording(recording, tmp_path):
@@ -65,11 +65,3 @@ def test_reopened_results_are_neither_changed_nor_lost(recording, tmp_path):
   tuning_curve.main([*flags, str(tmp_path / 'r'), '--layers', 'dyn/stoch'])
   tuning_curve.main([*flags, str(tmp_path), '--alpha', '0.01'])
   assert set(unpickle.load(path)['layers']) == {'dyn/deter', 'dyn/stoch'}
-
-
-def test_a_viewer_without_a_screen_is_refused(recording, tmp_path):
-  run(recording, tmp_path, '--no_plots', '--layers', 'dyn/stoch')
-  done = script('--from_pkl', tmp_path / 'tuning_results.pkl')
-  assert done.returncode == 2
-  assert 'needs a screen' in done.stderr
-  assert 'Traceback' not in done.stderr

@@ -26,7 +26,6 @@ def bare(tmp_path, text='task: crafter_reward\n'):
     ('first_episode', '0', 'expected above 0'),
     ('first_episode', '999902', 'expected at most 1000000'),
     ('dtype', 'float8', 'one of float16, float32'),
-    ('layers', '[', 'a regular expression'),
     ('episodes', '3', 'nearest: --eval_trajectory.num_episodes'),
   ],
 )
