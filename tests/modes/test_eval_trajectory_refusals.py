@@ -58,7 +58,7 @@ def test_a_checkpoint_that_is_still_being_written(tmp_path):
 def test_settings_that_cannot_be_recorded(tmp_path):
   logdir = make_run(tmp_path / 'run')
   line = fails(logdir, '--eval_trajectory.layers', 'enc/rnn')
-  assert "layers 'enc/rnn' matches none of con/mlp" in line
+  assert "No layer 'enc/rnn'; nearest: enc/" in line
   line = fails(logdir, '--task', 'dummy_disc')
   assert 'cannot be recorded' in line
   line = fails(logdir, '--random_agent', 'True')
