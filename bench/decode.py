@@ -29,7 +29,7 @@ from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers as decode
 from dreamerv3.analysis.decoding import splits
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 from dreamerv3.data.grid import Grid, manhattan
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic

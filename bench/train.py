@@ -34,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.flops import operations
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 from dreamerv3.setup.machine import choose, split_cpu
 
 COLUMNS = (

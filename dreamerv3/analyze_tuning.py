@@ -32,7 +32,7 @@ from dreamerv3.data import layers
 from dreamerv3.run_info import Note, noting
 
 if TYPE_CHECKING:
-  from dreamerv3.plots.kinds import Figures
+  from dreamerv3.plots.units.kinds import Figures
 
 RESULTS = 'cluster_results.pkl'
 
@@ -184,7 +184,7 @@ def _groups(
   note: Note,
 ) -> 'Figures':
   """Mode autocorr: groups the units, saves them, and draws."""
-  from dreamerv3.plots import kinds  # slow to import
+  from dreamerv3.plots.units import kinds  # slow to import
 
   lines: list[str] = []
   if not isinstance(opened, Results):
@@ -229,7 +229,7 @@ def _measures(
   args: KindsSettings, results: Results, save: pathlib.Path, note: Note
 ) -> 'Figures':
   """Modes metrics and distributions: draws the measures of units."""
-  from dreamerv3.plots import kinds
+  from dreamerv3.plots.units import kinds
 
   made, rows = {}, []
   for name, table in results.tables.items():

@@ -18,11 +18,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from dreamerv3.analysis.compatible import same_path, untrained
-from dreamerv3.analysis.decoding import blind, blind_study, store
-from dreamerv3.analysis.decoding.blind import BlindCurves
-from dreamerv3.analysis.decoding.blind_study import BlindStudy
+from dreamerv3.analysis.decoding import store
 from dreamerv3.analysis.decoding.comparisons import DETER
 from dreamerv3.analysis.opening import Placed
+from dreamerv3.analysis.without_sight import blind, blind_study
+from dreamerv3.analysis.without_sight.blind import BlindCurves
+from dreamerv3.analysis.without_sight.blind_study import BlindStudy
 from dreamerv3.base import files, flags, unpickle
 from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError, reading
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       note.outputs.append(files.save_csv(save / 'blind_steps.csv', found.rows()))
     note.extra['verdicts'] = [found.verdict()]
     from dreamerv3.plots import style  # slow to import
-    from dreamerv3.plots.blind import blind_steps
+    from dreamerv3.plots.positions.blind import blind_steps
 
     with style.page(args.width):
       figure = blind_steps(found)

@@ -182,8 +182,8 @@ def _figures(
   found: Comparison, sweep: Sweep | None, quantities: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
   """Names and figures, those of a sweep if it is one."""
-  from dreamerv3.plots import conditions  # slow to import
-  from dreamerv3.plots.sweeps import sweep_figure
+  from dreamerv3.plots.runs import conditions  # slow to import
+  from dreamerv3.plots.runs.sweeps import sweep_figure
 
   yield from conditions.all_figures(found).items()
   if sweep is not None:

@@ -320,7 +320,8 @@ def _save(
   found: Found, data: Trajectories, args: DecodeSettings, save: pathlib.Path
 ) -> Iterator[pathlib.Path]:
   """Writes results, the table and the figures; a path when each is there."""
-  from dreamerv3.plots import decoding, style  # slow to import
+  from dreamerv3.plots import style  # slow to import
+  from dreamerv3.plots.positions import decoding
 
   extra = {
     'protocol': {x: getattr(args, x) for x in PROTOCOL},
@@ -333,14 +334,10 @@ def _save(
   yield from tables.save(save, args.mode, data)
   others = {k: summary(v, args.n_boot, args.seed) for k, v in found.control.items()}
   with style.page(args.width):
+    numbers = [x.number for x in data.episodes]
+    leaks = args.cv == 'timesteps'
     made = decoding.all_figures(
-      found.results,
-      found.rows,
-      others,
-      data.metadata,
-      [x.number for x in data.episodes],
-      args.mode,
-      args.cv == 'timesteps',
+      found.results, found.rows, others, data.metadata, numbers, args.mode, leaks
     )
   for stem, figure in made.items():
     yield from args.save_figure(save, stem, figure)

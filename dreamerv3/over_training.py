@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   ) as note:
     if opened:
       found = [_measure(args, opened)]
-    from dreamerv3.plots import growth as drawing  # slow to import
     from dreamerv3.plots import style
+    from dreamerv3.plots.runs import growth as drawing  # slow to import
 
     table = [x for run in found for x in growth.rows(run)]
     note.outputs.append(files.save_csv(save / TABLE, table))

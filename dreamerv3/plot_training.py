@@ -26,7 +26,8 @@ from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 from dreamerv3.data.metrics_log import MetricsLog
-from dreamerv3.plots import style, training, training_conditions
+from dreamerv3.plots import style
+from dreamerv3.plots.runs import training, training_conditions
 from dreamerv3.plots.screen import windows
 from dreamerv3.run_info import noting
 

@@ -315,8 +315,9 @@ def save_figures(
   results: Results, save: pathlib.Path, args: TuningSettings
 ) -> Iterator[pathlib.Path]:
   """Writes three figures per layer and one of all layers."""
-  from dreamerv3.plots import style, tuning
-  from dreamerv3.plots.layer_summary import layer_summary
+  from dreamerv3.plots import style
+  from dreamerv3.plots.units import tuning
+  from dreamerv3.plots.units.layer_summary import layer_summary
 
   for name in results.tables:
     stem = name.replace('/', '_')

@@ -248,6 +248,15 @@ def test_a_class_name_means_one_thing(trees):
   assert not {k: v for k, v in places.items() if len(v) > 1}
 
 
+def test_a_room_can_be_overseen(trees):
+  """About a dozen modules; the commands at the top are as many as there are."""
+  rooms = collections.Counter(
+    x.parent for x in trees if x.parts[0] == 'dreamerv3' and x.name != '__init__.py'
+  )
+  del rooms[pathlib.Path('dreamerv3')]
+  assert not {k: v for k, v in rooms.items() if v > 14}
+
+
 def test_functions_fit_on_a_page(trees):
   long = [
     f'{path}:{node.lineno} {node.name}'

@@ -3,15 +3,15 @@
   plan = Forecast('tuning', 49_900, 107_029, read=11e9, memory=3e9, seconds=5400)
   print(plan.line()); plan.check('choose fewer `layers`')
 
-Memory is that of the job (`base.job`), of which a share is planned with: numbers
+Memory is that of the job (`base.host.job`), of which a share is planned with: numbers
 do not depend on it, only how much is read at a time.
 """
 
 import dataclasses
 
-from dreamerv3.base import job
 from dreamerv3.base.amounts import duration, size
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.host import job
 
 SHARE = 0.75  # of the free memory that is planned with
 PROGRAM = 150e6  # bytes of Python and its libraries

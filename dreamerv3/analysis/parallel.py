@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import threadpoolctl
 
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 
 S = TypeVar('S')
 R = TypeVar('R')

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 
 # Failures of the machine that a message explains better than a traceback.
 MACHINE = (

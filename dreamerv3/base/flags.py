@@ -26,7 +26,7 @@ from dreamerv3.base.version import version_line
 
 T = TypeVar('T')
 
-# Of a number of jobs; see base.job.
+# Of a number of jobs; see base.host.job.
 NO_JOBS: dict[float, str] = {0: 'at least 1, or -1 for all CPUs of the job'}
 
 

@@ -18,7 +18,7 @@ from dreamerv3.analysis.tuning.results import Results, flat, wall_name
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.pages import scores
 from dreamerv3.pages.packing import quantised, rounded
-from dreamerv3.plots import tuning
+from dreamerv3.plots.units import tuning
 
 # Bytes before packing; of a map, about as many are in the page.
 MAP_BYTES = 2_500_000

@@ -37,9 +37,10 @@ from typing import Any
 
 import numpy as np
 
-from dreamerv3.base import files, job, unpickle
+from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.locks import Lock
+from dreamerv3.base.host import job
+from dreamerv3.base.host.locks import Lock
 from dreamerv3.data.columns import Column
 from dreamerv3.data.episode import PREFIX, Episode
 from dreamerv3.data.metadata import Metadata

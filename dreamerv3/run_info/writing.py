@@ -31,7 +31,7 @@ from typing import Any
 
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.locks import Lock
+from dreamerv3.base.host.locks import Lock
 from dreamerv3.base.version import code, versions
 from dreamerv3.run_info import inputs as sources
 from dreamerv3.run_info import leftovers

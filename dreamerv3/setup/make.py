@@ -16,8 +16,8 @@ from typing import Any
 
 import elements
 
-from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.host import job
 from dreamerv3.setup import machine, memory
 from embodied.core import base, logging, streams
 from embodied.core.random_agent import RandomAgent

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import elements
 import numpy as np
 
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 from embodied.core.chunk import memory_estimate
 
 GIB = 1024**3

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from dreamerv3.base import files, shipped, yaml_file
 from dreamerv3.base.errors import UserError, reading
-from dreamerv3.base.locks import Lock
+from dreamerv3.base.host.locks import Lock
 from dreamerv3.setup import config as settings
 
 # What inference takes over from the run it looks at.

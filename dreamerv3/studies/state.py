@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from dreamerv3.base import files, regular
 from dreamerv3.base.errors import reading
-from dreamerv3.base.holder import Holder
-from dreamerv3.base.locks import SILENT, Lock
+from dreamerv3.base.host.holder import Holder
+from dreamerv3.base.host.locks import SILENT, Lock
 from dreamerv3.studies.study import Study
 from dreamerv3.studies.tasks import Task, tasks
 

@@ -17,9 +17,9 @@ import threading
 import time
 import uuid
 
-from dreamerv3.base import holder
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.locks import BEAT
+from dreamerv3.base.host import holder
+from dreamerv3.base.host.locks import BEAT
 from dreamerv3.data.metrics_log import last_step
 from dreamerv3.run_info import Entry, read_run_info
 from dreamerv3.studies import state, tasks

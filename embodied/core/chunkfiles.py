@@ -25,8 +25,9 @@ from typing import Any
 import elements
 import numpy as np
 
-from dreamerv3.base import files, job, npz
+from dreamerv3.base import files, npz
 from dreamerv3.base.errors import Unreadable, short
+from dreamerv3.base.host import job
 
 from .chunk import Chunk
 

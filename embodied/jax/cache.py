@@ -17,7 +17,7 @@ import zlib
 
 import jax
 
-from dreamerv3.base.locks import Busy, Lock
+from dreamerv3.base.host.locks import Busy, Lock
 
 LIMIT = 2 * 1024**3  # bytes; a program takes up to some MB
 OFF = ('', 'off', 'False')

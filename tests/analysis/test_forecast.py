@@ -4,8 +4,8 @@ import pytest
 
 from dreamerv3 import decode_position, manifold_analysis, tuning_curve
 from dreamerv3.analysis.forecast import Forecast
-from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.host import job
 
 
 @pytest.fixture

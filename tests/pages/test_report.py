@@ -12,7 +12,7 @@ from dreamerv3.base.errors import UserError
 from dreamerv3.pages.gallery import figures, gallery
 from dreamerv3.pages.readings import READINGS, reading
 from dreamerv3.pages.sources import Sources
-from dreamerv3.plots import tuning
+from dreamerv3.plots.units import tuning
 from dreamerv3.run_info import log_run_info, read_run_info
 from tests.pages import made_run
 from tests.pages.test_packing import unpack

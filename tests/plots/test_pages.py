@@ -8,9 +8,11 @@ from PIL import Image
 
 from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
-from dreamerv3.plots import style, training, tuning
-from dreamerv3.plots.layer_summary import layer_summary
-from tests.plots.test_training import make_run
+from dreamerv3.plots import style
+from dreamerv3.plots.runs import training
+from dreamerv3.plots.units import tuning
+from dreamerv3.plots.units.layer_summary import layer_summary
+from tests.plots.runs.test_training import make_run
 from tests.plots.tuning_results import results as make_results
 
 

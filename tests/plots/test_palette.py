@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from dreamerv3.analysis.tuning import cell_types
-from dreamerv3.plots import tuning
+from dreamerv3.plots.units import tuning
 from tests.plots.colour_vision import SEEN_BY, ciede2000, lab
 
 LEAST = 14  # a difference of 1 can just be seen side by side

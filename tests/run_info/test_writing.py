@@ -12,8 +12,9 @@ import sys
 import numpy as np
 import pytest
 
-from dreamerv3.base import files, locks
+from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.host import locks
 from dreamerv3.run_info import log_run_info, noting, plain, read_run_info, writing
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -4,8 +4,8 @@ import elements
 import numpy as np
 import pytest
 
-from dreamerv3.base import job
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.host import job
 from dreamerv3.setup import config, machine, make
 from embodied.core import logging
 from embodied.core.random_agent import RandomAgent

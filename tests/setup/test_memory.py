@@ -6,7 +6,7 @@ import elements
 import numpy as np
 import pytest
 
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 from dreamerv3.setup import config, machine, memory
 
 GIB = memory.GIB

@@ -4,7 +4,7 @@ from tests import unlockable
 
 CODE = """
 import os, pathlib
-from dreamerv3.base import locks
+from dreamerv3.base.host import locks
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.recording.recorder import Recorder
 from dreamerv3.run_info import log_run_info, read_run_info

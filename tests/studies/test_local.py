@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.holder import here
+from dreamerv3.base.host.holder import here
 from dreamerv3.studies import again, local, results, state, tables, tasks
 from dreamerv3.studies.working import Stop, work
 from tests import cli

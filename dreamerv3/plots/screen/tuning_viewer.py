@@ -14,7 +14,8 @@ import numpy as np
 from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.results import Results, wall_name
-from dreamerv3.plots import style, tuning, world
+from dreamerv3.plots import style, world
+from dreamerv3.plots.units import tuning
 
 # Scores that are shown: name, label, unit.
 SHOWN = (

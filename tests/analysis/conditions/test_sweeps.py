@@ -8,7 +8,7 @@ from dreamerv3.analysis.conditions.collect import collect
 from dreamerv3.analysis.conditions.comparison import Rules, compare
 from dreamerv3.analysis.conditions.sweeps import Sweep
 from dreamerv3.base.errors import UserError
-from dreamerv3.plots.sweeps import sweep_figure
+from dreamerv3.plots.runs.sweeps import sweep_figure
 from tests.analysis import planted_runs
 from tests.analysis.planted_runs import PlannedRun
 

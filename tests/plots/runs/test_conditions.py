@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.conditions.comparison import Rules, compare
-from dreamerv3.plots import conditions
+from dreamerv3.plots.runs import conditions
 from tests.analysis import planted_studies
 
 

@@ -7,8 +7,8 @@ import pytest
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.results import Results
-from dreamerv3.plots import tuning as plots
-from dreamerv3.plots.layer_summary import layer_summary
+from dreamerv3.plots.units import tuning as plots
+from dreamerv3.plots.units.layer_summary import layer_summary
 from tests.plots.tuning_results import results
 
 

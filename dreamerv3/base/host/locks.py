@@ -30,7 +30,7 @@ import time
 from typing import Self
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.base.holder import Holder, here
+from dreamerv3.base.host.holder import Holder, here
 
 HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 BEAT = 15.0  # seconds between two signs of life

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.plots import style
-from dreamerv3.plots.tuning import COLORS, LABELS
+from dreamerv3.plots.units.tuning import COLORS, LABELS
 
 
 def layer_summary(results: Results) -> Figure:

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from dreamerv3.base import locks
-from dreamerv3.base.holder import Holder, here
-from dreamerv3.base.locks import Busy, Lock
+from dreamerv3.base.host import locks
+from dreamerv3.base.host.holder import Holder, here
+from dreamerv3.base.host.locks import Busy, Lock
 from tests import unlockable
 
 
@@ -147,7 +147,7 @@ def test_a_server_that_keeps_the_lock_of_a_broken_machine(tmp_path, quick, capsy
 def test_a_kill_lets_go_at_once(tmp_path):
   code = f"""
 import time
-from dreamerv3.base.locks import Lock
+from dreamerv3.base.host.locks import Lock
 Lock({str(tmp_path / '.lock')!r}, 'trains').acquire()
 print('held', flush=True)
 time.sleep(60)
@@ -179,8 +179,8 @@ def test_reading_back():
 
 EVERY = """
 import os
-from dreamerv3.base import locks
-from dreamerv3.base.locks import Lock
+from dreamerv3.base.host import locks
+from dreamerv3.base.host.locks import Lock
 locks._POLL = 0.01
 for name, number in {errnos!r}.items():
   os.environ['LOCK_ERRNO'] = str(number)

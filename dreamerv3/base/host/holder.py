@@ -4,7 +4,7 @@
   holder = Holder.read(text)  # None for an empty file, as a release leaves it
   if holder and holder.alive() is False: ...
 
-For `base.locks`. A number of a process means something on its machine only,
+For `locks`. A number of a process means something on its machine only,
 and there only until the next boot.
 """
 

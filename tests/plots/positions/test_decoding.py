@@ -10,7 +10,7 @@ from dreamerv3.analysis.decoding import layers, splits
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
 from dreamerv3.data.trajectories import Trajectories
-from dreamerv3.plots import decoding, layer_comparison, probmaps
+from dreamerv3.plots.positions import decoding, layer_comparison, probmaps
 
 
 @pytest.fixture(scope='module')

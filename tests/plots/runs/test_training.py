@@ -5,7 +5,7 @@ import pytest
 
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.analysis.learning import Curve, Curves
-from dreamerv3.plots import training
+from dreamerv3.plots.runs import training
 
 
 def make_run(offset=0.0, steps=(0, 100, 200), policy=0.1, **changes):

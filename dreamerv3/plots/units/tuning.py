@@ -17,7 +17,8 @@ from dreamerv3.analysis.tuning.maps.head_direction import STEPS
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
-from dreamerv3.plots import class_intervals, style, world
+from dreamerv3.plots import style, world
+from dreamerv3.plots.units import class_intervals
 
 # A colour per class: any two differ by at least 14 (CIEDE2000), as trichromats see them
 # and under protanopia, deuteranopia and tritanopia (tests/plots/test_palette.py).

@@ -18,8 +18,8 @@ from dreamerv3.analysis.decoding.chance import LEVELS
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
-from dreamerv3.plots.layer_comparison import layer_comparison
-from dreamerv3.plots.probmaps import probmaps
+from dreamerv3.plots.positions.layer_comparison import layer_comparison
+from dreamerv3.plots.positions.probmaps import probmaps
 
 # Layers of layers mode with figures of their own.
 DETAILED = ('dyn/deter', 'dyn/stoch')

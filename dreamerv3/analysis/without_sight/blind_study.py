@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from dreamerv3.analysis import bootstrap
-from dreamerv3.analysis.decoding.blind import BlindCurves
 from dreamerv3.analysis.differences import Differences, paired
+from dreamerv3.analysis.without_sight.blind import BlindCurves
 from dreamerv3.base.errors import UserError
 
 ALPHA = 0.05

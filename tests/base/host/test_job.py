@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dreamerv3.base import job
+from dreamerv3.base.host import job
 
 GIB = 2**30
 INFO = 'MemTotal: 67108864 kB\nMemFree: 1 kB\nMemAvailable: 41943040 kB\n'  # 64, 40

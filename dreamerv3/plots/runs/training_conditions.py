@@ -14,7 +14,7 @@ from dreamerv3.analysis import learning
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.analysis.learning import Curve, Curves
 from dreamerv3.plots import style
-from dreamerv3.plots.training import draw_curves
+from dreamerv3.plots.runs.training import draw_curves
 
 Groups = Mapping[str, Sequence[Curves]]
 Pick = Callable[[Curves], Curve | None]

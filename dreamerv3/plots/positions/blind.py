@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dreamerv3.analysis.decoding.blind_study import BlindJudgement, BlindStudy
+from dreamerv3.analysis.without_sight.blind_study import BlindJudgement, BlindStudy
 from dreamerv3.plots import style
 
 LINES = (

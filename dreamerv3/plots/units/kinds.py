@@ -15,8 +15,8 @@ from dreamerv3.analysis.tuning.kinds.metrics import LABELS, LaidOut, values_of
 from dreamerv3.analysis.tuning.kinds.study import LayerKinds
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.plots import style, world
-from dreamerv3.plots.tuning import COLORS
-from dreamerv3.plots.tuning import LABELS as CLASSES
+from dreamerv3.plots.units.tuning import COLORS
+from dreamerv3.plots.units.tuning import LABELS as CLASSES
 
 Figures = dict[str, Figure]  # by the end of their file name
 

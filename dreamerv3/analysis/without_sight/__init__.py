@@ -1,0 +1,1 @@
+"""How long a decoded position outlasts sight."""
