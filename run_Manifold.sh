@@ -36,7 +36,7 @@ DATA=${DATA:-$LOGDIR/trajectories}      # recorded episodes
 SAVE=${SAVE:-$LOGDIR/manifold_results}  # folder of the results
 CONTROL=${CONTROL:-${DATA}_untrained}   # used when it exists
 DREAMS=${DREAMS:-$LOGDIR/dream_results}  # of dream_decode, used when they exist
-LAYERS=${LAYERS:-dyn/deter}             # layers (regex)
+LAYERS=${LAYERS:-dyn/deter}             # layers: deter, enc, dyn/*
 MAX_WAKE_SAMPLES=${MAX_WAKE_SAMPLES:-4000} # timesteps that are compared
 N_NEIGHBORS=${N_NEIGHBORS:-150}         # of Isomap
 N_SHUFFLES=${N_SHUFFLES:-200}           # pairings of the null; 0: no tests
@@ -51,7 +51,7 @@ add_control
 # Dreams are of dyn/deter, and hold states where they were saved with activations.
 read -ra layers <<<"$LAYERS"
 dreams=$DREAMS/dream_results.pkl
-[ ! -f "$dreams" ] || [[ " $LAYERS " != *" dyn/deter "* ]] || flags+=(--dream_data "$dreams")
+[ ! -f "$dreams" ] || [[ ! $LAYERS =~ (^|[ /])(deter|dyn(/\*)?)( |$) ]] || flags+=(--dream_data "$dreams")
 read -ra extra <<<"$EXTRA"
 
 run "$PYTHON" "${HERE}dreamerv3/manifold_analysis.py" \
