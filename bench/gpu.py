@@ -15,7 +15,7 @@ parity  bench/golden.py's forward pass, losses and gradients: float32 with
         products in full and in TF32, and bfloat16; relative errors, the largest and
         the median over arrays, and that of the total loss. Modes of near ties flip
         in bfloat16, and with them what follows: there, the largest says nothing
-decode  fits of a position decoder by torch on CPU and GPU
+decode  fits of a position decoder by numpy on the CPU and torch on the GPU
 """
 
 import argparse

@@ -25,6 +25,7 @@ from dreamerv3.base import files, flags
 from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
+from dreamerv3.data.layers import PATTERNS
 from dreamerv3.run_info import noting, read_run_info
 
 STAGE = 'compare_conditions'
@@ -48,7 +49,7 @@ class ConditionsSettings(FigureFlags):
   tuning_subdir: str = flag(
     '', help='Folder of tuning results in each run (tuning_results).'
   )
-  layers: tuple[str, ...] = flag((), help='Layers (regex); all by default.')
+  layers: tuple[str, ...] = flag((), help=f'{PATTERNS}; all by default.')
   no_decode: bool = flag(False, help='Leave out decoding.')
   no_tuning: bool = flag(False, help='Leave out tuning.')
   sweep: tuple[str, ...] = flag(

@@ -39,7 +39,7 @@ class Wanted:
 
   Attributes:
     decode_subdir, tuning_subdir: folders inside a run; the usual ones if ''.
-    layers: names (regex); all if empty.
+    layers: see `layers.select`; all if empty.
     no_decode, no_tuning: leave these results out.
   """
 

@@ -17,7 +17,7 @@ from dreamerv3.analysis.forecast import Forecast
 
 VIEW_UNITS = 1500  # of the view of a player, roughly
 START = 6.0  # seconds of imports and figures
-LIBRARIES = 250e6  # bytes of torch, beside what others load
+FIGURES = 250e6  # bytes of intervals, tests and figures, as measured
 
 
 def foresee(plans: Sequence[Plan], job: FitJob, perception: bool = False) -> Forecast:
@@ -48,7 +48,7 @@ def foresee(plans: Sequence[Plan], job: FitJob, perception: bool = False) -> For
   if perception:
     seconds += 2 * len(plans[0].folds) * _seconds(trained, VIEW_UNITS, tiles)
   jobs = min(parallel.count(job.n_jobs), fits * len(widths))
-  base = forecast.PROGRAM + LIBRARIES
+  base = forecast.PROGRAM + FIGURES
   least = base + max(
     fit_bytes(trained, plan.data.units(x), tiles) for plan in plans for x in plan.chosen
   )
