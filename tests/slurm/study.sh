@@ -60,7 +60,8 @@ saved() {  # a run has a checkpoint
   return 1
 }
 saved usual_seed0
-scancel --signal=USR1 --batch "${job}_0" || true  # it may be gone by its second try
+# scancel tries for a minute while the job is being requeued, and the other would end.
+timeout 3 scancel --signal=USR1 --batch "${job}_0" || true
 saved usual_seed1
 scancel "${job}_1"
 study status
