@@ -80,6 +80,12 @@ class Episode:
   def __len__(self) -> int:
     return len(self.pos)
 
+  def __repr__(self) -> str:
+    return (
+      f'Episode({self.number} of {self.path}: {len(self)} timesteps, '
+      f'{len(self.arrays)} arrays)'
+    )
+
   @classmethod
   def open(cls, path: str | os.PathLike[str]) -> 'Episode':
     """Opens a file that holds one episode; UserError if it is another or damaged."""

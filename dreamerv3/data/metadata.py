@@ -51,15 +51,15 @@ class Metadata:
   fixed_seed: bool = True
   task: str = 'crafter'
   seed: int | None = None
-  world_map: np.ndarray | None = None
+  world_map: np.ndarray | None = dataclasses.field(default=None, repr=False)
   materials: tuple[str, ...] = ()
   objects: tuple[str, ...] = ()
   injuries: tuple[str, ...] = ()
   layers: Mapping[str, int] = dataclasses.field(default_factory=dict)
   trained: bool | None = None
-  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
   versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-  extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  extra: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
   def __post_init__(self) -> None:
     area = tuple(int(x) for x in self.area)

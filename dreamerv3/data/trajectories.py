@@ -48,6 +48,14 @@ class Trajectories:
   lacks: tuple[str, ...] = ()
   drop_first: bool = True
 
+  def __repr__(self) -> str:
+    steps = sum(len(x) for x in self.episodes)
+    kept = '' if self.drop_first else ', with timestep 0'
+    return (
+      f'Trajectories({self.path}: {len(self.episodes)} episodes, {steps} timesteps, '
+      f'{len(self.layers())} layers{kept})'
+    )
+
   @classmethod
   def open(
     cls,

@@ -49,6 +49,17 @@ def test_layers_and_rows_agree_with_the_files(recording):
   assert samples.track.t.min() == 1
 
 
+def test_a_notebook_shows_a_line_and_not_all_numbers(recording):
+  data = Trajectories.open(recording)
+  episode = data.episodes[0]
+  assert repr(data) == (
+    f'Trajectories({recording}: {len(data.episodes)} episodes, '
+    f'{sum(map(len, data.episodes))} timesteps, 4 layers)'
+  )
+  assert repr(episode).startswith(f'Episode({episode.number} of {episode.path}: ')
+  assert len(repr(data.metadata)) < 2000
+
+
 def test_combined_is_deter_then_stoch(recording):
   data = Trajectories.open(recording)
   both = data.layer('combined').X

@@ -64,6 +64,12 @@ class DecodeResult:
       if len(getattr(self, field)) != n:
         raise ValueError(f'{field} has {len(getattr(self, field))} rows; expected {n}.')
 
+  def __repr__(self) -> str:
+    return (
+      f'DecodeResult({self.layer}, {self.units} units: {len(self.pos)} timesteps, '
+      f'{self.errors.mean():.2f} tiles)'
+    )
+
   @property
   def visits(self) -> np.ndarray:
     """(W, H) training visits, the mean over folds."""

@@ -41,6 +41,10 @@ class Results:
   control: Mapping[str, TuningTable]
   limits: Thresholds
 
+  def __repr__(self) -> str:
+    tuned = ', '.join(f'{k} {len(v)}' for k, v in self.tables.items())
+    return f'Results(units of {tuned}; {len(self.control)} layers of a control)'
+
   @property
   def walkable(self) -> np.ndarray | None:
     """Tiles one can stand on, bool (W, H); None without a map."""

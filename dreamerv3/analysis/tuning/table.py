@@ -71,6 +71,12 @@ class TuningTable:
   def __len__(self) -> int:
     return len(self.units)
 
+  def __repr__(self) -> str:
+    return (
+      f'TuningTable({self.layer}: {len(self)} units, {len(self.metrics)} measures, '
+      f'{self.n_nulls} nulls)'
+    )
+
 
 def measure(
   samples: Units,

@@ -59,13 +59,14 @@ def heatmap(found: Comparison, quantity: str) -> Figure:
   ax = axes[0, 0]
   image = ax.imshow(values, aspect='auto', cmap=style.SEQUENTIAL)
   middle = (np.nanmin(values) + np.nanmax(values)) / 2
+  places = _decimals(values)
   for y, layer in enumerate(layers):
     for x, condition in enumerate(found.conditions):
       if np.isnan(values[y, x]):
         continue
       star = '*' if differs(found.effect(quantity, layer, condition)) else ''
       color = 'black' if values[y, x] > middle else 'white'
-      text = f'{values[y, x]:.2f}{star}'
+      text = f'{values[y, x]:.{places}f}{star}'
       ax.text(x, y, text, ha='center', va='center', color=color, fontsize=8)
   names = [_named(found, quantity, x) for x in found.conditions]
   turned = max(map(len, found.conditions)) > 10
@@ -268,6 +269,12 @@ def _label(condition: str, cell: Cell) -> str:
   n = len(cell.values)
   few = ', no interval' if n < ENOUGH else ''
   return f'{condition} ({n} {"run" if n == 1 else "runs"}{few})'
+
+
+def _decimals(values: np.ndarray) -> int:
+  """Equal decimals of all cells, 2 or as many as tell their range apart, 4 at most."""
+  spread = float(np.nanmax(values) - np.nanmin(values))
+  return 2 if spread == 0 else int(np.clip(np.ceil(1 - np.log10(spread)), 2, 4))
 
 
 def _named(found: Comparison, quantity: str, condition: str) -> str:
