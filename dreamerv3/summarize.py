@@ -26,7 +26,7 @@ from dreamerv3.base import flags, regular, shipped
 from dreamerv3.base.errors import UserError, reading, short
 from dreamerv3.base.flags import flag
 from dreamerv3.data.coverage import Coverage
-from dreamerv3.pages.verdicts import verdicts
+from dreamerv3.pages.verdicts import distinct, verdicts
 from dreamerv3.run_info import read_run_info
 
 # What the tests of a table call them.
@@ -108,8 +108,8 @@ def recorded(path: pathlib.Path) -> Iterator[str]:
 
 def said(logdir: pathlib.Path) -> Iterator[str]:
   """What each analysis says of the run, under its name and folder."""
-  for folder, entry, lines in verdicts(logdir):
-    yield f'{entry.stage} ({folder})'
+  for one, lines in distinct(tuple(verdicts(logdir))):
+    yield f'{one.entry.stage} ({one.folder})'
     yield from (f'  {x}' for x in lines)
 
 

@@ -95,7 +95,7 @@ def test_layers_mode_writes_all_its_files(layered, recording):
   # One tested episode is too few for any test, and the verdict says so.
   said = out.splitlines()[-1]
   assert said.startswith('dyn/deter: ')
-  assert 'from what is seen now, view' in said
+  assert 'From what is seen now, view' in said
   assert '(not tested): no memory shown.' in said
   assert 'p <' not in said
   assert 'nan' not in said

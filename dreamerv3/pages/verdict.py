@@ -6,12 +6,11 @@ The sentences are those of `verdicts`, as `summarize.py --verdicts` prints them.
 """
 
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from dreamerv3.analysis.decoding.comparisons import DETER
-from dreamerv3.pages.verdicts import Said, number, verdicts
+from dreamerv3.pages.verdicts import Said, distinct, number, verdicts
 
 QUESTIONS = {
   'decode_position': 'Does its state tell where it is?',
@@ -49,24 +48,12 @@ def verdict(results: pathlib.Path) -> str:
 
 def _card(stage: str, said: Sequence[Said]) -> str:
   title = QUESTIONS[stage]
-  lines = ''.join(f'<p>{escape(x)}</p>' for x in _once(said))
+  lines = ''.join(f'<p>{escape(x)}</p>' for _, kept in distinct(said) for x in kept)
   folders = ', '.join(dict.fromkeys(x.folder.name for x in said))
   return (
     f'<div class="card"><h3>{escape(title)}</h3>{lines}'
     f'<p class="note">{escape(stage)}: {escape(folders)}</p></div>'
   )
-
-
-def _once(said: Sequence[Said]) -> Iterator[str]:
-  """The sentences, those left out that another folder has of the same layer."""
-  seen = set()
-  for line in (y for x in said for y in x.lines):
-    key = line
-    for name in DETER:
-      key = key.removeprefix(f'{name}: ')
-    if key not in seen:
-      seen.add(key)
-      yield line
 
 
 def _errors(said: Sequence[Said]) -> str:

@@ -7,7 +7,7 @@ For `summarize.py` and `report.py`, so that both say the same.
 
 import contextlib
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dreamerv3.analysis.decoding.comparisons import DETER, verdict
@@ -52,6 +52,27 @@ def verdicts(results: pathlib.Path) -> Iterator[Said]:
       yield Said(pathlib.Path(folder), entry, lines)
 
 
+def distinct(said: Sequence[Said]) -> Iterator[tuple[Said, tuple[str, ...]]]:
+  """Each with its sentences but those that one before it has of the same layer."""
+  seen: set[str] = set()
+  for one in said:
+    lines = []
+    for line in one.lines:
+      key = _unnamed(line)
+      if key not in seen:
+        lines.append(line)
+      seen.add(key)
+    if lines:
+      yield one, tuple(lines)
+
+
+def _unnamed(line: str) -> str:
+  """A sentence without the name of the recurrent state, which has two."""
+  for name in DETER:
+    line = line.removeprefix(f'{name}: ')
+  return line
+
+
 def lines_of(entry: Entry) -> Iterator[str]:
   """The sentences of one entry; none of other stages."""
   extra = entry.extra
@@ -79,17 +100,38 @@ def decoding(extra: Mapping[str, Any]) -> Iterator[str]:
 
 def tuning(extra: Mapping[str, Any]) -> Iterator[str]:
   """The commonest tested classes of each layer, beside the control's shares."""
+  if measured := extra.get('class_shares'):
+    for layer in dict.fromkeys(x['layer'] for x in measured):
+      rows = [x for x in measured if x['layer'] == layer]
+      yield f'{layer}: {_commonest({x["class"]: _share(x) for x in rows})}.'
+    return
   control = extra.get('control_fractions', {})
   for layer, kinds in extra.get('fractions', {}).items():
     shares = kinds.get('by_test') or {}
     beside = control.get(layer, {}).get('by_test') or {}
-    named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x])
-    text = ', '.join(
-      f'{x} {shares[x]:.0%}' + (f' (control {beside.get(x, 0):.0%})' if beside else '')
-      for x in named[:3]
-      if shares[x] > 0
-    )
-    yield f'{layer}: {text or "no unit is named"}.'
+    texts = {
+      x: (
+        share,
+        f'{share:.0%}' + (f' (control {beside.get(x, 0):.0%})' if beside else ''),
+      )
+      for x, share in shares.items()
+    }
+    yield f'{layer}: {_commonest(texts)}.'
+
+
+def _commonest(shares: Mapping[str, tuple[float, str]]) -> str:
+  """Three classes at most, by {class: (share, its text)}."""
+  named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x][0])
+  text = [f'{x} {shares[x][1]}' for x in named[:3] if shares[x][0] > 0]
+  return ', '.join(text) or 'no unit is named'
+
+
+def _share(row: Mapping[str, Any]) -> tuple[float, str]:
+  """A share with its interval over episodes, and the control's at equal samples."""
+  share, low, high = (number(row[x]) for x in ('share', 'low', 'high'))
+  text = f'{share:.0%}' + (f' [{low:.0%}, {high:.0%}]' if low == low else '')
+  other = number(row.get('control_share', 'nan'))
+  return share, text + (f' (control {other:.0%})' if other == other else '')
 
 
 def number(value: Any) -> Any:

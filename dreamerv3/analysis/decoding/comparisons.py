@@ -106,20 +106,23 @@ def memory(
 
 def verdict(row: Mapping[str, Any]) -> str:
   """The sentence on one layer: against chance, the control and perception."""
-  text = f'{row["layer"]}: {row["mean"]:.2f} tiles, best constant '
-  text += f'{row["best_constant"]:.2f} ({_word(row, "chance")})'
+  text = f'{row["layer"]}: {row["mean"]:.2f} tiles'
+  if row['low'] == row['low']:
+    text += f' [{row["low"]:.2f}, {row["high"]:.2f}]'
+  text += '; a best constant guess '
+  text += f'{row["best_constant"]:.2f} ({_word(row, "chance")}).'
   if row['control'] == row['control']:
     share = row['mean'] / row['best_constant'] if row['best_constant'] else NAN
     other = row['control'] / row['control_constant'] if row['control_constant'] else NAN
-    text += f'; {share:.0%} of the constant, untrained {other:.0%} '
-    text += f'({_word(row, "control")})'
+    text += f' That is {share:.0%} of the guess, in the untrained network {other:.0%} '
+    text += f'({_word(row, "control")}).'
   if not row.get('seen'):
-    return text + '; memory unknown: nothing of what is seen was decoded.'
-  text += f'; from what is seen now, {row["seen"]} {row["seen_error"]:.2f} '
+    return text + ' Memory unknown: nothing of what is seen was decoded.'
+  text += f' From what is seen now, {row["seen"]}: {row["seen_error"]:.2f} '
   text += f'({_word(row, "seen")})'
   gain = row.get('memory', NAN)
   if gain == gain:
-    text += f'; beside it {gain:+.2f}'
+    text += f'; beside it the state gains {gain:.2f}'
     if row['memory_low'] == row['memory_low']:
       text += f' [{row["memory_low"]:.2f}, {row["memory_high"]:.2f}]'
     known = row['p_memory'] == row['p_memory']

@@ -96,7 +96,12 @@ def verdict(x: GeometryComparison) -> str:
       text += '; more so than in the control, but not given the view'
     else:
       text += '; not shown to exceed the control'
-  return f'{g.layer}: {text}.'
+  numbers = f'sRSA {_spread(g.srsa)}, given view and time {_spread(g.partial)}'
+  if x.control is not None:
+    numbers += (
+      f'; control {x.control.srsa.value:.2f}, p of the difference {_p(x.srsa.p)}'
+    )
+  return f'{g.layer}: {text} ({numbers}).'
 
 
 def _spread(x: Estimate) -> str:

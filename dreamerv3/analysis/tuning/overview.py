@@ -84,4 +84,5 @@ def summary(results: Results) -> dict[str, Any]:
     'notes': notes(results),
     'fractions': {x: shares(x, False) for x in results.tables},
     'control_fractions': {x: shares(x, True) for x in results.control},
+    'class_shares': list(results.metadata.get('class_shares', [])),
   }
