@@ -3,10 +3,10 @@
   log = MetricsLog.open('logdir/run')
   steps, score = log.curve('episode/score')
 
-A log can be read while the run writes it: a last line that is cut short is
-left for the next time. A run that was resumed from an older checkpoint goes
-back in steps; what it had logged from there on describes training that was
-undone, and is dropped.
+A log can be read while the run writes it, again and again by `Following`: a last
+line that is cut short is left for the next time. A run that was resumed from an
+older checkpoint goes back in steps; what it had logged from there on describes
+training that was undone, and is dropped.
 """
 
 import dataclasses
@@ -52,30 +52,7 @@ class MetricsLog:
     Raises:
       UserError: no folder, no log in it, or nothing to read in its logs.
     """
-    path = pathlib.Path(logdir).expanduser()
-    if not path.is_dir():
-      raise UserError(f'{path} is no folder; give the logdir of a run.')
-    there = [x for x in FILES if (path / x).is_file()]
-    if not there:
-      raise UserError(
-        f'{path} has neither {" nor ".join(FILES)}; give the logdir of a run '
-        'that was trained.'
-      )
-    notes: list[str] = []
-    records = {x: _read(path / x, notes) for x in there}
-    if not any(records.values()):
-      raise UserError(
-        f'{path}: {" and ".join(there)} hold no complete line yet; try again '
-        'once the run has finished an episode.'
-      )
-    keys = {
-      key: name
-      for name in there
-      for record in records[name]
-      for key in record
-      if key != 'step'
-    }
-    return cls(path, records, keys, tuple(notes))
+    return Following(logdir).read()
 
   @property
   def last_step(self) -> int:
@@ -115,6 +92,44 @@ class MetricsLog:
     }
 
 
+class Following:
+  """The log of a run that goes on: what was read once is not read again.
+
+  following = Following('logdir/run'); log = following.read()
+  """
+
+  def __init__(self, logdir: str | os.PathLike[str]):
+    self.path = pathlib.Path(logdir).expanduser()
+    self._files = {x: _Growing(self.path / x) for x in FILES}
+
+  def read(self) -> MetricsLog:
+    """The log as it is now; raises as `MetricsLog.open` does."""
+    path = self.path
+    if not path.is_dir():
+      raise UserError(f'{path} is no folder; give the logdir of a run.')
+    there = [x for x in FILES if (path / x).is_file()]
+    if not there:
+      raise UserError(
+        f'{path} has neither {" nor ".join(FILES)}; give the logdir of a run '
+        'that was trained.'
+      )
+    notes: list[str] = []
+    records = {x: self._files[x].read(notes) for x in there}
+    if not any(records.values()):
+      raise UserError(
+        f'{path}: {" and ".join(there)} hold no complete line yet; try again '
+        'once the run has finished an episode.'
+      )
+    keys = {
+      key: name
+      for name in there
+      for record in records[name]
+      for key in record
+      if key != 'step'
+    }
+    return MetricsLog(path, records, keys, tuple(notes))
+
+
 def last_step(logdir: str | os.PathLike[str]) -> int:
   """The latest step of a run's log, from the ends of its files; 0 without one."""
   steps = [0.0]
@@ -144,24 +159,48 @@ def drop_undone(records: Iterable[Record]) -> tuple[list[Record], int]:
   return kept, dropped
 
 
-def _read(path: pathlib.Path, notes: list[str]) -> list[Record]:
-  # A kill or a full disk can leave any bytes; they cost one line each.
-  lines = regular.read_bytes(path).split(b'\n')
-  found = [_parse(x) for x in lines if x.strip()]
-  if lines[-1].strip() and found[-1] is None:
-    found.pop()
-    notes.append(f'{path.name}: the last line is still being written')
-  records = [x for x in found if x is not None]
-  if len(records) < len(found):
-    lost = len(found) - len(records)
-    notes.append(f'{path.name}: {lost} of {len(found)} lines are unreadable')
-  kept, dropped = drop_undone(records)
-  if dropped:
-    notes.append(
-      f'{path.name}: the run was resumed from an earlier step; {dropped} '
-      'records of undone training are left out'
-    )
-  return kept
+class _Growing:
+  """A file to which lines are added; another one in its place is read anew."""
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+    self._begin(0)
+
+  def _begin(self, inode: int) -> None:
+    self._inode, self._end, self._lost = inode, 0, 0
+    self._lines: list[Record] = []
+
+  def read(self, notes: list[str]) -> list[Record]:
+    """All records so far; `notes` gets a line for what is left out."""
+    tail = self._advance()
+    last = [x for x in [_parse(tail)] if x]
+    if tail.strip() and not last:
+      notes.append(f'{self.path.name}: the last line is still being written')
+    if self._lost:
+      count = self._lost + len(self._lines) + len(last)
+      notes.append(f'{self.path.name}: {self._lost} of {count} lines are unreadable')
+    kept, dropped = drop_undone([*self._lines, *last])
+    if dropped:
+      notes.append(
+        f'{self.path.name}: the run was resumed from an earlier step; {dropped} '
+        'records of undone training are left out'
+      )
+    return kept
+
+  def _advance(self) -> bytes:
+    """Takes in the whole lines that are new; returns what is behind them."""
+    with regular.opened(self.path) as file:
+      inode, size = os.fstat(file.fileno()).st_ino, regular.size_of(file)
+      if inode != self._inode or size < self._end:
+        self._begin(inode)
+      new = regular.read_at(file, self._end, size - self._end)
+    whole, end, tail = new.rpartition(b'\n')
+    self._end += len(whole + end)
+    # A kill or a full disk can leave any bytes; they cost one line each.
+    found = [_parse(x) for x in whole.split(b'\n') if x.strip()]
+    self._lines += [x for x in found if x is not None]
+    self._lost += found.count(None)
+    return tail
 
 
 def _parse(line: bytes) -> Record | None:

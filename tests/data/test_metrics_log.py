@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from dreamerv3.base.errors import UserError
-from dreamerv3.data.metrics_log import MetricsLog, drop_undone
+from dreamerv3.data import metrics_log
+from dreamerv3.data.metrics_log import Following, MetricsLog, drop_undone
 
 REAL = pathlib.Path(__file__).parents[1] / 'fixtures' / 'logs'
 
@@ -122,3 +123,30 @@ def test_a_real_log():
   assert values[0, 0] == pytest.approx(1.1)
   assert len(log.curve('train/loss/image')[0]) == 11
   assert log.notes == ()
+
+
+def test_what_is_followed_is_parsed_once(tmp_path, monkeypatch):
+  parsed = []
+  parse = metrics_log._parse
+
+  def counted(line):
+    parsed.append(line)
+    return parse(line)
+
+  monkeypatch.setattr(metrics_log, '_parse', counted)
+  write(tmp_path, 'scores.jsonl', [{'step': 1, 'episode/score': 1}], tail='{"step": 2')
+  following = Following(tmp_path)
+  assert following.read().curve('episode/score')[1].tolist() == [1]
+  with (tmp_path / 'scores.jsonl').open('a') as file:
+    file.write(', "episode/score": 5}\n')
+  assert following.read().curve('episode/score')[1].tolist() == [1, 5]
+  assert following.read().notes == ()
+  assert len([x for x in parsed if x]) == 3  # the second line twice: half, and whole
+
+
+def test_a_log_that_began_anew_is_read_anew(tmp_path):
+  write(tmp_path, 'scores.jsonl', [{'step': i, 'episode/score': 1} for i in range(9)])
+  following = Following(tmp_path)
+  assert len(following.read().records['scores.jsonl']) == 9
+  write(tmp_path, 'scores.jsonl', [{'step': 4, 'episode/score': 3}])
+  assert following.read().curve('episode/score')[1].tolist() == [3]
