@@ -20,7 +20,7 @@ from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.pages.explorer import Sampled, sample
 from dreamerv3.pages.packing import quantised, rounded
 from dreamerv3.pages.pictures import frames, webp
-from dreamerv3.plots.moving.animate import ACTIONS, EGO_ACTIONS
+from dreamerv3.plots.moving.animate import actions_of
 from dreamerv3.plots.view import recorded
 from dreamerv3.plots.world import world_image
 
@@ -110,9 +110,6 @@ def _episode(
 ) -> dict[str, Any]:
   episode, n = shown.episode, shown.length
   layers = episode.layers()
-  names = dict(enumerate(ACTIONS))
-  if recorded(metadata.settings):
-    names |= EGO_ACTIONS
   lines = {
     'reward': _line(episode, 'reward', n),
     'daylight': _line(episode, 'daylight', n),
@@ -121,8 +118,7 @@ def _episode(
     'entropy': _layer(episode, layers, 'pol/entropy', n),
   }
   images = episode.view('image')[:n] if 'image' in episode.arrays else None
-  known = 'action' in episode.arrays
-  actions = episode.read('action')[:n].tolist() if known else []
+  egocentric = bool(recorded(metadata.settings))
   return {
     'number': episode.number,
     'length': n,
@@ -130,9 +126,9 @@ def _episode(
     'seen': shown.seen,
     'pos': episode.pos[:n].astype(np.int32),
     'facing': (episode.facing[:n] + 1).astype(np.uint8),
-    'actions': [str(names.get(x, x)) for x in actions],
+    'actions': actions_of(episode, egocentric)[:n],
     'lines': {k: v for k, v in lines.items() if v is not None},
-    'unlocked': _unlocked(episode, n),
+    'unlocked': [[t, x.replace('_', ' ')] for x, t in unlocked(episode, n).items()],
     'frames': None if images is None else frames(images),
     'decoded': None if decoder is None else _decoded(episode, n, decoder),
   }
@@ -150,14 +146,14 @@ def _layer(episode: Episode, layers: Any, name: str, n: int) -> np.ndarray | Non
   return rounded(episode.layer(name)[:n, 0].astype(np.float32))
 
 
-def _unlocked(episode: Episode, n: int) -> list[list[Any]]:
-  """[timestep, achievement] of every first time."""
+def unlocked(episode: Episode, n: int | None = None) -> dict[str, int]:
+  """{achievement: timestep of the first time} within the first n, or in all."""
   found: dict[str, int] = {}
   for t, counts in enumerate(episode.values.get('achievements', [])[:n]):
     for name, count in counts.items():
       if count:
         found.setdefault(str(name), t)
-  return [[t, name.replace('_', ' ')] for name, t in found.items()]
+  return found
 
 
 def _decoded(episode: Episode, n: int, decoder: LinearDecoder) -> dict[str, Any] | None:

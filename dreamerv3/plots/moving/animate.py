@@ -49,6 +49,14 @@ ACTIONS = (
 EGO_ACTIONS = {1: 'go left', 2: 'go right', 3: 'go forward', 4: 'go backward'}
 
 
+def actions_of(episode: Episode, egocentric: bool) -> list[str]:
+  """What is done on seeing each timestep, (T,) words; empty if not recorded."""
+  if 'action' not in episode.arrays:
+    return []
+  names = dict(enumerate(ACTIONS)) | (EGO_ACTIONS if egocentric else {})
+  return [names.get(x, str(x)) for x in episode.read('action').tolist()]
+
+
 @dataclasses.dataclass(frozen=True)
 class FramePlan:
   """Which timesteps become frames.
@@ -178,6 +186,16 @@ def journeys(
     yield np.asarray(frame)
 
 
+def so_far(episode: Episode, t: int, scene: Scene) -> np.ndarray:
+  """The world with the path up to a timestep, its last steps bright: (H, W, 3)."""
+  image = Image.fromarray(scene.image)
+  if t:
+    _path(image, scene, episode.pos[: t + 1], style.BLACK)
+  _trail(image, scene, episode.pos[max(t - TRAIL, 0) : t + 1], PLAYER)
+  _player(image, scene.point(episode.pos[t]), episode.facing[t], scene.unit)
+  return np.asarray(image)
+
+
 def worldview(
   episodes: Sequence[Episode],
   shown: FramePlan,
@@ -290,12 +308,8 @@ def _images(episode: Episode) -> np.ndarray:
 def _notes(episode: Episode, view: View) -> list[str]:
   """The line below each frame: action and reward, as far as recorded."""
   lines = [''] * len(episode)
-  if 'action' in episode.arrays:
-    names = dict(enumerate(ACTIONS))
-    if view.egocentric:
-      names |= EGO_ACTIONS
-    actions = episode.read('action').tolist()
-    lines = [f'action: {names.get(a, a)}' for a in actions]
+  if actions := actions_of(episode, view.egocentric):
+    lines = [f'action: {x}' for x in actions]
     # The recorder sets the last action, which is never taken.
     lines[-1] = 'end of the episode'
   if 'reward' in episode.arrays:
