@@ -43,6 +43,8 @@ LIBRARIES = (
     'wandb',
     'xarray',
     'pynwb',
+    'streamlit',
+    'altair',
   }
 )
 
@@ -68,6 +70,7 @@ dreamerv3.probing: @dreamerv3.setup @dreamerv3.recording dreamerv3.setup dreamer
 dreamerv3.analysis: dreamerv3.data dreamerv3.base: scipy sklearn torch pynapple pandas threadpoolctl
 dreamerv3.plots: @dreamerv3.analysis dreamerv3.analysis: matplotlib PIL av scipy
 dreamerv3.pages: @dreamerv3.plots dreamerv3.plots dreamerv3.run_info: PIL
+dreamerv3.dashboard_page: @dreamerv3.pages dreamerv3.pages dreamerv3.setup embodied.run: elements pandas streamlit altair
 dreamerv3: @dreamerv3.pages dreamerv3.pages:
 dreamerv3.studies: dreamerv3.setup dreamerv3.recording dreamerv3.analysis dreamerv3.data dreamerv3.run_info dreamerv3.base: elements
 dreamerv3.study: dreamerv3.studies dreamerv3.base:
@@ -92,6 +95,10 @@ def _rules():
 
 ROOMS = _rules()
 
+DASHBOARD = {
+  f'dreamerv3.dashboard_page.{x}'
+  for x in ('app', 'curves_view', 'order_view', 'episode_view')
+}
 # A heavy library is imported by these modules alone.
 ONLY = {
   'torch': {
@@ -101,6 +108,8 @@ ONLY = {
   'pynapple': {'dreamerv3.analysis.tuning.table', 'dreamerv3.data.convert'},
   'xarray': {'dreamerv3.data.convert'},
   'pynwb': {'dreamerv3.data.nwb'},
+  'streamlit': DASHBOARD,
+  'altair': DASHBOARD,
   'sklearn': {
     'dreamerv3.analysis.geometry.embedding',
     'dreamerv3.analysis.tuning.kinds.clusters',

@@ -17,6 +17,7 @@ NAMES = {'PIL': 'pillow', 'ruamel': 'ruamel.yaml', 'sklearn': 'scikit-learn'}
 # Comes with another package, or is asked for when it is used.
 OTHERS = {'cycler', 'h5py', 'hdmf', 'ml_dtypes', 'wandb'}
 ON_A_GPU = {'torch'}
+OF_THE_DASHBOARD = {'streamlit', 'altair'}
 
 
 def pins(name):
@@ -32,7 +33,8 @@ def imported():
 
 def test_every_import_is_pinned_to_run():
   own = {'dreamerv3', 'embodied', *sys.stdlib_module_names}
-  need = {NAMES.get(x, x) for x in {*imported()} - own - OTHERS} - ON_A_GPU
+  need = {NAMES.get(x, x) for x in {*imported()} - own - OTHERS}
+  need -= ON_A_GPU | OF_THE_DASHBOARD
   assert need <= {*pins('requirements.txt')}
 
 
@@ -43,12 +45,13 @@ def test_packages_of_tests_and_of_runs_are_told_apart():
   cuda_pins = pins('requirements-cuda.txt')
   assert cuda_pins.keys() == {'jax', *ON_A_GPU}
   assert cuda_pins.items() <= {**run_pins, **test_pins}.items()
+  assert pins('requirements-dashboard.txt').items() <= test_pins.items()
 
 
 def test_pip_reads_the_one_pin_list():
   dynamic = PROJECT['tool']['setuptools']['dynamic']
   assert dynamic['dependencies'] == {'file': ['requirements.txt']}
-  for name in ('requirements.txt', 'requirements-test.txt', 'requirements-cuda.txt'):
+  for name in (x.name for x in ROOT.glob('requirements*.txt')):
     # setuptools understands requirements, not options of pip.
     lines = (ROOT / name).read_text().splitlines()
     assert not [x for x in lines if x.startswith('-')], name

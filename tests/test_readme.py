@@ -21,6 +21,7 @@ SCRIPTS = (
   'analyze_tuning',
   'blind_steps',
   'compare_conditions',
+  'dashboard',
   'export_nwb',
   'decode_position',
   'manifold_analysis',
