@@ -12,8 +12,10 @@ agree to rounding, since all random draws are made on the host.
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+from scipy.linalg import lapack
 
 Array = np.ndarray  # on a GPU a torch.Tensor, which is used in the same way
+BLOCKED = 64  # columns whose reflections LAPACK may apply together
 
 
 class Arrays:
@@ -62,22 +64,37 @@ class Arrays:
     lengths: Array = np.linalg.norm(x, axis=axis, keepdims=True)
     return lengths
 
-  def beside(self, left: Array, right: Array) -> Array:
-    """(N, a) and (N, b) as (N, a + b)."""
-    return np.concatenate([left, right], 1)
-
   def rows_added(self, target: Array, labels: Array, x: Array) -> None:
     """target[labels[i]] += x[i] in place, for (C, k), (N,) and (N, k)."""
-    which = (np.ones(len(x), x.dtype), (labels, np.arange(len(x))))
-    target += scipy.sparse.csr_array(which, shape=(len(target), len(x))) @ x
+    there, place = np.unique(labels, return_inverse=True)
+    which = (np.ones(len(x), x.dtype), (place, np.arange(len(x))))
+    target[there] += scipy.sparse.csr_array(which, shape=(len(there), len(x))) @ x
 
   def squares_added(self, target: Array, x: Array) -> None:
     """target += x' x in place, for float64 (k, k) and (N, k)."""
     target += x.T @ x  # one triangle is computed and mirrored
 
-  def qr(self, x: Array) -> Array:
-    """Orthonormal columns that span those of x."""
-    return np.linalg.qr(x)[0]
+  def orthonormal(self, rows: Array) -> Array:
+    """Orthonormal columns (D, k) that span the rows of (k, D) float32, k <= D.
+
+    By Householder's reflections in float64. The rows must own their memory and are
+    used up: it grows to hold float64 and shrinks to the result, so that there are
+    8 k D bytes at most.
+    """
+    k, width = rows.shape
+    rows.resize(2 * k * width, refcheck=False)  # flat from here on
+    wide = rows.view(np.float64).reshape(k, width)
+    narrow = rows[: k * width].reshape(k, width)  # the first half of the same bytes
+    for i in reversed(range(k)):
+      wide[i] = narrow[i].copy()  # they overlap
+    work = BLOCKED * k
+    _, scales, _, _ = lapack.dgeqrf(wide.T, lwork=work, overwrite_a=True)
+    lapack.dorgqr(wide.T, scales, lwork=work, overwrite_a=True)
+    for i in range(k):
+      narrow[i] = wide[i].copy()
+    del wide, narrow  # nothing else may look at what is given back
+    rows.resize((k, width), refcheck=False)
+    return rows.T
 
   def eigh(self, x: Array) -> tuple[Array, Array]:
     """Eigenvalues, rising, and eigenvectors of a symmetric matrix."""

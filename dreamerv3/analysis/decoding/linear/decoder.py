@@ -82,7 +82,8 @@ class LinearDecoder:
         f'weights {self.weights.shape} and classes {self.classes.shape}; '
         'expected (D, C) and (C,).'
       )
-    if not np.isfinite(self.weights).all():
+    ends = self.weights.min(initial=0), self.weights.max(initial=0)
+    if not np.isfinite(ends).all():  # NaN is both; no mask as large as they are
       raise ValueError(f'{self.layer}: the weights are not finite.')
     if self.readout is not None and self.readout.visits.shape != self.classes.shape:
       raise ValueError(f'{self.layer}: visits are not of the classes.')

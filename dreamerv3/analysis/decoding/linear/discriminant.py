@@ -19,6 +19,8 @@ from dreamerv3.data.activations import Matrix
 
 SKETCH = 512  # directions kept beside the tile means in wide layers
 CHUNK = 256  # rows, of all units of a layer at once
+UNITS = 4096  # whose weights are found at a time
+COLUMNS = 64  # whose lengths are found at a time, a divisor of SKETCH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +72,22 @@ class Features:
     z: Array = self.arrays.single(self.arrays.put(x)) * self.scale
     return z if self.basis is None else z @ self.basis
 
-  def to_raw(self, weights: Array) -> np.ndarray:
-    """Weights (k, C) on features to weights (D, C) on activations."""
+  def to_raw(self, weights: Array, order: np.ndarray | None = None) -> np.ndarray:
+    """Weights (k, C) on features to weights (D, C) on activations.
+
+    Args:
+      order: (C,) of the columns; as they are without.
+    """
     weights = self.arrays.single(weights)
-    if self.basis is not None:
-      weights = self.basis @ weights
-    return self.arrays.host(weights * self.scale[:, None])
+    units, count = len(self.scale), weights.shape[1]
+    order = np.arange(count) if order is None else order
+    raw = np.empty((count, units), np.float32)  # as it is saved
+    for i in range(0, units, UNITS):
+      part = slice(i, i + UNITS)
+      block = weights[part] if self.basis is None else self.basis[part] @ weights
+      block = self.arrays.host(block * self.scale[part, None])
+      raw[:, part] = block[:, order].T
+    return raw.T
 
 
 def _basis(
@@ -89,23 +101,29 @@ def _basis(
   """Orthonormal (D, count + SKETCH): tile means, then a randomised range.
 
   One power iteration of Halko, Martinsson & Tropp 2011,
-  doi:10.1137/090771806.
+  doi:10.1137/090771806. Columns of the result are rows until the end.
   """
   arrays, draws = plain.arrays, Draws(seed)
-  means = arrays.single(arrays.zeros(count, X.shape[1]))
-  found = arrays.single(arrays.zeros(X.shape[1], SKETCH))
+  span = arrays.empty(count + SKETCH, X.shape[1])
+  lead = arrays.empty(SKETCH, X.shape[1])
+  span[:], lead[:] = 0, 0
   for part, label in zip(chunks(rows), chunks(labels), strict=True):
     z = plain(X[part])
-    arrays.rows_added(means, arrays.put(label), z)
-    found += z.T @ arrays.put(draws.normal(len(z), SKETCH))
-  lead = arrays.qr(found)
-  found = arrays.single(arrays.zeros(X.shape[1], SKETCH))
+    arrays.rows_added(span[:count], arrays.put(label), z)
+    lead += arrays.put(draws.normal(len(z), SKETCH)).T @ z
+  lead = arrays.orthonormal(lead)
   for part in chunks(rows):
     z = plain(X[part])
-    found += z.T @ (z @ lead)
-  means /= arrays.lengths(means, 1).clip(min=1e-12)
-  found /= arrays.lengths(found, 0).clip(min=1e-12)
-  return arrays.qr(arrays.beside(means.T, found))
+    span[count:] += (z @ lead).T @ z
+  for i in range(0, count, COLUMNS):
+    some = slice(i, min(i + COLUMNS, count))
+    span[some] /= arrays.lengths(span[some], 1).clip(min=1e-12)
+  for i in range(count, count + SKETCH, COLUMNS):
+    some = slice(i, i + COLUMNS)
+    # Summed unit after unit, as in earlier versions, whose numbers these are.
+    lengths = arrays.lengths(arrays.copy(span[some].T), 0)
+    span[some] /= lengths.clip(min=1e-12).T
+  return arrays.orthonormal(span)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,8 +238,10 @@ def fit_bytes(rows: int, units: int, tiles: int) -> float:
   k = tiles + SKETCH if wide else units
   features = 4.0 * rows * k
   moments = 8.0 * k * (12 * k + 10 * tiles)
-  basis = 36.0 * units * k if wide else 0.0
-  return features + max(moments, basis) + 8.0 * units * tiles + 20.0 * CHUNK * units
+  basis = 4.0 * units * k if wide else 0.0  # twice while it is made orthonormal
+  weights = 4.0 * units * tiles  # once more for a decoder that is kept
+  most = max(basis, features + moments, features + weights)
+  return basis + most + weights + 20.0 * CHUNK * units
 
 
 def chunks(rows: np.ndarray) -> list[np.ndarray]:

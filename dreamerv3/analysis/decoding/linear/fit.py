@@ -115,11 +115,11 @@ class PositionDecoder:
     if options.method == 'ridge':
       return solve_ridge(data, features, classes[order], grid)
     solution, search = _search(data, options)
-    weights = features.to_raw(solution.weights[:, solution.present])
+    weights = features.to_raw(solution.weights[:, solution.present], order)
     visits = np.bincount(labels, minlength=len(classes))
     readout = Readout(search.sharpness, visits[order], search.weight)
     return LinearDecoder(
-      weights[:, order], classes[order], grid, '', readout=readout, search=search
+      weights, classes[order], grid, '', readout=readout, search=search
     )
 
 

@@ -159,7 +159,7 @@ def solve_ridge(
   weights = whole.vectors @ (scale * whole.cross)
   offset = whole.mean - (whole.centre + data.shift) @ weights
   return RidgeDecoder(
-    features.to_raw(weights),
+    np.ascontiguousarray(features.to_raw(weights)),
     data.arrays.host(offset),
     classes,
     grid,

@@ -54,17 +54,14 @@ class TorchArrays(Arrays):
   def lengths(self, x: Any, axis: int) -> Any:
     return torch.linalg.vector_norm(x, dim=axis, keepdim=True)
 
-  def beside(self, left: Any, right: Any) -> Any:
-    return torch.cat([left, right], 1)
-
   def rows_added(self, target: Any, labels: Any, x: Any) -> None:
     target.index_add_(0, labels, x)
 
   def squares_added(self, target: Any, x: Any) -> None:
     target.addmm_(x.T, x)
 
-  def qr(self, x: Any) -> Any:
-    return torch.linalg.qr(x)[0]
+  def orthonormal(self, rows: Any) -> Any:
+    return torch.linalg.qr(rows.T)[0]
 
   def eigh(self, x: Any) -> tuple[Array, Array]:
     return tuple(torch.linalg.eigh(x))
