@@ -30,7 +30,8 @@ OPTIONS = {
   'server.fileWatcherType': 'none',
   'browser.gatherUsageStats': 'false',
   'client.toolbarMode': 'minimal',
-  'theme.primaryColor': '#0072b2',
+  'theme.light.primaryColor': '#0072b2',
+  'theme.dark.primaryColor': '#56b4e9',
 }
 
 

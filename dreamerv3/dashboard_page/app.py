@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[pathlib.Path, Sequence[pathlib.Path]], None]] = {
   'New episodes': order_view.show,
   'Episodes': episode_view.show,
 }
+FIRST = 'Training'
 
 
 def page(folders: Sequence[pathlib.Path]) -> None:
@@ -37,11 +38,10 @@ def page(folders: Sequence[pathlib.Path]) -> None:
   run = left.selectbox('Run', found, format_func=str, key='run')
   if wanted := st.session_state.pop('go', None):  # a part that another one asks for
     st.session_state['part'] = wanted
-  part = right.segmented_control(
-    'Show', [*PARTS], default='Training', required=True, key='part'
-  )
+  st.session_state.setdefault('part', FIRST)
+  part = right.segmented_control('Show', [*PARTS], required=True, key='part')
   try:
-    PARTS[part](run, found)
+    PARTS[part or FIRST](run, found)
   except (UserError, CheckpointError, OSError) as e:
     st.error(str(e))
 

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dreamerv3.dashboard_page import episodes, worlds
 from dreamerv3.dashboard_page.episodes import EpisodeSummary, ShownEpisode
@@ -33,27 +34,41 @@ def show(run: pathlib.Path, found: Sequence[pathlib.Path]) -> None:
     return
   labels = {x.path: x.label for x in kept}
   path = st.selectbox(
-    'Recording', [*labels], format_func=labels.__getitem__, key=f'recording-{run}'
+    'Recording',
+    [*labels],
+    format_func=labels.__getitem__,
+    key=f'recording-{run}',
+    persist_state='session',
   )
   data = _opened(path, _state(path))
   rows = _summaries(path, _state(path))
   _overview(rows)
-  for line in data.lacks:
+  for line in episodes.remarks(data):
     st.caption(line)
   said = {x.episode: x for x in rows}
-  left, right = st.columns([5, 1], vertical_alignment='bottom')
-  number = left.selectbox(
-    'Episode', [*said], format_func=lambda x: _line(said[x]), key=f'episode-{path}'
+  columns = st.columns([4, 1, 1], vertical_alignment='bottom')
+  number = columns[0].selectbox(
+    'Episode',
+    [*said],
+    format_func=lambda x: _line(said[x]),
+    key=f'episode-{path}',
+    persist_state='session',
   )
   episode = next(x for x in data.episodes if x.number == number)
   shown = ShownEpisode.of(episode, data.metadata)
-  key, last = f'step-{path}-{number}', len(episode) - 1
-  if st.session_state.get(key, 0) >= last:
-    st.session_state['play'] = False
-  playing = right.toggle('Play', key='play', on_change=_from_start, args=(key, last))
-  st.fragment(_step, run_every=FRAME if playing else None)(shown, key)
+  key = f'step-{path}-{number}'
+  pace = columns[1].select_slider('Steps per frame', (1, 2, 5, 10), key='pace')
+  playing = _plays(columns[2], key, len(episode) - 1)
+  st.fragment(_step, run_every=FRAME if playing else None)(shown, key, pace)
   _lines(shown)
   st.dataframe([x._asdict() for x in rows], hide_index=True)
+
+
+def _plays(place: DeltaGenerator, key: str, last: int) -> bool:
+  """The switch of the player; it goes off at the end of an episode."""
+  if st.session_state.get(key, 0) >= last:
+    st.session_state['play'] = False
+  return place.toggle('Play', key='play', on_change=_from_start, args=(key, last))
 
 
 def _state(path: pathlib.Path) -> int:
@@ -104,12 +119,12 @@ def _from_start(key: str, last: int) -> None:
     st.session_state[key] = 0
 
 
-def _step(shown: ShownEpisode, key: str) -> None:
+def _step(shown: ShownEpisode, key: str, pace: int) -> None:
   """One timestep; a slider, or the clock, chooses it."""
   last = len(shown.episode) - 1
   if st.session_state.get('play'):
-    st.session_state[key] = min(st.session_state.get(key, 0) + 1, last)
-  t = st.slider('Step', 0, max(last, 1), key=key)
+    st.session_state[key] = min(st.session_state.get(key, 0) + pace, last)
+  t = st.slider('Step', 0, max(last, 1), key=key, persist_state='session')
   t = min(t, last)
   left, middle, right = st.columns([4, 4, 3])
   view = shown.view(t)
@@ -119,7 +134,7 @@ def _step(shown: ShownEpisode, key: str) -> None:
     left.image(_enlarged(view), 'What the agent sees', width='stretch')
   x, y = shown.episode.pos[t]
   about = f'Path so far, on the world as it began; now at x {x}, y {y}'
-  middle.image(shown.map(t), about, width='stretch')
+  middle.image(shown.map(t), about, width='stretch', output_format='JPEG')
   with right:
     _numbers(shown, t)
   if t == last and st.session_state.get('play'):

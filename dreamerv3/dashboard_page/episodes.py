@@ -83,6 +83,12 @@ def _world(path: pathlib.Path, own: Mapping[str, Any]) -> str:
   return worlds.told(worlds.changes(known, own)) + after
 
 
+def remarks(data: Trajectories) -> list[str]:
+  """What a recording lacks, one line each; worlds that change have a map each."""
+  each = all('world_map' in x.arrays for x in data.episodes)
+  return [x for x in data.lacks if not (each and x == 'no world map')]
+
+
 def summaries(data: Trajectories) -> list[EpisodeSummary]:
   """A row per episode."""
   return [

@@ -26,10 +26,11 @@ def show(run: pathlib.Path, found: Sequence[pathlib.Path]) -> None:
     chosen = {x.key: _chosen(x, run) for x in worlds.controls(own)}
   changed = worlds.changes(chosen, own)
   with right:
-    count = st.slider('Episodes', 1, 100, 5, key='count')
+    count = st.slider('Episodes', 1, 100, 5, key='count', persist_state='session')
     layers = st.toggle(
       'Record all layers',
       key='layers',
+      persist_state='session',
       help='For analyses; about twice the space. Else what is shown here alone.',
     )
     order = Order(run, source, changed, layers)
@@ -92,27 +93,23 @@ def _jobs() -> dict[pathlib.Path, Generating]:
 
 def _chosen(control: Control, run: pathlib.Path) -> Any:
   """A switch or sliders; the value that they stand at."""
-  key, about = f'{control.key}-{run}', f'`--{control.key}`: {control.help}'
-  label, own = control.label.capitalize(), control.own
+  label, own, low, high = control.label.capitalize(), control.own, *control[2:4]
+  how: dict[str, Any] = {
+    'key': f'{control.key}-{run}',
+    'help': f'`--{control.key}`: {control.help}',
+    'persist_state': 'session',
+  }
   if isinstance(own, bool):
-    return st.toggle(label, own, key=key, help=about)
+    return st.toggle(label, own, **how)
   if isinstance(own, tuple):
-    sides = zip(('width', 'height'), own, strict=True)
-    return tuple(
-      st.slider(
-        f'{label}, {side} [tiles]',
-        control.low,
-        control.high,
-        x,
-        key=key + side,
-        help=about,
-      )
-      for side, x in sides
-    )
+    found = []
+    for side, value in zip(('width', 'height'), own, strict=True):
+      named = how | {'key': how['key'] + side}
+      found.append(st.slider(f'{label}, {side} [tiles]', low, high, value, **named))
+    return tuple(found)
   if control.label == 'egocentric view':
-    options = [0, *range(3, control.high + 1, 2)]
-    named = {0: 'off'}.get
+    options = [0, *range(3, high + 1, 2)]
     return st.select_slider(
-      label, options, own, format_func=lambda x: named(x, str(x)), key=key, help=about
+      label, options, own, format_func=lambda x: str(x or 'off'), **how
     )
-  return st.number_input(label, control.low, control.high, own, key=key, help=about)
+  return st.number_input(label, low, high, own, **how)

@@ -1,5 +1,6 @@
 """The page in Streamlit's own test client: chosen, ordered, scrubbed, opened again."""
 
+import shutil
 import time
 
 import pytest
@@ -115,10 +116,8 @@ def test_episodes_are_made_to_order_and_opened_again(folder):
   assert page.selectbox[1].options[0].endswith(': 3 episodes')
   page.session_state['part'] = 'New episodes'
   page = well(page.run())
-  mobs = next(x for x in page.toggle if x.label == 'Disable mobs')
-  page = well(mobs.set_value(True).run())
   count = next(x for x in page.slider if x.label == 'Episodes')
-  page = well(count.set_value(2).run())
+  page = well(count.set_value(2).run())  # mobs are off as before
   assert page.success[0].value == '2 such episodes are there.'
   page = well(page.button[0].click().run())
   assert page.session_state['part'] == 'Episodes'
@@ -140,3 +139,12 @@ def test_an_order_is_stopped(folder):
   page.button[1].click().run()
   page = until(page, lambda x: x.info)
   assert page.info[0].value.startswith('Stopped')
+
+
+def test_episodes_that_are_gone_are_not_missed(folder):
+  page = start(folder, 'Episodes')
+  shutil.rmtree(folder / 'one' / 'trajectories')
+  assert page.run().info[0].value.startswith('No episode was recorded')
+  planted.recording(folder / 'one' / 'more', 1)
+  page = well(page.run())
+  assert page.selectbox[1].value == folder / 'one' / 'more'
