@@ -56,7 +56,7 @@ def until(page, holds):
 
 
 def test_a_folder_without_runs_says_so(tmp_path):
-  page = AppTest.from_function(script, args=([str(tmp_path)],)).run()
+  page = start(tmp_path)
   assert 'No run in' in well(page).info[0].value
 
 
