@@ -61,7 +61,7 @@ def show(run: pathlib.Path, found: Sequence[pathlib.Path]) -> None:
   playing = _plays(columns[2], key, len(episode) - 1)
   st.fragment(_step, run_every=FRAME if playing else None)(shown, key, pace)
   _lines(shown)
-  st.dataframe([x._asdict() for x in rows], hide_index=True)
+  st.dataframe(pd.DataFrame(rows).rename(columns={'reward': 'return'}), hide_index=True)
 
 
 def _plays(place: DeltaGenerator, key: str, last: int) -> bool:

@@ -46,7 +46,7 @@ def _order(order: Order, count: int) -> None:
     del jobs[order.folder]
     _open(order)
     st.rerun()
-  busy = next((x for x in jobs.values() if x.running), None)
+  busy = next((x for x in [*jobs.values()] if x.running), None)
   if have == count and (job is None or not job.running):
     st.success(f'{count} such episodes are there.')
     st.button('Open', on_click=_open, args=(order,), type='primary')

@@ -190,7 +190,7 @@ def so_far(episode: Episode, t: int, scene: Scene) -> np.ndarray:
   """The world with the path up to a timestep, its last steps bright: (H, W, 3)."""
   image = Image.fromarray(scene.image)
   if t:
-    _path(image, scene, episode.pos[: t + 1], style.BLACK)
+    _path(image, scene, episode.pos[: t + 1], INK)
   _trail(image, scene, episode.pos[max(t - TRAIL, 0) : t + 1], PLAYER)
   _player(image, scene.point(episode.pos[t]), episode.facing[t], scene.unit)
   return np.asarray(image)
