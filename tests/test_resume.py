@@ -28,8 +28,8 @@ def settle(*argv):
   return config.stack(BLOCKS, config.parse_flags([*SMALL.split(), *argv]))
 
 
-def run(logdir, steps):
-  settled = settle('--logdir', str(logdir), '--run.steps', str(steps))
+def run(logdir, steps, *argv, whole_latents=False):
+  settled = settle('--logdir', str(logdir), '--run.steps', str(steps), *argv)
   names = ('replay', 'env', 'stream', 'logger')
   made = []
 
@@ -39,13 +39,20 @@ def run(logdir, steps):
 
   replay, env, stream, logger = (make.factory(x, settled) for x in names)
   args = make.run_args(settled)
+  if whole_latents:  # of each step, in float32, as they come
+
+    def replay(*place):
+      kept = make.make_replay(settled, *place)
+      kept._forms = kept._files.forms = {}
+      return kept
+
   assert train(agent, replay, env, stream, logger, args) == 0
   return made[0].save()
 
 
 @pytest.mark.slow
 def test_n_and_n_updates_equal_2n_bit_for_bit(tmp_path):
-  whole = run(tmp_path / 'whole', 80)
+  whole = run(tmp_path / 'whole', 80, whole_latents=True)
   half = run(tmp_path / 'parts', 40)
   parts = run(tmp_path / 'parts', 80)
   assert half['counters'] == {'updates': 9, 'batches': 9, 'actions': 20}

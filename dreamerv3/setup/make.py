@@ -156,6 +156,8 @@ def make_replay(
     prio=config.replay.prio,
     recexp=config.replay.recexp,
     seed=registry.env_seed(config.seed, config.replica),
+    forms=memory.latent_forms(config, on_gpu=config.jax.platform == 'cuda'),
+    context=config.replay_context,
   )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from dreamerv3.base.host import job
 from embodied.core.chunk import memory_estimate
+from embodied.core.compact import ClassIndex, Forms, Rounded
 
 GIB = 1024**3
 # Python, JAX and its compiler beside all of ours, at the peak of a first start;
@@ -82,8 +83,8 @@ def estimate(
   share = config.replicas * (devices if on_gpu else 1)
   activations = activation_bytes(config, obs_space, itemsize, on_gpu)
   return Need(
-    replay=replay_bytes(config, obs_space, act_space),
-    saving=steps * sum(_values(x) * 4 for x in _latents(config).values()),
+    replay=replay_bytes(config, obs_space, act_space, on_gpu),
+    saving=steps * latent_bytes(config, on_gpu),
     state=state,
     activations=activations / share,
     on_gpu=on_gpu,
@@ -109,14 +110,27 @@ def _latents(config: elements.Config) -> dict[str, elements.Space]:
   }
 
 
-def _values(space: elements.Space) -> int:
-  return int(np.prod(space.shape))
+def latent_forms(config: elements.Config, on_gpu: bool) -> Forms:
+  """How the replay keeps latents: in what the agent computes in, if it is not told."""
+  deter = config.replay.deter
+  return {
+    'dyn/deter': Rounded(_dtype(config, on_gpu) if deter == 'auto' else deter),
+    'dyn/stoch': ClassIndex(config.agent.dyn.rssm.classes),
+  }
+
+
+def latent_bytes(config: elements.Config, on_gpu: bool) -> int:
+  """Bytes of the latents of a step."""
+  forms = latent_forms(config, on_gpu)
+  rows = [forms[k].row(tuple(v.shape)) for k, v in _latents(config).items()]
+  return sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in rows)
 
 
 def replay_bytes(
   config: elements.Config,
   obs_space: Mapping[str, elements.Space],
   act_space: Mapping[str, elements.Space],
+  on_gpu: bool,
 ) -> int:
   """Bytes of the replay at the end: observations, actions and latents."""
   actions = {k: v for k, v in act_space.items() if k != 'reset'}
@@ -127,6 +141,7 @@ def replay_bytes(
     config.run.envs,
     config.replay_context + config.consec_train * config.batch_length,
     config.replay.chunksize,
+    latent_forms(config, on_gpu),
   )
 
 

@@ -74,6 +74,7 @@ RULES: tuple[Rule, ...] = (
   (r'agent\.\w+\.(perclo|perchi)', lambda x: 0 <= x <= 100, 'in [0, 100]'),
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
+  (r'replay\.deter', *_among('auto', 'float32', 'bfloat16', 'float16')),
   (r'jax\.matmul_precision', *_among(*PRECISIONS)),
   (r'(eval_trajectory|replay_activations)\.dtype', *_among('float16', 'float32')),
   (

@@ -7,11 +7,13 @@ over the border of two.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import elements
 import numpy as np
+
+from .compact import Forms
 
 STEPID = 20  # bytes: 16 of the chunk's uuid, 4 of the index (big-endian)
 
@@ -34,13 +36,20 @@ def stored_dtype(dtype: Any) -> np.dtype:
   raise ValueError(f'The replay cannot store {dtype}: numbers and bool only.')
 
 
-def layout_of(step: Mapping[str, Any]) -> Layout:
-  """{key: (shape, stored dtype)} of one step, or of a dict of spaces."""
+def layout_of(step: Mapping[str, Any], packed: Collection[str] = ()) -> Layout:
+  """{key: (shape, stored dtype)} of one step, or of a dict of spaces.
+
+  Args:
+    packed: keys that are in the form of their own in which they are stored.
+  """
   arrays = {
     k: v if hasattr(v, 'dtype') and hasattr(v, 'shape') else np.asarray(v)
     for k, v in step.items()
   }
-  return {k: (tuple(v.shape), stored_dtype(v.dtype)) for k, v in sorted(arrays.items())}
+  return {
+    k: (tuple(v.shape), v.dtype if k in packed else stored_dtype(v.dtype))
+    for k, v in sorted(arrays.items())
+  }
 
 
 def step_bytes(layout: Layout) -> int:
@@ -56,6 +65,7 @@ def memory_estimate(
   workers: int = 1,
   length: int = 65,
   chunksize: int = 1024,
+  forms: Forms | None = None,
 ) -> int:
   """Memory [bytes] of a replay after so many environment steps.
 
@@ -63,12 +73,31 @@ def memory_estimate(
     spaces: Space or example of each key of a step, latents included.
     steps: Environment steps of the run.
     capacity: Items kept; 0 means all.
+    forms: How keys are kept that are not kept as they come.
   """
   kept = min(steps, capacity + workers * length) if capacity else steps
   # Each worker has a chunk that it fills and one that it empties.
   rows = kept + workers * chunksize * (2 if kept < steps else 1)
-  kept_layout = {k: v for k, v in spaces.items() if not k.startswith('log/')}
-  return int(rows * step_bytes(layout_of(kept_layout)))
+  layout = layout_of({k: v for k, v in spaces.items() if not k.startswith('log/')})
+  for key, form in (forms or {}).items():
+    if key in layout:
+      layout[key] = form.row(layout[key][0])
+  return int(rows * step_bytes(layout))
+
+
+def check_update(
+  layout: Layout, stepid: np.ndarray, values: Mapping[str, np.ndarray]
+) -> None:
+  """ValueError unless `stepid` (B, T, 20) and values (B, T, ...) fit the layout."""
+  if stepid.ndim != 3 or stepid.shape[2] != STEPID:
+    raise ValueError(f'stepid has shape {stepid.shape}, expected (B, T, {STEPID}).')
+  for key, value in values.items():
+    shape = layout[key][0] if key in layout else 'not stored'
+    if shape == 'not stored' or value.shape != (*stepid.shape[:2], *shape):
+      raise ValueError(
+        f'Update of {key!r} with shape {value.shape} for '
+        f'{stepid.shape[:2]} steps; a stored step is {shape}.'
+      )
 
 
 class Chunk:
@@ -161,10 +190,10 @@ class Chunk:
     self.shared = set(self.data)
     return {k: v[: self.length] for k, v in self.data.items()}
 
-  def fill(self, data: dict[str, np.ndarray], length: int) -> None:
+  def fill(self, data: dict[str, np.ndarray], length: int, layout: Layout) -> None:
     """Take over the first `length` rows of arrays read from disk."""
     if self.open:
-      self.allocate(layout_of({k: v[0] for k, v in data.items()}))
+      self.allocate(layout)
       for key, value in data.items():
         self.data[key][:length] = value[:length]
     else:

@@ -30,6 +30,7 @@ from dreamerv3.base.errors import Unreadable, short
 from dreamerv3.base.host import job
 
 from .chunk import Chunk
+from .compact import Forms, pack_all
 
 NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
 PATCH = re.compile(r'updates/\w{22}-(\d+)\.npz')
@@ -59,11 +60,19 @@ class ChunkFiles:
     directory: Belongs to one replay; made when something is written.
     save_updates: Whether to write what was updated since a chunk's file was
       written. Without, a resumed run finds the values of that time.
+    forms: How keys are kept that are not kept as they come; what files hold in
+      another form is packed as it is read.
   """
 
-  def __init__(self, directory: str | os.PathLike, save_updates: bool = True) -> None:
+  def __init__(
+    self,
+    directory: str | os.PathLike,
+    save_updates: bool = True,
+    forms: Forms | None = None,
+  ) -> None:
     self.directory = pathlib.Path(str(directory)).expanduser()
     self.save_updates = save_updates
+    self.forms = forms or {}
     self._known: set[str] = set()  # names that are ours to remove
     self._previous: set[str] = set()  # names in the last complete state
 
@@ -263,7 +272,11 @@ class ChunkFiles:
     if any(x.dtype.kind not in 'biuf' for x in data.values()):
       _tell(f'Skipped {path}: cannot be read (not only numbers).')
       return None
-    return data
+    try:
+      return pack_all(data, self.forms)
+    except ValueError as error:
+      _tell(f'Skipped {path}: {error}')
+      return None
 
 
 def _check_record(record: Record) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from . import base, chunk, restore, selectors
 from .chunk import Chunk
 from .chunkfiles import ChunkFiles
+from .compact import Forms, pack_all
 from .index import SHIFT, Index, Segment, address_of
 
 
@@ -50,6 +51,8 @@ class Replay:
     seed: Of sampling. Each mode has a generator of its own, so reports do not
       change what is trained on.
     save_updates: Whether saves include updates to chunks already on disk.
+    forms: How keys are kept that are not kept as they come, such as latents.
+    context: Steps of a sequence of which these keys are read; 0 means all.
   """
 
   def __init__(
@@ -64,6 +67,8 @@ class Replay:
     recexp: float = 1.0,
     seed: int = 0,
     save_updates: bool = True,
+    forms: Forms | None = None,
+    context: int = 0,
   ) -> None:
     if length < 1 or capacity < 0 or not 1 <= chunksize < 1 << SHIFT:
       raise ValueError(
@@ -76,7 +81,10 @@ class Replay:
     self.online = online
     self.seed = seed
     self._choice = (fracs or {'uniform': 1.0}, prio, recexp)
-    self._files = ChunkFiles(directory, save_updates) if directory else None
+    self._forms = dict(forms or {})
+    self._context = context or length
+    saved = directory and ChunkFiles(directory, save_updates, self._forms)
+    self._files = saved or None
     # Guards all below; updates also wait for copies under way (`_copies`).
     self._lock = threading.Condition()
     self._copies = 0
@@ -102,6 +110,7 @@ class Replay:
     ValueError if keys or shapes differ from those of earlier steps.
     """
     step = {k: v for k, v in step.items() if k[:4] != 'log/'}
+    step = pack_all(step, self._forms)
     with self._lock:
       self._check(step)
       state = self._workers.setdefault(worker, Worker())
@@ -136,17 +145,18 @@ class Replay:
 
   def _check(self, step: base.Step) -> None:
     if not self._layout:
-      self._layout = chunk.layout_of(step)
+      self._layout = chunk.layout_of(step, self._forms)
     layout = self._layout
     if step.keys() == layout.keys() and all(
       np.shape(v) == layout[k][0] for k, v in step.items()
     ):
       return
-    what = restore.difference(chunk.layout_of(step), layout)
+    what = restore.difference(chunk.layout_of(step, self._forms), layout)
     raise ValueError(f'A step differs from those in the replay: {what}.')
 
   def sample(self, batch: int, mode: str = 'train') -> base.Batch:
-    """A batch {key: (batch, length, ...)} of sequences.
+    """A batch {key: (batch, length, ...)} of sequences; of keys with a form, whose
+    values are float32, (batch, context, ...).
 
     The first step counts as `is_first`, and a step before an `is_first` as
     `is_last`, also where an interrupted run cut the episode.
@@ -164,12 +174,14 @@ class Replay:
           f'The replay has no sequence of {self.length} steps yet, only '
           f'{self._totals["inserts"]} steps were added.'
         )
-      pieces: list[Segment] = []
+      whole: list[Segment] = []
+      heads: list[Segment] = []
       for address in self._choose(batch, mode):
-        pieces += self._index.segments(address, self.length)
+        whole += self._index.segments(address, self.length)
+        heads += self._index.segments(address, self._context)
       self._totals['samples'] += batch
       self._copies += 1
-    return lambda: self._copy(batch, pieces)
+    return lambda: self._copy(batch, whole, heads)
 
   def _choose(self, batch: int, mode: str) -> list[int]:
     chosen: list[int] = []
@@ -183,17 +195,22 @@ class Replay:
     numbers = self._selector.choose(self._rngs[mode], rest, mode == 'train')
     return chosen + self._index.addresses(numbers).tolist()
 
-  def _copy(self, batch: int, pieces: Sequence[Segment]) -> base.Batch:
+  def _copy(
+    self, batch: int, whole: Sequence[Segment], heads: Sequence[Segment]
+  ) -> base.Batch:
     try:
       result = {}
-      for key in pieces[0][0].data:
+      for key in whole[0][0].data:
+        pieces = heads if key in self._forms else whole
         # One allocation and one call per key, whatever the rows are made of.
         steps = np.concatenate([x.data[key][a:b] for x, a, b in pieces])
-        result[key] = steps.reshape(batch, self.length, *steps.shape[1:])
+        result[key] = steps.reshape(batch, -1, *steps.shape[1:])
     finally:
       with self._lock:
         self._copies -= 1
         self._lock.notify_all()
+    for key in self._forms.keys() & result.keys():
+      result[key] = self._forms[key].unpack(result[key])
     if 'is_first' in result:
       if 'is_last' in result:
         result['is_last'][:, :-1] |= result['is_first'][:, 1:]
@@ -208,10 +225,11 @@ class Replay:
         first one counts; any stored keys (B, T, ...); `priority` (B, T) for
         the selector. Steps that are gone by now are skipped.
     """
-    values = {k: np.asarray(v) for k, v in data.items()}
+    packed = pack_all(data, self._forms)
+    values = {k: np.asarray(v) for k, v in packed.items()}
     stepid = values.pop('stepid')
     priority = values.pop('priority', None)
-    self._check_update(stepid, values)
+    chunk.check_update(self._layout, stepid, values)
     with self._lock:
       self._lock.wait_for(lambda: not self._copies)
       weighed = []
@@ -233,19 +251,6 @@ class Replay:
           weighed.append((address, priority[row, :at]))
       self._selector.prioritize(weighed)
       self._totals['updates'] += len(stepid)
-
-  def _check_update(self, stepid: np.ndarray, values: base.Batch) -> None:
-    if stepid.ndim != 3 or stepid.shape[2] != chunk.STEPID:
-      raise ValueError(
-        f'stepid has shape {stepid.shape}, expected (B, T, {chunk.STEPID}).'
-      )
-    for key, value in values.items():
-      shape = self._layout[key][0] if key in self._layout else 'not stored'
-      if shape == 'not stored' or value.shape != (*stepid.shape[:2], *shape):
-        raise ValueError(
-          f'Update of {key!r} with shape {value.shape} for '
-          f'{stepid.shape[:2]} steps; a stored step is {shape}.'
-        )
 
   def save(self) -> Callable[[], dict[str, Any] | None]:
     """Take a snapshot now; the function that is returned writes it.
@@ -302,8 +307,10 @@ class Replay:
       self._lock.wait_for(lambda: not self._copies)
       self._clear()
       index = self._index
-      layout = restore.load_chunks(index, self._files, state, self.chunksize)
-      self._check_loaded(layout)
+      layout = restore.load_chunks(
+        index, self._files, state, self.chunksize, self._forms
+      )
+      self._layout = restore.agreed(layout, self._layout)
       items = restore.load_items(index, state)
       for key, saved in state['workers'].items():
         here = index.chunks.get(saved['chunk'])
@@ -323,15 +330,6 @@ class Replay:
         self._evict()
       for oldest in [x for x in index.chunks.values() if x.prev is None]:
         index.release(oldest)
-
-  def _check_loaded(self, layout: chunk.Layout) -> None:
-    if layout and self._layout and layout != self._layout:
-      raise ValueError(
-        'The replay on disk differs from the steps of this run: '
-        f'{restore.difference(layout, self._layout)}. Use another logdir, or '
-        'move the replay folder away.'
-      )
-    self._layout = layout or self._layout
 
   def stats(self) -> dict[str, float]:
     """Sizes now; inserts, samples and updates since the last call."""

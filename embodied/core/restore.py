@@ -5,6 +5,7 @@ notice, and with them the sequences that ran through them.
 """
 
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import elements
@@ -58,11 +59,16 @@ def state_for(
 
 
 def load_chunks(
-  index: Index, files: ChunkFiles, state: dict[str, Any], chunksize: int
+  index: Index,
+  files: ChunkFiles,
+  state: dict[str, Any],
+  chunksize: int,
+  packed: Collection[str] = (),
 ) -> Layout:
   """Read all chunks of a state into an empty index; returns their layout.
 
-  The chunks that workers were filling get room for `chunksize` steps again.
+  The chunks that workers were filling get room for `chunksize` steps again. Keys in
+  `packed` are in the form in which they are stored.
   """
   records = state['chunks']
   current = {x['chunk'] for x in state['workers'].values()}
@@ -73,7 +79,7 @@ def load_chunks(
     arrays, loaded[i] = loaded[i], None
     if arrays is None:
       continue
-    mine = layout_of({k: v[0] for k, v in arrays.items() if k != 'stepid'})
+    mine = layout_of({k: v[0] for k, v in arrays.items() if k != 'stepid'}, packed)
     layout = layout or mine
     if mine != layout:
       raise ValueError(
@@ -84,7 +90,7 @@ def load_chunks(
     size = max(chunksize, record['length'])
     chunk = Chunk(record['serial'], size, uuid, record['time'])
     chunk.open = record['serial'] in current
-    chunk.fill(arrays, record['length'])
+    chunk.fill(arrays, record['length'], mine)
     chunk.file, chunk.patch = record['file'], record['patch'] or None
     chunk.version = chunk.saved_version = record['version']
     chunk.updated = set(record['updated'])
@@ -123,6 +129,21 @@ def hold(index: Index, addresses: np.ndarray | list[int]) -> None:
   serials = np.asarray(addresses, np.int64) >> SHIFT
   for serial, count in zip(*np.unique(serials, return_counts=True), strict=True):
     index.chunks[int(serial)].refs += int(count)
+
+
+def agreed(loaded: Layout, own: Layout) -> Layout:
+  """The layout of what was read and of this run's steps, either of which may be {}.
+
+  Raises:
+    ValueError: they differ.
+  """
+  if loaded and own and loaded != own:
+    raise ValueError(
+      'The replay on disk differs from the steps of this run: '
+      f'{difference(loaded, own)}. Use another logdir, or '
+      'move the replay folder away.'
+    )
+  return loaded or own
 
 
 def difference(got: Layout, want: Layout) -> str:

@@ -86,7 +86,8 @@ class Consec(base.Stream):
       )
     start = index * self._length
     stop = start + self._prefix + self._length
-    batch = {k: v[:, start:stop] for k, v in data.items()}
+    # What is of fewer steps, the stored latents, belongs to the whole sequence.
+    batch = {k: v[:, start:stop] if v.shape[1] == steps else v for k, v in data.items()}
     batch['consec'] = np.full((rows, stop - start), index, np.int32)
     return batch
 
@@ -198,5 +199,5 @@ def fits(source: base.Stream, batch: base.Batch) -> bool:
 
 
 def _form(batch: base.Batch) -> tuple[int, int]:
-  rows, steps = next(iter(batch.values())).shape[:2]
+  rows, steps = max(x.shape[:2] for x in batch.values())
   return rows, steps

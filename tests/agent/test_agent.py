@@ -7,6 +7,7 @@ import ninjax as nj
 import numpy as np
 import pytest
 
+from embodied.core.compact import ClassIndex
 from embodied.jax import internal
 from tests.agent import agents
 
@@ -38,7 +39,8 @@ def test_rows_depend_on_their_own_seeds_alone(agent, rng):
   np.testing.assert_array_equal(out['dyn/stoch'][order], out2['dyn/stoch'])
   assert out['dyn/deter'].dtype == np.float32
   stoch = out['dyn/stoch']
-  np.testing.assert_allclose(stoch.sum(-1), np.ones(stoch.shape[:-1]))
+  form = ClassIndex(stoch.shape[-1])  # refuses what is not exactly one-hot
+  np.testing.assert_array_equal(form.unpack(form.pack(stoch)), stoch)
 
 
 def test_modes(agent, rng):
@@ -202,6 +204,7 @@ def test_training_is_late_by_one_continues_exactly_and_reports(rng):
   np.testing.assert_array_equal(replay['stepid'], data[0]['stepid'][:, 1:])
   assert replay['dyn/deter'].shape == (2, 4, 8)
   assert replay['dyn/deter'].dtype == np.float32
+  ClassIndex(replay['dyn/stoch'].shape[-1]).pack(replay['dyn/stoch'])
   assert mets['opt/updates'] == 1
   assert np.isfinite(list(mets.values())).all()
   saved, kept = one.save(), jax.tree.map(np.asarray, carry)

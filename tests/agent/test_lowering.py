@@ -20,8 +20,11 @@ def refuse(*_):
 
 @pytest.fixture(scope='module')
 def lowered():
-  """A small agent's train step on a GPU, {unroll: (StableHLO, arrays, jaxpr)}."""
-  found = {}
+  """A small agent's train step on a GPU, {unroll: (StableHLO, arrays, jaxpr)}.
+
+  And as `outs` what it gives back for the replay.
+  """
+  found: dict[Any, Any] = {}
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(conv, 'on_cpu', lambda: False)
     for name in ('conv', 'pooled_conv', 'fast_conv', 'blocked_conv', 'ties'):
@@ -37,7 +40,13 @@ def lowered():
       traced = train.trace(*given)
       text = traced.lower(lowering_platforms=('cuda',)).as_text()
       found[unroll] = text, len(agent.state), str(traced.jaxpr)
+      found['outs'] = traced.out_info[2]['replay']
   return found
+
+
+def test_latents_are_of_the_compute_dtype_so_that_the_replay_keeps_them_whole(lowered):
+  dtypes = {k: str(v.dtype) for k, v in lowered['outs'].items()}
+  assert dtypes['dyn/deter'] == dtypes['dyn/stoch'] == 'bfloat16'
 
 
 def test_the_train_step_never_calls_the_host(lowered):

@@ -32,8 +32,8 @@ def need(*argv, on_gpu=False, state=0.0):
 
 
 def test_replay_is_what_a_replay_takes():
-  # image, reward, is_first, action, latents (deter 512, stoch 32 x 4)
-  step = 64 * 64 * 3 + 4 + 1 + 4 + 4 * (512 + 128)
+  # image, reward, is_first, action, latents (deter 512, classes of 32 stoch)
+  step = 64 * 64 * 3 + 4 + 1 + 4 + 4 * 512 + 32
   found = need('size1m', '--run.steps', '1e5')
   overhead = found.replay / (1e5 * step)
   assert 1 < overhead < 1.02
@@ -44,9 +44,20 @@ def test_replay_is_what_a_replay_takes():
 
 def test_latents_count_twice_while_a_checkpoint_is_written():
   found = need('size12m', '--run.steps', '1e5')
-  assert found.saving == 1e5 * 4 * (2048 + 32 * 16)
+  assert found.saving == 1e5 * (4 * 2048 + 32)
   parts = found.replay + found.saving + found.device + memory.PROCESS
   assert found.host == parts
+
+
+def test_deter_is_kept_in_what_is_computed_in_unless_a_form_is_asked_for():
+  def width(*argv, on_gpu=False):
+    flags = ('size12m', '--run.steps', '1e5', *argv)
+    return (need(*flags, on_gpu=on_gpu).saving / 1e5 - 32) / 2048
+
+  assert width() == 4
+  assert width(on_gpu=True) == width('--jax.compute_dtype', 'bfloat16') == 2
+  assert width('--replay.deter', 'float16') == 2
+  assert width('--replay.deter', 'float32', on_gpu=True) == 4
 
 
 def test_activations_grow_as_the_work_does():
