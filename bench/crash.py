@@ -165,7 +165,7 @@ def trained(steps: int) -> Check:
 def replayed(folder: pathlib.Path, state: pathlib.Path, steps: int) -> list[str]:
   """Whether a replay has each step once, and its folder nothing else."""
   chunks = checkpoint.read(state)['chunks']
-  named = {x for c in chunks for x in (c['file'], c['patch']) if x}
+  named = {x for c in chunks for x in (c['file'], *c['patches'])}
   there = {x.name for x in folder.iterdir()}
   wrong = []
   if named - there:

@@ -1,4 +1,4 @@
-"""Reads npz files of plain arrays, whatever they say of themselves.
+"""Writes npz files of plain arrays, and reads them whatever they say of themselves.
 
 For the chunks of the replay. An npz is a zip of npy files, and both say how large
 their content is: a file of some kilobytes can promise more than any memory holds.
@@ -6,6 +6,7 @@ Nothing is reserved before the promise has been compared with the bytes that are
 there, and no Python literal or object in it is evaluated.
 
   arrays = load('replay/20260101T000000F000000-...-1024.npz')   # {key: array}
+  save(file, arrays)
 """
 
 import io
@@ -14,6 +15,7 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -27,6 +29,7 @@ MOST_RATIO = 1032
 # Unpacked content of one file [bytes]: 80 times a chunk of the largest agent.
 MOST_BYTES = 4 << 30
 MOST_MEMBERS = 1000
+LEVEL = 2  # of deflate, when it is written
 STEP = 1 << 20  # bytes unpacked at a time
 
 HEADER = re.compile(
@@ -51,6 +54,31 @@ def load(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return {x.filename[: -len('.npy')]: _read(archive, x) for x in members}
     except _DAMAGED as e:
       raise Unreadable(path, short(e or type(e).__name__, 160), 'remove it') from e
+
+
+def save(file: IO[bytes], data: Mapping[str, np.ndarray]) -> None:
+  """Write arrays by key as numpy does, but packed only where that saves something.
+
+  Floats stay as they are, and so does uint16, in which the bits of some are kept: of
+  activations deflate saves 8 % and takes 30 times as long as writing them. Other
+  arrays are deflated, at a level that takes half of numpy's time for 15 % more bytes
+  (measured on images of Crafter).
+  """
+  with zipfile.ZipFile(file, 'w') as archive:
+    for key, value in data.items():
+      value = np.ascontiguousarray(value)
+      head = io.BytesIO()
+      described = np.lib.format.header_data_from_array_1_0(value)
+      np.lib.format.write_array_header_1_0(head, described)
+      if value.dtype.kind != 'f' and value.dtype != np.uint16:
+        whole = head.getvalue() + value.tobytes()
+        archive.writestr(f'{key}.npy', whole, zipfile.ZIP_DEFLATED, LEVEL)
+        continue
+      member = zipfile.ZipInfo(f'{key}.npy')
+      member.file_size = head.tell() + value.nbytes
+      with archive.open(member, 'w') as stored:
+        stored.write(head.getvalue())
+        stored.write(value.reshape(-1).view(np.uint8).data)
 
 
 _DAMAGED = (

@@ -113,8 +113,10 @@ class Chunk:
     shared: Keys whose arrays a snapshot still needs; emptied when that is
       written, by the one who took it.
     version: Number of updates; tells whether the copy on disk is stale.
+    stamps: Of each row, the version at its last update.
     updated: Keys that were ever updated.
-    file, patch, saved_version: What is on disk, see chunkfiles.py.
+    file, file_version, patches, patched, saved_version: What is on disk, see
+      chunkfiles.py.
   """
 
   def __init__(
@@ -138,9 +140,12 @@ class Chunk:
     self.shared: set[str] = set()
     self.updated: set[str] = set()
     self.version = 0
-    self.saved_version = 0
+    self.stamps = np.zeros(size, np.int32)
     self.file: str | None = None
-    self.patch: str | None = None
+    self.file_version = 0
+    self.patches: list[str] = []
+    self.patched = 0  # rows in the patches, those that are in several counted so
+    self.saved_version = 0
 
   @property
   def nbytes(self) -> int:
@@ -184,6 +189,7 @@ class Chunk:
       self.data[key][start:stop] = value
     self.updated.update(values)
     self.version += 1
+    self.stamps[start:stop] = self.version
 
   def snapshot(self) -> dict[str, np.ndarray]:
     """The rows as they are now, without a copy, whatever happens next."""

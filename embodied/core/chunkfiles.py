@@ -3,7 +3,11 @@
 For the replay.
 
   <time>-<uuid>-<succ>-<length>.npz   all arrays; succ is zeros at the end
-  updates/<uuid>-<version>.npz        arrays that were written over since
+  updates/<uuid>-<version>.npz        rows that were written over since
+
+A chunk has one file and any number of patches, later ones over earlier ones. Each
+save writes the rows that changed since the save before; when patches hold twice as
+many rows as differ from the file, one patch with these takes their place.
 
 A file is written once, under a temporary name, and never changed. A save
 removes files that neither it nor the save before it names. So whatever
@@ -19,7 +23,7 @@ import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import elements
@@ -29,6 +33,7 @@ from dreamerv3.base import files, npz
 from dreamerv3.base.errors import Unreadable, short
 from dreamerv3.base.host import job
 
+from . import patches
 from .chunk import Chunk
 from .compact import Forms, pack_all
 
@@ -48,6 +53,7 @@ class Snapshot:
   name: str  # of its file
   version: int
   updated: list[str]
+  stamps: np.ndarray
   record: Record
   data: dict[str, np.ndarray]  # empty if what is on disk is enough, or after
   shared: set[str]  # see Chunk
@@ -94,8 +100,11 @@ class ChunkFiles:
       }
       stale = self.save_updates and chunk.saved_version != chunk.version
       data = chunk.snapshot() if stale or chunk.file != name else {}
+      stamps = chunk.stamps[: chunk.length].copy()
       keys, shared = sorted(chunk.updated), chunk.shared
-      result.append(Snapshot(chunk, name, chunk.version, keys, record, data, shared))
+      result.append(
+        Snapshot(chunk, name, chunk.version, keys, stamps, record, data, shared)
+      )
     return result
 
   def write(self, snapshots: Sequence[Snapshot]) -> list[Record]:
@@ -128,15 +137,11 @@ class ChunkFiles:
   def _write_one(self, snap: Snapshot) -> Record:
     chunk = snap.chunk
     if chunk.file != snap.name:
-      self._write_npz(snap.name, snap.data, np.savez_compressed)
-      chunk.file, chunk.patch = snap.name, None
-      chunk.saved_version = snap.version
+      self._write_npz(snap.name, snap.data)
+      chunk.file, chunk.patches, chunk.patched = snap.name, [], 0
+      chunk.file_version = chunk.saved_version = snap.version
     elif self.save_updates and chunk.saved_version != snap.version:
-      name = f'updates/{chunk.uuid}-{snap.version}.npz'
-      data = {k: snap.data[k] for k in snap.updated}
-      # Not compressed: all chunks may have to be written at every save.
-      self._write_npz(name, data, np.savez)
-      chunk.patch, chunk.saved_version = name, snap.version
+      self._write_patch(snap)
     # From here on, updates need no copy, and copies that they made replace
     # these arrays: without this, latents exist twice until the save ends.
     snap.shared.clear()
@@ -144,17 +149,30 @@ class ChunkFiles:
     return {
       **snap.record,
       'file': chunk.file,
-      'patch': chunk.patch or '',
+      'patches': list(chunk.patches),
       'version': chunk.saved_version,
-      'updated': snap.updated if chunk.patch else [],
+      'updated': snap.updated if chunk.patches else [],
     }
 
-  def _write_npz(self, name: str, data: Mapping, save: Callable[..., None]) -> None:
+  def _write_patch(self, snap: Snapshot) -> None:
+    """Writes the rows that changed since the last save, or since the file."""
+    chunk = snap.chunk
+    rows = snap.stamps > chunk.saved_version
+    differ = snap.stamps > chunk.file_version
+    before, patched = chunk.patches, chunk.patched + np.count_nonzero(rows)
+    if patched > 2 * np.count_nonzero(differ):
+      rows, before, patched = differ, [], np.count_nonzero(differ)
+    name = f'updates/{chunk.uuid}-{snap.version}.npz'
+    self._write_npz(name, patches.cut({k: snap.data[k] for k in snap.updated}, rows))
+    chunk.patches, chunk.patched = [*before, name], patched
+    chunk.saved_version = snap.version
+
+  def _write_npz(self, name: str, data: Mapping[str, np.ndarray]) -> None:
     self._known.add(name)
     path = self.directory / name
     path.parent.mkdir(exist_ok=True)
     with files.atomic(path) as file:
-      save(file, **data)
+      npz.save(file, data)
 
   def _remove(self, names: Iterable[str]) -> None:
     for name in names:
@@ -215,18 +233,19 @@ class ChunkFiles:
         'succ': serials.get(succ, -1),
         'length': length,
         'file': name,
-        'patch': (patch := self._newest_patch(uuid)),
-        'version': int(patch[:-4].rpartition('-')[2]) if patch else 0,
+        'patches': (found := self._patches(uuid)),
+        'version': max([0, *(int(x[:-4].rpartition('-')[2]) for x in found)]),
         'updated': [],
       }
       for name, time, uuid, succ, length in kept
     ]
 
-  def _newest_patch(self, uuid: str) -> str:
+  def _patches(self, uuid: str) -> list[str]:
+    """All patches of a chunk, the newest last."""
     found = self.directory.glob(f'updates/{uuid}-*.npz')
-    found = (x for x in found if PATCH.fullmatch(f'updates/{x.name}'))
-    newest = max(found, key=lambda x: x.stat().st_mtime_ns, default=None)
-    return f'updates/{newest.name}' if newest else ''
+    mine = (x for x in found if PATCH.fullmatch(f'updates/{x.name}'))
+    mine = sorted(mine, key=lambda x: (x.stat().st_mtime_ns, len(x.name), x.name))
+    return [f'updates/{x.name}' for x in mine]
 
   def _listing(self) -> list[tuple[str, str, str, str, int]]:
     """(name, time, uuid, succ, length) of all chunk files."""
@@ -246,17 +265,19 @@ class ChunkFiles:
       return list(pool.map(self._read_one, records))
 
   def _read_one(self, record: Record) -> dict[str, np.ndarray] | None:
+    """Arrays of a chunk, its patches applied; tells in the record what they held."""
     data = self._read_npz(record['file'], max(1, record['length']))
-    if data is None or not record['patch']:
-      return data
-    patch = self._read_npz(record['patch'], 0) or {}
-    if any(k not in data or _row(v) != _row(data[k]) for k, v in patch.items()):
-      _tell(f'Skipped {record["patch"]}: not of {record["file"]}.')
-      patch = {}
-    record['updated'] = sorted(patch)
-    for key, value in patch.items():
-      # A patch can be of an earlier moment, when the chunk was shorter.
-      data[key][: len(value)] = value[: len(data[key])]
+    touched, updated, patched = np.zeros(record['length'], bool), set[str](), 0
+    for name in record['patches'] if data else ():
+      patch = self._read_npz(name, 0)
+      if data is None or patch is None:
+        continue
+      try:
+        patched += patches.put_over(data, patch, touched)
+        updated.update(patch.keys() - {patches.ROWS})
+      except ValueError as error:
+        _tell(f'Skipped {name}: not of {record["file"]} ({error}).')
+    record.update(touched=touched, updated=sorted(updated), patched=patched)
     return data
 
   def _read_npz(self, name: str, length: int) -> dict | None:
@@ -283,20 +304,25 @@ def _check_record(record: Record) -> None:
   """That a record names files of a replay, which may be read and removed."""
   match = NAME.fullmatch(str(record['file']))
   ours = match and int(match[4]) == record['length']
-  if not ours or (record['patch'] and not PATCH.fullmatch(str(record['patch']))):
+  named = record['patches']
+  if not (
+    ours and isinstance(named, list) and all(map(PATCH.fullmatch, map(str, named)))
+  ):
     raise ValueError(
       f'the replay names {short(record["file"])!r} with {short(record["length"])} '
-      f'steps and {short(record["patch"])!r}, expected files of a replay.'
+      f'steps and {short(named)!r}, expected files of a replay.'
     )
 
 
-def _row(values: np.ndarray) -> tuple[tuple[int, ...], np.dtype]:
-  return values.shape[1:], values.dtype
+def current(record: Record) -> Record:
+  """A copy of a record, in the present form: older ones name at most one patch."""
+  patch = record.get('patch')
+  return {'patches': [patch] if patch else [], **record}
 
 
 def names_of(records: Iterable[Record]) -> set[str]:
   """Files that a state needs."""
-  return {x[k] for x in records for k in ('file', 'patch') if x[k]}
+  return {name for x in records for name in (x['file'], *x['patches'])}
 
 
 def _tell(text: str) -> None:

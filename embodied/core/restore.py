@@ -12,7 +12,7 @@ import elements
 import numpy as np
 
 from .chunk import Chunk, Layout, layout_of
-from .chunkfiles import ChunkFiles
+from .chunkfiles import ChunkFiles, current
 from .index import MASK, SHIFT, Fifo, Index
 
 FORMAT = 1
@@ -44,7 +44,7 @@ def state_for(
       'is of another version of this program.'
     )
   # Reading adds to the records; the caller's stay as they are.
-  records = [dict(x) for x in data['chunks']]
+  records = [current(x) for x in data['chunks']]
   if not 0 <= data['next_serial'] < 1 << (62 - SHIFT):
     raise ValueError(f'The replay state counts {data["next_serial"]} chunks.')
   files.adopt(records, data['time'])
@@ -91,9 +91,10 @@ def load_chunks(
     chunk = Chunk(record['serial'], size, uuid, record['time'])
     chunk.open = record['serial'] in current
     chunk.fill(arrays, record['length'], mine)
-    chunk.file, chunk.patch = record['file'], record['patch'] or None
+    chunk.file, chunk.patches = record['file'], record['patches']
     chunk.version = chunk.saved_version = record['version']
-    chunk.updated = set(record['updated'])
+    chunk.updated, chunk.patched = set(record['updated']), record['patched']
+    chunk.stamps[: record['length']][record['touched']] = record['version']
     index.put(chunk)
   for record in records:
     here = index.chunks.get(record['serial'])

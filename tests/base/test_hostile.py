@@ -264,13 +264,13 @@ CHUNK = '20260101T000000F000000-' + 'a' * 22 + '-' + '0' * 22 + '-5.npz'
     {'file': '../victim.npz'},
     {'file': '/victim.npz'},
     {'file': 'victim.npz'},
-    {'patch': '../victim.npz'},
-    {'patch': 'updates/../../victim.npz'},
+    {'patches': ['../victim.npz']},
+    {'patches': ['updates/../../victim.npz']},
     {'length': 10**12},
   ],
 )
 def test_a_state_of_the_replay_names_files_of_the_replay_alone(tmp_path, changes):
-  record = {'file': CHUNK, 'patch': '', 'length': 5, 'uuid': 'a' * 22}
+  record = {'file': CHUNK, 'patches': [], 'length': 5, 'uuid': 'a' * 22}
   replay = ChunkFiles(tmp_path / 'replay')
   replay.adopt([record])
   with pytest.raises(ValueError, match='expected files of a replay'):
@@ -295,7 +295,7 @@ def test_patches_of_another_chunk_are_left_out(tmp_path, capsys):
   patch = f'updates/{"a" * 22}-3.npz'
   np.savez(tmp_path / CHUNK, a=np.zeros((5, 2)), b=np.ones(5))
   np.savez(tmp_path / patch, a=np.zeros((5, 3)), c=np.ones(5))
-  (data,) = replay.read([{'file': CHUNK, 'patch': patch, 'length': 5}])
+  (data,) = replay.read([{'file': CHUNK, 'patches': [patch], 'length': 5}])
   assert data is not None
   assert sorted(data) == ['a', 'b']
   assert 'not of' in capsys.readouterr().err
