@@ -160,7 +160,7 @@ class ChunkFiles:
     rows = snap.stamps > chunk.saved_version
     differ = snap.stamps > chunk.file_version
     before, patched = chunk.patches, chunk.patched + np.count_nonzero(rows)
-    if patched > 2 * np.count_nonzero(differ):
+    if rows.all() or patched > 2 * np.count_nonzero(differ):
       rows, before, patched = differ, [], np.count_nonzero(differ)
     name = f'updates/{chunk.uuid}-{snap.version}.npz'
     self._write_npz(name, patches.cut({k: snap.data[k] for k in snap.updated}, rows))

@@ -22,7 +22,7 @@ def cut(data: Arrays, rows: np.ndarray) -> dict[str, np.ndarray]:
   return {**patch, ROWS: np.flatnonzero(rows).astype(np.int32)}
 
 
-def put_over(data: Arrays, patch: Arrays, touched: np.ndarray) -> int:
+def put_over(data: dict[str, np.ndarray], patch: Arrays, touched: np.ndarray) -> int:
   """Write a patch over the arrays of its chunk.
 
   Args:
@@ -50,6 +50,9 @@ def put_over(data: Arrays, patch: Arrays, touched: np.ndarray) -> int:
   here = rows < len(touched)
   rows = rows[here]
   for key, value in values.items():
-    data[key][rows] = value[here]
+    if ROWS not in patch and len(value) == len(data[key]):
+      data[key] = value
+    else:
+      data[key][rows] = value if here.all() else value[here]
   touched[rows] = True
   return len(rows)

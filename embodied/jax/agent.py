@@ -164,8 +164,8 @@ class JaxAgent(base.BaseAgent):
         numpy.
 
     Returns:
-      carry; outs, as of the model, for the rows of this process, or {} at the
-      first call; metrics, {} at the first call.
+      carry; outs, as of the model and in its dtype, for the rows of this process, or
+      {} at the first call; metrics, {} at the first call.
 
     Raises:
       FloatingPointError: loss or gradient of the call before is not finite.
@@ -324,13 +324,7 @@ class JaxAgent(base.BaseAgent):
     outs, mets = self._pending
     self._check_pending()
     self._pending = None
-    outs, mets = self.place.get((outs, mets))
-    if 'replay' in outs:
-      outs['replay'] = {
-        k: v if k == 'stepid' else np.asarray(v, np.float32)
-        for k, v in outs['replay'].items()
-      }
-    return outs, mets
+    return self.place.get((outs, mets))
 
   def _profile(self) -> None:
     """Trace some updates, if jax.profiler asks for it."""
