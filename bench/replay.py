@@ -79,7 +79,9 @@ class Before(ChunkFiles):
     snap.chunk.patches, snap.chunk.saved_version = [name], snap.version
 
   def _write_npz(self, name: str, data: Mapping[str, np.ndarray]) -> None:
-    pack = np.savez if name.startswith('updates') else np.savez_compressed
+    pack: Callable[..., None] = (
+      np.savez if name.startswith('updates') else np.savez_compressed
+    )
     path = self.directory / name
     path.parent.mkdir(exist_ok=True, parents=True)
     self._known.add(name)

@@ -43,7 +43,9 @@ def run(logdir, steps, *argv, whole_latents=False):
 
     def replay(*place):
       kept = make.make_replay(settled, *place)
-      kept._forms = kept._files.forms = {}
+      kept._forms = {}
+      assert kept._files
+      kept._files.forms = {}
       return kept
 
   assert train(agent, replay, env, stream, logger, args) == 0

@@ -159,9 +159,9 @@ class ChunkFiles:
     chunk = snap.chunk
     rows = snap.stamps > chunk.saved_version
     differ = snap.stamps > chunk.file_version
-    before, patched = chunk.patches, chunk.patched + np.count_nonzero(rows)
-    if rows.all() or patched > 2 * np.count_nonzero(differ):
-      rows, before, patched = differ, [], np.count_nonzero(differ)
+    before, patched = chunk.patches, chunk.patched + int(rows.sum())
+    if rows.all() or patched > 2 * differ.sum():
+      rows, before, patched = differ, [], int(differ.sum())
     name = f'updates/{chunk.uuid}-{snap.version}.npz'
     self._write_npz(name, patches.cut({k: snap.data[k] for k in snap.updated}, rows))
     chunk.patches, chunk.patched = [*before, name], patched
@@ -243,8 +243,8 @@ class ChunkFiles:
   def _patches(self, uuid: str) -> list[str]:
     """All patches of a chunk, the newest last."""
     found = self.directory.glob(f'updates/{uuid}-*.npz')
-    mine = (x for x in found if PATCH.fullmatch(f'updates/{x.name}'))
-    mine = sorted(mine, key=lambda x: (x.stat().st_mtime_ns, len(x.name), x.name))
+    mine = [x for x in found if PATCH.fullmatch(f'updates/{x.name}')]
+    mine.sort(key=lambda x: (x.stat().st_mtime_ns, len(x.name), x.name))
     return [f'updates/{x.name}' for x in mine]
 
   def _listing(self) -> list[tuple[str, str, str, str, int]]:

@@ -15,7 +15,7 @@ def latents(number):
   classes = (number + np.arange(3)) % 5
   return {
     'stoch': np.eye(5, dtype=np.float32)[classes],
-    'latent': np.float32([number, -number / 8, 0.5]),
+    'latent': np.array([number, -number / 8, 0.5], np.float32),
   }
 
 
@@ -44,12 +44,12 @@ def test_one_hot_vectors_come_back_as_they_were(classes):
 @pytest.mark.parametrize(
   'wrong',
   [
-    np.float32([[0.9, 0.1]]),
-    np.float32([[1, 1e-7]]),
-    np.float32([[0, 0]]),
-    np.float32([[1, 1]]),
-    np.float32([[1, 0, 0]]),
-    np.uint8([2]),
+    np.array([[0.9, 0.1]], np.float32),
+    np.array([[1, 1e-7]], np.float32),
+    np.array([[0, 0]], np.float32),
+    np.array([[1, 1]], np.float32),
+    np.array([[1, 0, 0]], np.float32),
+    np.array([2], np.uint8),
   ],
 )
 def test_what_is_not_one_hot_is_refused_by_name(wrong):
@@ -123,13 +123,15 @@ def test_folders_of_another_form_are_read(tmp_path):
   got = again.sample(50)
   for key in want:
     np.testing.assert_array_equal(got[key], want[key], key)
+  assert before
+  assert state
   assert before['chunks'][0]['file'] == state['chunks'][0]['file']
 
 
 def test_files_that_are_not_one_hot_are_skipped_with_a_notice(tmp_path, capsys):
   replay = Replay(5, directory=tmp_path, chunksize=8)
   for number in range(30):
-    replay.add({**step_of(0, number), 'stoch': np.float32([0.5, 0.5])})
+    replay.add({**step_of(0, number), 'stoch': np.array([0.5, 0.5], np.float32)})
   replay.save()()
   other = Replay(5, directory=tmp_path, forms={'stoch': ClassIndex(2)})
   other.load(None)
