@@ -200,10 +200,11 @@ def measure_of(args: TuningSettings) -> census.Options:
 
 def analyse(args: TuningSettings, opened: Recordings) -> Results:
   """Measures the recording, and the control where one is given."""
-  measure = measure_of(args)
-  tables = census.run(opened.data, measure, opened.names, opened.test)
+  measure, names = measure_of(args), opened.names
+  folder = pathlib.Path(args.save).expanduser()  # of the results, whose size they have
+  tables = census.run(opened.data, measure, names, opened.test, folder)
   control = opened.control
-  compared = census.run(control, measure, opened.names) if control else {}
+  compared = census.run(control, measure, names, None, folder) if control else {}
   about = describe(args, opened.data, opened.test, control)
   chosen_limits = limits(args, {})
   if not args.no_intervals:
@@ -300,10 +301,9 @@ def save_all(
     Each path when it is there.
   """
   yield files.save_pickle(save / 'tuning_results.pkl', results.to_dict())
-  yield files.save_csv(save / 'units.csv', list(results.rows()))
+  yield files.save_csv(save / 'units.csv', results.rows())
   if results.control:
-    rows = list(results.rows(control=True))
-    yield files.save_csv(save / 'units_control.csv', rows)
+    yield files.save_csv(save / 'units_control.csv', results.rows(control=True))
   if results.metadata.get('class_shares'):
     rows = results.metadata['class_shares']
     yield files.save_csv(save / 'class_shares.csv', rows)

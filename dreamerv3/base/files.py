@@ -8,19 +8,20 @@ import csv
 import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
-import pickle
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.pickles import large
 
 PROTOCOL = 4  # numpy arrays as plain bytes; any Python >= 3.4 reads it
 PROBE = 512  # bytes that a folder to write to must take: a block of a disk or quota
@@ -187,7 +188,7 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
 def save_pickle(path: str | os.PathLike[str], value: Any) -> pathlib.Path:
   """Writes plain containers and arrays, for `unpickle.load`."""
   with atomic(path) as file:
-    pickle.dump(value, file, protocol=PROTOCOL)
+    large.dump(value, file, PROTOCOL)
   return pathlib.Path(path)
 
 
@@ -200,14 +201,16 @@ def save_json(path: str | os.PathLike[str], value: Any) -> pathlib.Path:
 
 
 def save_csv(
-  path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]
+  path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]
 ) -> pathlib.Path:
   """Writes rows with the columns of the first; floats with 6 digits."""
-  columns = list(rows[0]) if rows else []
+  rows = iter(rows)
+  first = list(itertools.islice(rows, 1))
+  columns = list(first[0]) if first else []
   with atomic(path, 'w') as file:
     writer = csv.DictWriter(file, columns, lineterminator='\n')
     writer.writeheader()
-    for row in rows:
+    for row in itertools.chain(first, rows):
       writer.writerow({k: _short(v) for k, v in row.items()})
   return pathlib.Path(path)
 

@@ -4,6 +4,8 @@ import csv
 import errno
 import json
 import os
+import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -19,6 +21,27 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     files.save_pickle(path, {'big': b'x' * 100_000, 'bad': lambda: None})
   assert unpickle.load(path) == {'a': 1}
   assert [x.name for x in tmp_path.iterdir()] == ['x.pkl']
+
+
+def test_large_arrays_are_written_without_a_copy_and_as_pickle_writes_them(tmp_path):
+  big = np.arange(2**20, dtype=np.float32).reshape(512, 2, 1024)
+  value = {
+    'c': big,
+    'again': big,
+    'fortran': [big.T, np.arange(6.0)],
+    'apart': (big[:, 0], big > 5, big[::2]),
+    'small': {'n': 3, 'text': 'x' * 70_000, 'none': None, 'ids': list(range(3000))},
+  }
+  plain = pickle.dumps(value, protocol=files.PROTOCOL)
+  assert files.save_pickle(tmp_path / 'x.pkl', value).read_bytes() == plain
+  whole = {'c': big, 'fortran': big.T}
+  tracemalloc.start()
+  files.save_pickle(tmp_path / 'x.pkl', whole)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < big.nbytes / 4
+  found = unpickle.load(tmp_path / 'x.pkl')
+  np.testing.assert_array_equal(found['fortran'], big.T)
 
 
 def test_forms(tmp_path):

@@ -55,10 +55,10 @@ class Block:
     return len(self.curves)
 
   @classmethod
-  def join(cls, blocks: Sequence['Block']) -> 'Block':
-    """The units of all blocks in one, in their order."""
+  def join(cls, blocks: Sequence['Block'], curves: np.ndarray) -> 'Block':
+    """The units of all blocks in one, in their order, with the curves of all."""
     return cls(
-      curves=np.concatenate([x.curves for x in blocks]),
+      curves=curves,
       hd_curves=np.concatenate([x.hd_curves for x in blocks]),
       metrics={
         k: np.concatenate([x.metrics[k] for x in blocks]) for k in blocks[0].metrics

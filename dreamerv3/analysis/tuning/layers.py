@@ -6,6 +6,7 @@ tables['dyn/deter'].metrics['EVs']
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,7 @@ def run(
   options: Options,
   names: Sequence[str] = (),
   test: Trajectories | None = None,
+  folder: pathlib.Path | None = None,
 ) -> dict[str, table.TuningTable]:
   """Measures layers one after another; blocks of units are read as they are needed.
 
@@ -51,6 +53,7 @@ def run(
     names: of layers; all by default. A layer that holds the same numbers as
       another (see `layers.same_bytes`) is measured once.
     test: recording that held-out variance is computed on.
+    folder: on a disk where maps lie until nothing looks at them; in memory without.
 
   Raises:
     UserError: no such layer, or a test recording of another world or network.
@@ -83,7 +86,7 @@ def run(
       if test is not None and held_out is not None:
         other = StoredUnits(name, test.activations(name)), held_out
       tables[name] = table.measure(
-        samples, setup, other, chosen[name], workers, step, most
+        samples, setup, other, chosen[name], workers, step, most, folder
       )
   for copy, original in copies.items():
     tables[copy] = dataclasses.replace(tables[original], layer=copy)
@@ -117,8 +120,8 @@ def foresee(
     + tiles * SETUP_TILE
     + max(ahead, 4 * rows * block_units)
     + jobs * block_units * rows * BLOCK_ROW
-    + recordings * total * (4 * data.grid.size + UNIT)
-    + widest * 4 * data.grid.size
+    + recordings * total * UNIT
+    + 2 * widest * 4 * data.grid.size  # on their way from one file to another
   )
   each = (nulls + OTHER) * (ROW * rows + TILE * tiles)
   seconds = START + recordings * (SETUP_TIME * tiles + total * each)

@@ -11,6 +11,7 @@ tests and the benchmark compare with.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from dreamerv3.analysis.parallel import Workers
 from dreamerv3.analysis.tuning import block
 from dreamerv3.analysis.tuning.block import Block
 from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.stored import StoredMaps
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.activations import Units
 
@@ -86,6 +88,7 @@ def measure(
   workers: Workers[Setup, Block] | None = None,
   step: Callable[[int], Any] = lambda _: None,
   most: float = np.inf,
+  folder: pathlib.Path | None = None,
 ) -> TuningTable:
   """Measures all units of a layer, a block at a time.
 
@@ -97,6 +100,7 @@ def measure(
     workers: `block.workers(setup, n)` to share between layers; this process else.
     step: called with the number of units after each block.
     most: bytes of activations that are read ahead; a block at least.
+    folder: where the curves wait on disk, see `StoredMaps`; in memory without.
   """
   design = setup.design
   if len(samples) != len(design):
@@ -106,10 +110,11 @@ def measure(
   size = block_units(rows)
   blocks = []
   run = workers or block.workers(setup)
-  for done in run.map(_cut(samples, test, units, size, most)):
-    blocks.append(done)
-    step(len(done))
-  joined = Block.join(blocks)
+  with StoredMaps(folder) as maps:
+    for done in run.map(_cut(samples, test, units, size, most)):
+      blocks.append(dataclasses.replace(done, curves=maps.put(done.curves)))
+      step(len(done))
+    joined = Block.join(blocks, maps.whole())
   evidence = joined.evidence
   return TuningTable(
     layer=samples.layer,

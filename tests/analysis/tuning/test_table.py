@@ -198,7 +198,9 @@ def test_blocks_and_processes_change_nothing(path, design, monkeypatch):
       )
 
 
-def test_units_that_are_read_ahead_piece_by_piece_give_the_same(recording, monkeypatch):
+def test_units_that_are_read_ahead_piece_by_piece_give_the_same(
+  recording, monkeypatch, tmp_path
+):
   monkeypatch.setattr(tuning, 'BLOCK_BYTES', 0)  # blocks of the fewest units
   data = Trajectories.open(recording)
   kept = data.track().t % 3 > 0
@@ -206,11 +208,12 @@ def test_units_that_are_read_ahead_piece_by_piece_give_the_same(recording, monke
   setup = Setup.build(Design.build(samples.track, data.grid), n_shuffles=30)
   stored = StoredUnits('dyn/deter', data.activations('dyn/deter'), kept)
   whole = tuning.measure(samples, setup)
-  read = tuning.measure(stored, setup, most=0)
+  read = tuning.measure(stored, setup, most=0, folder=tmp_path)
   assert (len(stored), stored.units) == (len(samples), samples.units)
   for kind in ('metrics', 'p', 'q'):
     for name, value in getattr(whole, kind).items():
       np.testing.assert_array_equal(value, getattr(read, kind)[name], err_msg=name)
+  np.testing.assert_array_equal(whole.curves, read.curves)
 
 
 def test_a_sample_of_units_is_those_units(path, design, rates):
