@@ -14,6 +14,10 @@ from dreamerv3.base.errors import UserError
 # How a flag calls what `select` reads.
 PATTERNS = "Layers by name, its end, folder or glob: deter enc 'dyn/*'"
 
+# What a recording is asked for where nobody chose layers, see `settled`.
+AUTO = 'auto'
+WIDEST = 65_536  # units of the widest convolution map of size50m
+
 # One regex per stage of the network; inside a stage the number decides.
 STAGES = (
   r'enc/cnn\d+',
@@ -64,6 +68,22 @@ def select(patterns: Sequence[str], names: Iterable[str]) -> list[str]:
   names = order(names)
   chosen = {x for pattern in patterns for x in _meant(pattern, names)}
   return [x for x in names if x in chosen] if patterns else names
+
+
+def settled(pattern: str, sizes: Mapping[str, int]) -> tuple[str, list[str]]:
+  """The pattern that `auto` stands for, and the layers that it leaves out.
+
+  All layers, but for convolution maps wider than those of size50m: two of them are
+  61 % of what size200m would write. Another pattern stays as it is.
+
+  Args:
+    sizes: {layer: units} of the whole network.
+  """
+  if pattern != AUTO:
+    return pattern, []
+  maps = [x for x in order(sizes) if re.fullmatch(r'(enc/cnn|dec/conv)\d+', x)]
+  wide = [x for x in maps if sizes[x] > WIDEST]
+  return (f'(?!({"|".join(wide)})$).*' if wide else '.*'), wide
 
 
 def one(pattern: str, names: Iterable[str]) -> str:

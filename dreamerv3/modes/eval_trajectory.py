@@ -93,6 +93,7 @@ def plan_of(trained: Trained) -> RecordingPlan:
     logdir=logdir,
     metadata=metadata,
     columns=describe.columns_of(trained.probe, image),
+    left_out=trained.probe.left_out,
     numbers=range(first, first + settings.num_episodes),
     envs=settings.envs,
     joined=JOIN[settings.all_episodes.lower()],

@@ -102,6 +102,7 @@ def replay(
     logdir=pathlib.Path(config.logdir),
     metadata=metadata,
     columns=describe.columns_of(trained.probe, image),
+    left_out=trained.probe.left_out,
     numbers=[x.number for x in data.episodes],
     envs=WIDTH,
     joined=JOIN[settings.all_episodes.lower()],

@@ -24,7 +24,7 @@ from dreamerv3.agent import Model
 from dreamerv3.agent.latents import Arrays, Carry, Latent, State, tensor
 from dreamerv3.agent.networks import TRAINED
 from dreamerv3.data.columns import Column
-from dreamerv3.data.layers import select
+from dreamerv3.data.layers import select, settled
 from embodied.jax import internal, outs
 
 # Rows of every policy call. The compiler chooses another order of summation
@@ -44,12 +44,14 @@ class Probe:
 
   Args:
     model: with its parameters passed to each call.
-    layers: pattern of the layers to lay open, read by `data.layers.select`.
+    layers: pattern of the layers to lay open, read by `data.layers.select`; or
+      `auto`, see `data.layers.settled`.
     dtype: float16 or float32, of layers with more than one unit.
     width: rows of a call.
 
   Attributes:
     layers: what is recorded, sorted by name.
+    pattern: of these, with `auto` settled; left_out: what that leaves out.
     available: names of all layers of this model.
 
   Raises:
@@ -66,7 +68,9 @@ class Probe:
     self.model, self.width = model, width
     shapes = self._shapes()
     self.available = sorted(shapes)
-    chosen = sorted(select([layers], self.available))
+    units = {k: math.prod(v) for k, v in shapes.items()}
+    self.pattern, self.left_out = settled(layers, units)
+    chosen = sorted(select([self.pattern], self.available))
     self.layers = place(chosen, shapes, dtype)
     self._call = jax.jit(self._step, donate_argnums=1)
 

@@ -14,6 +14,7 @@ import elements
 import jax
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.layers import AUTO
 from dreamerv3.probing import probe as taps
 from dreamerv3.setup import make
 from embodied.core import base
@@ -25,7 +26,8 @@ class Look:
   """What is to be looked at, and how.
 
   Attributes:
-    layers: regular expression that the whole name of a layer must match.
+    layers: pattern of layers, see `data.layers.select`; `auto` for settings of
+      `block` that have it.
     dtype: float16 or float32, of layers with more than one unit.
     observed: keys that the environment must give.
     load: read the run's checkpoint; False leaves the network untrained.
@@ -104,6 +106,10 @@ class Trained:
     if source is not None:
       load(agent, source, config.run.from_checkpoint_regex)
     probe = taps.Probe(agent.model, look.layers, look.dtype)
+    if (
+      look.block and look.layers == AUTO
+    ):  # what is recorded says which layers these are
+      config = config.update({f'{look.block}.layers': probe.pattern})
     return cls(config, source, guide, agent, probe, parameters(agent), drawn)
 
   def at(self, source: pathlib.Path) -> 'Trained':

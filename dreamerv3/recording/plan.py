@@ -52,6 +52,7 @@ class RecordingPlan:
     inputs: {role: file or folder} that it is made from; empty ones are none.
     source: what is played again through the agent; empty if it acts itself.
     length: expected length of an episode [steps]; None if the run tells.
+    left_out: layers that are too wide to be recorded unless they are asked for.
   """
 
   stage: str
@@ -66,6 +67,7 @@ class RecordingPlan:
   inputs: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
   source: str = ''
   length: float | None = None
+  left_out: Sequence[str] = ()
 
   @property
   def step_bytes(self) -> int:
@@ -97,8 +99,18 @@ class RecordingPlan:
       f'(environment {x.env_seed})',
       f'  env     {env}',
       f'  layers  {layers}, {self.step_bytes / 1e3:.1f} kB per step with the image',
+      *self._without(),
       f'  disk    about {size(self.need(missing))} of {size(self.free())} free, at '
       f'{length:.0f} steps per episode ({why})',
+    ]
+
+  def _without(self) -> list[str]:
+    """What is not recorded, and how it would be."""
+    if not self.left_out:
+      return []
+    return [
+      f'  without {", ".join(self.left_out)}, wider than the maps of size50m; '
+      f"--{self.stage}.layers '.*' records them too"
     ]
 
   def expected(self) -> tuple[float, str]:

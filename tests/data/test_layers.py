@@ -90,3 +90,29 @@ def test_tokens_repeat_the_last_convolution_without_vectors():
   assert layers.same_bytes(sizes) == [('enc/tokens', 'enc/cnn1')]
   assert layers.same_bytes({**sizes, 'enc/mlp0': 4}) == []
   assert layers.same_bytes({'dyn/deter': 3}) == []
+
+
+@pytest.mark.parametrize(
+  ('width', 'left_out'),
+  [
+    (64, []),
+    (512, []),
+    (768, ['enc/cnn0', 'dec/conv0']),
+    (1024, ['enc/cnn0', 'dec/conv0']),
+    (1536, ['enc/cnn0', 'enc/cnn1', 'dec/conv1', 'dec/conv0']),
+  ],
+)
+def test_maps_wider_than_those_of_size50m_are_left_out_unless_asked_for(
+  width, left_out
+):
+  maps = {0: 128, 1: 48, 2: 16, 3: 4}
+  sizes = {
+    f'{x}{i}': v * width for x in ('enc/cnn', 'dec/conv') for i, v in maps.items()
+  }
+  sizes |= {'dyn/deter': 100_000, 'dyn/stoch': 2048}  # no map, however wide
+  pattern, without = layers.settled('auto', sizes)
+  assert without == left_out
+  assert set(layers.select([pattern], sizes)) == sizes.keys() - set(left_out)
+  assert (pattern == '.*') == (not left_out)  # as recordings of before say it
+  assert layers.settled('.*', sizes) == ('.*', [])
+  assert layers.settled('enc', sizes) == ('enc', [])

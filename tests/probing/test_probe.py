@@ -46,9 +46,13 @@ def expected(u, d, deter, classes):
 
 @pytest.mark.parametrize('preset', SIZES)
 def test_names_and_sizes(preset):
-  probe = taps.Probe(agents.make_model([preset]))
-  sizes = {x.name: x.units for x in probe.layers}
+  model = agents.make_model([preset])
+  sizes = {x.name: x.units for x in taps.Probe(model).layers}
   assert sizes == expected(*SIZES[preset])
+  usual = taps.Probe(model, 'auto')
+  wide = ['enc/cnn0', 'enc/cnn1', 'dec/conv1', 'dec/conv0']
+  assert usual.left_out == (wide if preset == 'size400m' else [])
+  assert {x.name for x in usual.layers} == sizes.keys() - set(usual.left_out)
 
 
 def test_vector_observations_have_layers():

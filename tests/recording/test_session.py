@@ -42,6 +42,15 @@ def play(recorder, numbers):
   return Played(3 * len(numbers), 0)
 
 
+def test_the_plan_says_what_is_left_out_and_how_it_would_be_recorded(plan):
+  plan.folder.mkdir(parents=True)
+  assert not [x for x in plan.lines(2) if 'without' in x]
+  plan = dataclasses.replace(plan, left_out=['enc/cnn0', 'dec/conv0'])
+  (line,) = [x for x in plan.lines(2) if 'without' in x]
+  assert 'enc/cnn0, dec/conv0' in line
+  assert "--eval_trajectory.layers '.*'" in line
+
+
 def test_the_entry_is_there_while_episodes_come(plan):
   def watched(recorder, numbers):
     (entry,) = read_run_info(plan.folder)
