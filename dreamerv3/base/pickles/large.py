@@ -49,8 +49,11 @@ class _Bytes:
     self.array = x
 
 
-class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
-  """pickle's own in Python, whose steps can be told apart."""
+_Plain: Any = pickle._Pickler  # in Python, whose steps can be told apart
+
+
+class _Pickler(_Plain):  # type: ignore[misc]
+  """pickle's own, but for the bytes of large arrays."""
 
   def reducer_override(self, value: Any) -> Any:
     """As arrays reduce themselves, but for their bytes."""
@@ -72,7 +75,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
     self.memoize(raw)
     _let_go(raw.array)
 
-  dispatch: ClassVar = {**pickle._Pickler.dispatch, _Bytes: save_bytes_of}  # type: ignore[name-defined]
+  dispatch: ClassVar[dict[Any, Any]] = {**_Plain.dispatch, _Bytes: save_bytes_of}
 
 
 def _let_go(x: Any) -> None:

@@ -61,4 +61,5 @@ class StoredMaps:
     return self._mapped(0, (count, *self._parts[0].shape[1:]))
 
   def _mapped(self, begin: int, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(np.memmap(self._file, np.float32, 'r', begin, shape))
+    file: Any = self._file  # whatever numpy's stubs make of it
+    return np.asarray(np.memmap(file, np.float32, 'r', begin, shape))

@@ -33,20 +33,19 @@ def test_layers_are_written_one_by_one_as_if_they_were_in_memory(tmp_path, rng):
   maps = rng.normal(size=(4, *SHAPE)).astype(np.float32)
   plain = pickle.dumps({'maps': list(maps), 'n': 1}, protocol=files.PROTOCOL)
   tracemalloc.start()
-  value = {'maps': [stored(tmp_path, x) for x in maps], 'n': 1}
-  path = files.save_pickle(tmp_path / 'x.pkl', value)
+  layers = [stored(tmp_path, x) for x in maps]
+  path = files.save_pickle(tmp_path / 'x.pkl', {'maps': layers, 'n': 1})
   _, peak = tracemalloc.get_traced_memory()
   tracemalloc.stop()
   assert path.read_bytes() == plain
   assert peak < LAYER
-  np.testing.assert_array_equal(value['maps'][3], maps[3])  # after they were let go
+  np.testing.assert_array_equal(layers[3], maps[3])  # after they were let go
 
 
-def test_a_full_disk_is_told_with_its_folder(tmp_path):
+def test_a_full_disk_is_told_with_its_folder(tmp_path, monkeypatch):
   with open('/dev/full', 'wb') as full, StoredMaps(tmp_path) as kept:
-    kept._file.close()
-    kept._file = full
+    monkeypatch.setattr(kept, '_file', full)
     with pytest.raises(OSError, match='No space left') as caught:
       kept.put(np.zeros(SHAPE, np.float32))
-    kept._file = None
+    monkeypatch.undo()
     assert caught.value.filename == str(tmp_path)
