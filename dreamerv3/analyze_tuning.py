@@ -93,8 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args,
     {x: getattr(args, x) for x in ('from_pkl', 'data')},
     # Each mode has files of its own.
-    replaces=lambda entry: entry.args.get('mode') == args.mode,
-    keep=() if isinstance(opened, Results) else (RESULTS, '*.csv'),
+    replaces=(lambda entry: entry.args.get('mode') == args.mode)
+    if isinstance(opened, Results)
+    else None,
   ) as note:
     from dreamerv3.plots import style  # slow to import
 
@@ -130,10 +131,8 @@ def _check(args: KindsSettings) -> None:
 
 
 def _refuse(args: KindsSettings, names: Sequence[str], why: str) -> None:
-  usual = {x.name: x.default for x in dataclasses.fields(KindsSettings)}
-  given = [f'--{x}' for x in names if getattr(args, x) != usual[x]]
-  if given:
-    raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
+  if given := flags.changed(args, names):
+    raise UserError(f'{given} would do nothing {why}; leave it out.')
 
 
 def _open(args: KindsSettings, source: pathlib.Path) -> Results | list[LayerKinds]:

@@ -25,7 +25,7 @@ from dreamerv3.analysis.without_sight import blind, blind_study
 from dreamerv3.analysis.without_sight.blind import BlindCurves
 from dreamerv3.analysis.without_sight.blind_study import BlindStudy
 from dreamerv3.base import files, flags, unpickle
-from dreamerv3.base.drawing import FigureFlags
+from dreamerv3.base.drawing import FigureFlags, only_draws
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.run_info import noting
@@ -78,8 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     'blind_steps',
     args,
     inputs,
-    replaces=lambda _: True,
-    keep=() if measured else (RESULTS, '*.csv'),
+    replaces=(lambda _: True) if measured else None,
   ) as note:
     if measured:
       note.outputs.append(files.save_pickle(save / RESULTS, blind_study.to_dict(found)))
@@ -103,11 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _check(args: BlindSettings) -> None:
   """Flags that do not go together."""
   if args.from_pkl:
-    usual = {x.name: x.default for x in dataclasses.fields(BlindSettings)}
-    kept = ('from_pkl', 'save', 'format', 'width')
-    given = [f'--{k}' for k, v in vars(args).items() if v != usual[k] and k not in kept]
-    if given:
-      raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')
+    only_draws(args)
     return
   if not (args.data and args.blind and args.from_model):
     raise UserError(

@@ -14,24 +14,24 @@ import sys
 if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
-import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
+from dreamerv3.analysis.decoding.findings import Findings
 from dreamerv3.analysis.decoding.foresee import foresee
 from dreamerv3.analysis.decoding.linear.devices import devices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
-from dreamerv3.analysis.decoding.result import DecodeResult, summary, table
+from dreamerv3.analysis.decoding.result import DecodeResult, table
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
-from dreamerv3.base.drawing import FigureFlags
+from dreamerv3.base.drawing import FigureFlags, only_draws
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag
-from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import Note, noting
@@ -46,15 +46,14 @@ LEAK = (
 class DecodeSettings(Placed, FigureFlags):
   """Decodes the position from recorded activations, and measures chance."""
 
-  data: str = flag(help='Folder of recorded episodes.')
-  save: str = flag('', help='Folder to write to (<data>/../decoder_results).')
+  data: str = flag('', help='Folder of recorded episodes.')
+  save: str = flag(
+    '', help='Folder to write to (<data>/../decoder_results, or that of --from_pkl).'
+  )
   mode: str = flag(
     'standard', choices=('standard', 'layers'), help='--repr, or every recorded layer.'
   )
-  repr: str = flag(
-    'all',
-    help='Standard mode: deter, stoch, combined (both side by side), or all.',
-  )
+  repr: str = flag('all', help='Standard mode: deter, stoch, combined (both), or all.')
   layers: tuple[str, ...] = flag(
     (), help=f'Layers mode. {layers.PATTERNS}; all by default.'
   )
@@ -85,15 +84,10 @@ class DecodeSettings(Placed, FigureFlags):
     'and keep the best weights; 0 never stops early.',
   )
   holdout_frac: float = flag(
-    0.2,
-    low=0,
-    high=0.9,
-    help='Share of the episodes to test on; 0 for cross-validation.',
+    0.2, low=0, high=0.9, help='Share of the episodes to test on; 0 to cross-validate.'
   )
   n_cv_folds: int = flag(
-    0,
-    low=0,
-    help='Folds of whole episodes; 0 for 10 in standard and 5 in layers mode.',
+    0, low=0, help='Folds of whole episodes; 0 for 10 in standard, 5 in layers mode.'
   )
   cv: str = flag(
     'episodes',
@@ -104,6 +98,9 @@ class DecodeSettings(Placed, FigureFlags):
   control: str = flag('', help='Recording of the untrained network, drawn beside.')
   from_model: str = flag(
     '', help='Only evaluate decoders that were saved here (folder or file).'
+  )
+  from_pkl: str = flag(
+    '', help='Draw these decode_results.pkl or layer_decode_results.pkl again.'
   )
   resume: str = flag(
     '', help='Layers mode: continue from this checkpoint (file or folder).'
@@ -143,32 +140,28 @@ KEPT = (
 READS = ('data', 'test_data', 'control', 'from_model', 'resume')
 
 
-class Found(NamedTuple):
-  """What a run found: a result and a row per layer, the control's, perception's."""
-
-  results: list[DecodeResult]
-  control: dict[str, DecodeResult]
-  rows: list[dict[str, Any]]
-  seen: run.Seen = run.NOTHING
-
-
 @dataclasses.dataclass(frozen=True)
 class DecodingWork:
-  """Work of which nothing is left to refuse.
-
-  Attributes:
-    data: the recording.
-    work: does it; is given the folder to save to, and the note of the run.
-  """
+  """Work of which nothing is left to refuse, in a folder and with a note."""
 
   data: Trajectories
-  work: Callable[[pathlib.Path, Note], Found]
+  work: Callable[[pathlib.Path, Note], Findings]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
   """Decodes, saves, draws and prints, as the flags say."""
   args = flags.parse(DecodeSettings, argv)
   check_flags(args)
+  found = _draw_again(args) if args.from_pkl else _measure(args)
+  print(table(found.rows))
+  told = [x for x in found.rows if x['layer'] in DETER]
+  for row in told or found.rows[:1]:
+    print(verdict(row))
+  if found.leaks:
+    print(LEAK)
+
+
+def _measure(args: DecodeSettings) -> Findings:
   devices(args.device)
   if args.cv == 'timesteps':
     print(LEAK, file=sys.stderr)
@@ -186,14 +179,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   ) as note:
     found = study.work(save, note)
     note.extra['summary'] = found.rows
-    for path in _save(found, study.data, args, save):
+    for path in itertools.chain(found.save(save), _draw(found, args, save)):
       note.outputs.append(path)
-  print(table(found.rows))
-  told = [x for x in found.rows if x['layer'] in DETER]
-  for row in told or found.rows[:1]:
-    print(verdict(row))
-  if args.cv == 'timesteps':
-    print(LEAK)
+  return found
 
 
 def _about(data: Trajectories, args: DecodeSettings) -> dict[str, Any]:
@@ -210,11 +198,15 @@ def _about(data: Trajectories, args: DecodeSettings) -> dict[str, Any]:
 
 def check_flags(args: DecodeSettings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
-  usual = {x.name: x.default for x in dataclasses.fields(DecodeSettings)}
+  if args.from_pkl:
+    only_draws(args)
+    return
+  if not args.data:
+    raise UserError('Give --data to decode, or --from_pkl to draw again.')
   for names, idle, why in IDLE:
-    given = [f'--{x}' for x in names.split() if getattr(args, x) != usual[x]]
+    given = flags.changed(args, names.split())
     if given and idle(args):
-      raise UserError(f'{" and ".join(given)} would do nothing {why}; leave it out.')
+      raise UserError(f'{given} would do nothing {why}; leave it out.')
   if args.n_cv_folds == 1:
     raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
 
@@ -232,14 +224,9 @@ def _tell(notes: Iterable[str]) -> None:
 
 
 def _plan(data: Trajectories, args: DecodeSettings, test: str = '') -> Plan:
-  plan = make_plan(data, args.open(test) if test else None, _protocol(args))
+  plan = make_plan(data, args.open(test) if test else None, Protocol.of(args))
   _tell(plan.notes)
   return plan
-
-
-def _protocol(args: DecodeSettings) -> Protocol:
-  names = [x.name for x in dataclasses.fields(Protocol)]
-  return Protocol(**{x: getattr(args, x) for x in names})
 
 
 def _job(args: DecodeSettings) -> run.FitJob:
@@ -247,7 +234,7 @@ def _job(args: DecodeSettings) -> run.FitJob:
     FitOptions(args.n_iters, args.patience, args.seed, args.device, method=args.method),
     n_jobs=args.n_jobs,
     save=args.save_model,
-    most=_protocol(args).most,
+    most=Protocol.of(args).most,
     n_boot=args.n_boot,
     seed=args.seed,
   )
@@ -267,10 +254,10 @@ def _fitting(args: DecodeSettings) -> DecodingWork:
   print(ahead.line())
   ahead.check('choose fewer `layers` or `max_samples`')
 
-  def work(save: pathlib.Path, note: Note) -> Found:
+  def work(save: pathlib.Path, note: Note) -> Findings:
     shelf = store.Shelf(save, args.mode, args.save_model, done)
     note.outputs = shelf.outputs
-    results = _decode(plan, args, shelf)
+    results = run.fill(shelf, plan, job)
     others = {}
     if against is not None:
       others = run.control_results(against, [x.layer for x in results], job)
@@ -278,31 +265,18 @@ def _fitting(args: DecodeSettings) -> DecodingWork:
     _tell(seen.notes)
     rows = run.table_rows(results, others, seen, job)
     rows = [{**x, **plan.trained()} for x in rows]
-    return Found(results, others, rows, seen)
+    return _findings(plan.data, args, results, rows, others, seen)
 
   return DecodingWork(plan.data, work)
 
 
 def _done(plan: Plan, args: DecodeSettings) -> store.FitCheckpoint:
   """The layers that an earlier run has done, if it is to be gone on with."""
-  keep = {x: getattr(args, x) for x in KEPT} | {'max_samples': _protocol(args).most}
+  keep = {x: getattr(args, x) for x in KEPT} | {'max_samples': Protocol.of(args).most}
   known = store.fingerprint(plan.data, plan.chosen, plan.folds, keep)
   if args.resume:
     return store.FitCheckpoint.resume(args.resume, known)
   return store.FitCheckpoint(known)
-
-
-def _decode(plan: Plan, args: DecodeSettings, shelf: store.Shelf) -> list[DecodeResult]:
-  """All results in network order; what is done is on disk."""
-  todo = shelf.todo(plan.chosen)
-  work = run.work(plan, todo, _job(args))
-  with contextlib.closing(work), ProgressBar(len(todo), 'layer') as bar:
-    for result, decoder in work:
-      shelf.keep(result, decoder)
-      bar.update(1, result.layer)
-      print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
-  names = plan.names if args.mode == 'layers' else plan.chosen
-  return shelf.finish(names, plan.copies, plan.data)
 
 
 def _evaluation(args: DecodeSettings) -> DecodingWork:
@@ -313,34 +287,63 @@ def _evaluation(args: DecodeSettings) -> DecodingWork:
   results, notes = run.evaluate(data, decoders, args.layers)
   _tell(notes)
   rows = run.table_rows(results, {}, run.NOTHING, _job(args))
-  return DecodingWork(data, lambda *_: Found(results, {}, rows))
+  found = _findings(data, args, results, rows, {}, run.NOTHING)
+  return DecodingWork(data, lambda *_: found)
 
 
-def _save(
-  found: Found, data: Trajectories, args: DecodeSettings, save: pathlib.Path
+def _findings(
+  data: Trajectories,
+  args: DecodeSettings,
+  results: list[DecodeResult],
+  rows: list[dict[str, Any]],
+  control: dict[str, DecodeResult],
+  seen: run.Seen,
+) -> Findings:
+  """All that is written and drawn."""
+  return Findings(
+    mode=args.mode,
+    results=results,
+    rows=rows,
+    pairs=layer_pairs(results, args.n_boot, args.seed),
+    control=control,
+    perception=seen.alone,
+    memory=seen.both,
+    protocol={x: getattr(args, x) for x in PROTOCOL},
+    timesteps=len(data.track()),
+    metadata=data.metadata,
+    numbers=[x.number for x in data.episodes],
+  )
+
+
+def _draw(
+  found: Findings, args: DecodeSettings, save: pathlib.Path
 ) -> Iterator[pathlib.Path]:
-  """Writes results, the table and the figures; a path when each is there."""
+  """Writes the figures; a path when each is there."""
   from dreamerv3.plots import style  # slow to import
   from dreamerv3.plots.positions import decoding
 
-  extra = {
-    'protocol': {x: getattr(args, x) for x in PROTOCOL},
-    'control': {k: v.to_dict() for k, v in found.control.items()},
-    'perception': {k: v.to_dict() for k, v in found.seen.alone.items()},
-    'memory': {k: v.to_dict() for k, v in found.seen.both.items()},
-  }
-  pairs = layer_pairs(found.results, args.n_boot, args.seed)
-  tables = store.Tables(found.results, found.rows, pairs, extra)
-  yield from tables.save(save, args.mode, data)
-  others = {k: summary(v, args.n_boot, args.seed) for k, v in found.control.items()}
   with style.page(args.width):
-    numbers = [x.number for x in data.episodes]
-    leaks = args.cv == 'timesteps'
-    made = decoding.all_figures(
-      found.results, found.rows, others, data.metadata, numbers, args.mode, leaks
-    )
+    made = decoding.all_figures(found)
   for stem, figure in made.items():
     yield from args.save_figure(save, stem, figure)
+
+
+def _draw_again(args: DecodeSettings) -> Findings:
+  """The figures of an earlier run; nothing is measured, and nothing deleted."""
+  source = pathlib.Path(args.from_pkl).expanduser()
+  found = Findings.open(source)
+  if not found.numbers:
+    print(
+      f'{source} was written before worlds and numbers of episodes were kept in it: '
+      'maps of probability are left out; decode again for them.'
+    )
+  args = dataclasses.replace(args, mode=found.mode)
+  save = files.make_folder(args.save or source.resolve().parent)
+  told = {'summary': found.rows}
+  with noting(save, 'decode_position', args, {'from_pkl': source}, extra=told) as note:
+    for path in _draw(found, args, save):
+      note.outputs.append(path)
+  return found
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ from dreamerv3.analysis.geometry import study, table
 from dreamerv3.analysis.geometry.foresee import foresee
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, unpickle
-from dreamerv3.base.drawing import FigureFlags
+from dreamerv3.base.drawing import FigureFlags, only_draws
 from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.flags import flag
 from dreamerv3.base.progress import ProgressBar
@@ -75,8 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     'manifold_analysis',
     args,
     inputs,
-    replaces=lambda _: True,
-    keep=(RESULTS, '*.csv') if args.from_pkl else (),
+    replaces=None if args.from_pkl else lambda _: True,
   ) as note:
     if opened:
       found = _measure(args, *opened)
@@ -101,11 +100,8 @@ def check_flags(args: ManifoldSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_pkl) == bool(args.data):
     raise UserError('Give --data to measure, or --from_pkl to draw again.')
-  named = {x.name: x.default for x in dataclasses.fields(ManifoldSettings)}
-  kept = ('from_pkl', 'save', 'format', 'width')
-  given = [f'--{k}' for k, v in vars(args).items() if v != named[k] and k not in kept]
-  if args.from_pkl and given:
-    raise UserError(f'--from_pkl only draws again; leave out {" and ".join(given)}.')
+  if args.from_pkl:
+    only_draws(args)
 
 
 def _open(args: ManifoldSettings) -> tuple[Trajectories, Trajectories | None, Dreams]:

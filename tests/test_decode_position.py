@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
-from dreamerv3.base import unpickle
+from dreamerv3.base import files, unpickle
 from dreamerv3.run_info import read_run_info
 from tests import synthetic
 from tests.decoding_cli import BRIEF, QUICK, SCRIPT, damaged, names, run, words
@@ -62,6 +62,38 @@ def test_standard_mode_writes_all_its_files(recording, tmp_path):
   assert entry.stage == 'decode_position'
   written = {pathlib.Path(x).name for x in entry.outputs}
   assert written == {pathlib.Path(x).name for x in found} - {'run_info.json'}
+
+
+def test_figures_are_drawn_again_from_the_results_alone(layered, tmp_path):
+  save, _ = layered
+  source = save / 'layer_decode_results.pkl'
+  out = run('--from_pkl', source, '--save', tmp_path / 'r')
+  drawn = {x.name for x in (tmp_path / 'r').glob('*.png')}
+  assert drawn == {x.name for x in save.glob('*.png')}
+  assert any(x.startswith('probmap_world_') for x in drawn)
+  for name in drawn:
+    assert (tmp_path / 'r' / name).read_bytes() == (save / name).read_bytes(), name
+  assert 'dyn/deter: ' in out
+  (entry,) = read_run_info(tmp_path / 'r')
+  assert entry.args['mode'] == 'layers'
+  assert entry.extra['summary']
+
+
+def test_results_of_before_are_drawn_as_far_as_they_go(layered, tmp_path):
+  save, _ = layered
+  values = unpickle.load(save / 'layer_decode_results.pkl')
+  for key in ('mode', 'episodes', 'world_map', 'materials'):
+    del values[key]
+  source = files.save_pickle(tmp_path / 'layer_decode_results.pkl', values)
+  kept = tmp_path / 'probmap_dyn_deter_ep1.png'
+  kept.touch()
+  out = run('--from_pkl', source, '--format', 'svg')
+  assert 'maps of probability are left out; decode again' in out
+  assert (tmp_path / 'layer_comparison.svg').exists()
+  assert kept.exists()
+  line = run('--from_pkl', source, '--data', save, '--n_boot', 3, fails=True)
+  assert 'only draws again; leave out --data and --n_boot' in line
+  assert 'Give --data' in run(fails=True)
 
 
 def test_layers_mode_writes_all_its_files(layered, recording):

@@ -27,6 +27,7 @@ SCRIPTS = (
   'manifold_analysis',
   'tuning_curve',
   'plot_trajectories',
+  'plot_dreams',
   'plot_training',
   'report',
   'summarize',

@@ -10,7 +10,7 @@ import os
 import pathlib
 from typing import Any
 
-from dreamerv3.base import files
+from dreamerv3.base import files, flags
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import flag
 
@@ -47,6 +47,14 @@ class FigureFlags:
     """Writes a matplotlib figure in every form; returns the paths."""
     paths = [pathlib.Path(folder, f'{stem}.{x}') for x in self.formats]
     return [files.save_figure(x, figure) for x in paths]
+
+
+def only_draws(args: FigureFlags) -> None:
+  """Refuses flags beside --from_pkl that would measure; it only draws again."""
+  kept = {'from_pkl', 'save', *(x.name for x in dataclasses.fields(FigureFlags))}
+  names = [x.name for x in dataclasses.fields(args)]
+  if given := flags.changed(args, [x for x in names if x not in kept]):
+    raise UserError(f'--from_pkl only draws again; leave out {given}.')
 
 
 def formats_of(text: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from dreamerv3.base import ending
@@ -148,6 +148,13 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
 def spelled(text: str) -> str:
   """Settings that a library names in backticks, as the flags of a command."""
   return re.sub(r'`([a-z_][\w.]*)`', r'--\1', text)
+
+
+def changed(settings: Any, names: Iterable[str]) -> str:
+  """Those of some flags that were given, '--a and --b'; '' for none."""
+  usual = {x.name: x.default for x in dataclasses.fields(settings)}
+  given = [f'--{x}' for x in names if getattr(settings, x) != usual[x]]
+  return ' and '.join(given)
 
 
 def settings_of(command: types.ModuleType) -> type:

@@ -34,6 +34,7 @@ from dreamerv3.analysis.dreams import decoder as dream_decoder
 from dreamerv3.analysis.dreams import judgement
 from dreamerv3.analysis.dreams import measures as stats
 from dreamerv3.analysis.dreams.measures import DreamSet
+from dreamerv3.analysis.dreams.study import DreamStudy
 from dreamerv3.base import files
 from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
@@ -250,9 +251,8 @@ class DreamResults:
     written.append(files.save_pickle(self.folder / 'dream_results.pkl', results))
     rows = stats.rows_of(curves)
     written.append(files.save_csv(self.folder / 'dream_curves.csv', rows))
-    look = FigureFlags(format=self.config.dream_decode.format)
-    for name, figure in self.figures(dreams, kept, curves, found).items():
-      written += look.save_figure(self.folder, name, figure)
+    proba = {'replay': kept['replay_proba'], 'policy': kept['dream_proba']}
+    written += self.draw(DreamStudy(dreams, curves, found, proba, self.metadata))
     print('\n'.join(stats.table(curves, found)))
     print(f'Saved {self.folder}')
 
@@ -287,24 +287,16 @@ class DreamResults:
       **kept,
     }
 
-  def figures(
-    self,
-    dreams: DreamSet,
-    kept: Mapping[str, np.ndarray],
-    curves: stats.DreamCurves,
-    found: Mapping[str, stats.Coherence],
-  ) -> dict[str, Any]:
-    """{name: matplotlib figure}."""
+  def draw(self, study: DreamStudy) -> list[pathlib.Path]:
+    """Writes the figures; returns their paths."""
     from dreamerv3.plots import dreams as plots
     from dreamerv3.plots import style
 
-    proba = {'replay': kept['replay_proba'], 'policy': kept['dream_proba']}
+    look = FigureFlags(format=self.config.dream_decode.format)
     with style.page(self.config.dream_decode.width):
-      figures = {
-        'dream_vs_real': plots.compare(dreams, curves, found),
-        'dream_trajectories_world': plots.paths(dreams, self.metadata),
-      }
-      for i in range(len(kept['replay_proba'])):
-        name = f'dream_probmap_{i + 1}'
-        figures[name] = plots.probabilities(dreams, proba, i, self.metadata)
-    return figures
+      figures = plots.all_figures(study)
+    return [
+      path
+      for name, figure in figures.items()
+      for path in look.save_figure(self.folder, name, figure)
+    ]

@@ -1,6 +1,6 @@
 """Figures of dreams: paths over the world, probabilities, error and horizon.
 
-figure = paths(dreams, metadata)
+figures = all_figures(DreamStudy.open('dream_results.pkl'))
 figure = compare(dreams, curves, found)
 """
 
@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.dreams.judgement import verdict
 from dreamerv3.analysis.dreams.measures import Coherence, DreamCurves, DreamSet
+from dreamerv3.analysis.dreams.study import DreamStudy
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 
@@ -70,6 +71,19 @@ BARS = {
   'observed': 'while\nseeing',
   'shuffled': 'shuffled\ndreams',
 }
+
+
+def all_figures(study: DreamStudy) -> dict[str, Figure]:
+  """{name: figure}: distances, paths, and maps of the first dreams."""
+  dreams, metadata = study.dreams, study.metadata
+  return {
+    'dream_vs_real': compare(dreams, study.curves, study.found),
+    'dream_trajectories_world': paths(dreams, metadata),
+    **{
+      f'dream_probmap_{i + 1}': probabilities(dreams, study.proba, i, metadata)
+      for i in range(len(study.proba['replay']))
+    },
+  }
 
 
 def paths(dreams: DreamSet, metadata: Metadata) -> Figure:

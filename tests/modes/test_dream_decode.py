@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dreamerv3 import main
+from dreamerv3 import main, plot_dreams
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
@@ -197,6 +197,7 @@ def test_the_whole_chain(logdir):
   done = execute(*command(logdir, 'dream_decode'), *flags, *other)
   assert done.returncode == 0, done.stderr
   first, second = (x / 'dream_results.pkl' for x in (folder, again))
+  draws_again(first, logdir / 'drawn')
   assert first.read_bytes() == second.read_bytes()
 
 
@@ -245,3 +246,18 @@ def check_results(folder, decoder, found: dict[str, Any]):
     'dream_probmap_1.png',
     'dream_probmap_4.png',
   } <= names
+
+
+def draws_again(source, save):
+  """The figures come from the file alone, pixel by pixel; from an old one none."""
+  plot_dreams.main(['--from_pkl', str(source), '--save', str(save)])
+  drawn = sorted(x.name for x in save.glob('*.png'))
+  assert drawn == sorted(x.name for x in source.parent.glob('*.png'))
+  for name in drawn:
+    assert (save / name).read_bytes() == (source.parent / name).read_bytes(), name
+  values = unpickle.load(source)
+  del values['curves']['gains']
+  older = files.save_pickle(save / 'older.pkl', values)
+  with pytest.raises(UserError, match=r"older\.pkl .*'gains'.*dream again"):
+    plot_dreams.main(['--from_pkl', str(older), '--save', str(save / 'none')])
+  assert not (save / 'none').exists()

@@ -8,6 +8,7 @@ for the older, leaking one.
 """
 
 import dataclasses
+from typing import Any, Self
 
 import numpy as np
 
@@ -48,6 +49,11 @@ class Protocol:
   n_cv_folds: int = 0
   max_samples: int | None = None
   seed: int = 0
+
+  @classmethod
+  def of(cls, settings: Any) -> Self:
+    """That of settings with its names, such as those of the command."""
+    return cls(**{x.name: getattr(settings, x.name) for x in dataclasses.fields(cls)})
 
   @property
   def most(self) -> int:

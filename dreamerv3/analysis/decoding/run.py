@@ -4,7 +4,7 @@
   for result, decoder in work(plan, plan.chosen, FitJob()): ...
   rows = table_rows(results, control, perceive(plan, results, FitJob()), FitJob())
 
-For decode_position.py and for notebooks. Nothing is printed or written here.
+For decode_position.py and for notebooks. Only `fill` prints and writes.
 """
 
 import contextlib
@@ -26,7 +26,9 @@ from dreamerv3.analysis.decoding.perception import TOKENS, Source, beside, sourc
 from dreamerv3.analysis.decoding.protocol import REPRS, Plan
 from dreamerv3.analysis.decoding.result import DecodeResult, summary
 from dreamerv3.analysis.decoding.said import Decoder
+from dreamerv3.analysis.decoding.store import Shelf
 from dreamerv3.base.errors import UserError
+from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers as names
 from dreamerv3.data.trajectories import Trajectories
 
@@ -59,6 +61,19 @@ def work(
   return decode.decode_layers(
     plan.data, todo, plan.folds, job.fit, job.n_jobs, refit, job.most
   )
+
+
+def fill(shelf: Shelf, plan: Plan, job: FitJob) -> list[DecodeResult]:
+  """All results in network order; each is on disk and told as soon as it is done."""
+  todo = shelf.todo(plan.chosen)
+  works = work(plan, todo, job)
+  with contextlib.closing(works), ProgressBar(len(todo), 'layer') as bar:
+    for result, decoder in works:
+      shelf.keep(result, decoder)
+      bar.update(1, result.layer)
+      print(f'{result.layer}: {result.errors.mean():.2f} tiles', flush=True)
+  names = plan.names if shelf.mode == 'layers' else plan.chosen
+  return shelf.finish(names, plan.copies, plan.data)
 
 
 def with_copies(

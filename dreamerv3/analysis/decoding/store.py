@@ -1,4 +1,4 @@
-"""Files of position decoding: results, saved decoders, unfinished work.
+"""Files of position decoding: saved decoders, unfinished work.
 
   store = FitCheckpoint.resume('layer_decode_checkpoint.pkl', fingerprint)
   store.results[result.layer] = result; store.save(path)
@@ -10,7 +10,7 @@ arrays, docs/data_format.md.
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -99,6 +99,7 @@ class Shelf:
 
   Attributes:
     folder: where everything goes.
+    mode: 'standard' or 'layers', which name their files apart.
     outputs: files that were finished.
   """
 
@@ -106,18 +107,18 @@ class Shelf:
     """`save` decoders too; `done` holds what an earlier run has left."""
     self.folder = folder
     self.outputs: list[pathlib.Path] = []
-    self._mode = mode
+    self.mode = mode
     self._save = save
     self._done = done
-    self._models = folder
+    self.models = folder
     if save and mode == 'layers':
-      self._models = files.make_folder(folder / 'layer_decoders')
+      self.models = files.make_folder(folder / 'layer_decoders')
 
   def todo(self, chosen: Sequence[str]) -> list[str]:
     """The layers whose result, or whose decoder, is not there yet."""
 
     def there(layer: str) -> bool:
-      path = decoder_path(self._models, layer, self._mode)
+      path = decoder_path(self.models, layer, self.mode)
       return layer in self._done.results and (not self._save or path.exists())
 
     return [x for x in chosen if not there(x)]
@@ -125,7 +126,7 @@ class Shelf:
   def keep(self, result: DecodeResult, decoder: Decoder) -> None:
     """Puts a layer that is done on disk."""
     if self._save:
-      save_decoder(self._models, decoder, self._mode)
+      save_decoder(self.models, decoder, self.mode)
     self._done.results[result.layer] = result
     self._list(self._checkpoint())
 
@@ -138,61 +139,16 @@ class Shelf:
       results[copy] = dataclasses.replace(results[original], layer=copy)
     self._list(self._checkpoint())
     if self._save:
-      self._list(finish_decoders(self._models, names, copies, data, self._mode))
+      self._list(finish_decoders(self.models, names, copies, data, self.mode))
     return [results[x] for x in names]
 
   def _list(self, paths: Sequence[pathlib.Path]) -> None:
     self.outputs += [x for x in paths if x not in self.outputs]
 
   def _checkpoint(self) -> list[pathlib.Path]:
-    if self._mode != 'layers':
+    if self.mode != 'layers':
       return []
     return [self._done.save(self.folder / CHECKPOINT)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tables:
-  """What a run has found, as it is written.
-
-  Attributes:
-    results: one per layer, rows: their summaries.
-    pairs: a row per pair of layers.
-    extra: more keys of the results file.
-  """
-
-  results: Sequence[DecodeResult]
-  rows: Sequence[Mapping[str, Any]]
-  pairs: Sequence[Mapping[str, Any]]
-  extra: Mapping[str, Any]
-
-  def save(
-    self, folder: pathlib.Path, mode: str, data: Trajectories
-  ) -> Iterator[pathlib.Path]:
-    """Writes one file after another; both modes may share a folder."""
-    prefix = 'layer_' if mode == 'layers' else ''
-    yield files.save_pickle(folder / f'{prefix}decode_results.pkl', self.to_dict(data))
-    yield files.save_csv(folder / f'{prefix}summary.csv', self.rows)
-    if self.pairs:
-      name = 'layer_pairs.csv' if prefix else 'pairs.csv'
-      yield files.save_csv(folder / name, self.pairs)
-
-  def to_dict(self, data: Trajectories) -> dict[str, Any]:
-    """The results file; older readers find their keys in it."""
-    names = [x.layer for x in self.results]
-    return {
-      'format': FORMAT,
-      'representations': names,
-      'ordered': names,
-      'layer_fold_values': {x.layer: x.errors for x in self.results},
-      'grid': data.grid.shape,
-      'n_samples': len(data.track()),
-      'n_episodes': len(data),
-      'metric': 'manhattan',
-      'summary': [dict(x) for x in self.rows],
-      'pairs': [dict(x) for x in self.pairs],
-      'results': {x.layer: x.to_dict() for x in self.results},
-      **self.extra,
-    }
 
 
 def decoder_path(

@@ -1,10 +1,10 @@
 """Figures of position decoding: results in, figures out.
 
-figures = all_figures(results, rows, {}, metadata, numbers, 'layers')
+figures = all_figures(Findings.open('decode_results.pkl'))
 fig = occupancy_vs_error(result)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from dreamerv3.analysis.bootstrap import NONE
 from dreamerv3.analysis.decoding import occupancy
 from dreamerv3.analysis.decoding.chance import LEVELS
-from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.findings import Findings
+from dreamerv3.analysis.decoding.result import DecodeResult, summary
 from dreamerv3.data.metadata import Metadata
 from dreamerv3.plots import style, world
 from dreamerv3.plots.positions.layer_comparison import layer_comparison
@@ -24,42 +25,34 @@ from dreamerv3.plots.positions.probmaps import probmaps
 # Layers of layers mode with figures of their own.
 DETAILED = ('dyn/deter', 'dyn/stoch')
 LEAK = 'Leaks: neighbours of the tested timesteps were trained on.'
-Rows = Sequence[Mapping[str, Any]]
 
 
-def all_figures(
-  results: Sequence[DecodeResult],
-  rows: Rows,
-  control: Mapping[str, Mapping[str, Any]],
-  metadata: Metadata,
-  numbers: Sequence[int],
-  mode: str,
-  leaks: bool = False,
-) -> dict[str, Figure]:
+def all_figures(found: Findings) -> dict[str, Figure]:
   """{name: figure} of a run; in layers mode the details of the state only.
 
-  Args:
-    numbers: the episodes' own numbers, by their place in the recording.
-    leaks: neighbours of tested timesteps were trained on; all figures say so.
+  Where neighbours of tested timesteps were trained on, all figures say so. Maps of
+  probability are left out where the numbers of their episodes are not known.
   """
   made: dict[str, Figure] = {}
-  detailed = list(zip(results, rows, strict=True))
-  if mode == 'layers':
-    made['layer_comparison'] = layer_comparison(results, rows, control)
+  detailed = list(zip(found.results, found.rows, strict=True))
+  if found.mode == 'layers':
+    control = {k: summary(v, n_boot=0) for k, v in found.control.items()}
+    made['layer_comparison'] = layer_comparison(found.results, found.rows, control)
     detailed = [x for x in detailed if x[0].layer in DETAILED]
-  known = metadata if metadata.world_map is not None else None
+  known = found.metadata if found.metadata.world_map is not None else None
   for result, row in detailed:
     name = result.layer.replace('/', '_')
     made[f'classification_{name}'] = classification(result, row)
     made[f'occupancy_vs_error_{name}'] = occupancy_vs_error(result, known)
-    for episode in np.unique(result.episode[result.example_rows]).tolist():
-      number = numbers[episode]
+    episodes = np.unique(result.episode[result.example_rows]).tolist()
+    for episode in episodes if found.numbers else ():
+      number = found.numbers[episode]
       title = f'{result.layer}, held-out episode {number}'
       made[f'probmap_{name}_ep{number}'] = probmaps(result, episode, title)
       if known is not None:
         figure = probmaps(result, episode, title, known)
         made[f'probmap_world_{name}_ep{number}'] = figure
-  if leaks:
+  if found.leaks:
     for figure in made.values():
       note = figure.get_supxlabel()
       figure.supxlabel(f'{note}\n{LEAK}'.strip(), fontsize=7, color=style.RED)

@@ -7,6 +7,7 @@ import pytest
 
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
+from dreamerv3.analysis.decoding.findings import Findings
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
 from dreamerv3.data.trajectories import Trajectories
@@ -56,11 +57,25 @@ def test_layers_that_differ_are_marked(results):
   assert any('black: beats the constant' in x for x in labels)
 
 
+def findings(found, cv='episodes'):
+  data, results = found
+  return Findings(
+    mode='layers',
+    results=results,
+    rows=[summary(x, 0) for x in results],
+    pairs=[],
+    control={},
+    perception={},
+    memory={},
+    protocol={'cv': cv},
+    timesteps=len(data.track()),
+    metadata=data.metadata,
+    numbers=[x.number for x in data.episodes],
+  )
+
+
 def test_all_figures_have_their_names_and_render(results, tmp_path):
-  data, found = results
-  rows = [summary(x, 0) for x in found]
-  numbers = [x.number for x in data.episodes]
-  figures = decoding.all_figures(found, rows, {}, data.metadata, numbers, 'layers')
+  figures = decoding.all_figures(findings(results))
   assert {
     'layer_comparison',
     'classification_dyn_deter',
@@ -91,13 +106,9 @@ def test_grey_tiles_are_those_that_the_fold_never_trained_on(recording):
 
 
 def test_figures_of_a_leaking_protocol_say_so(results):
-  data, found = results
-  rows = [summary(x, 0) for x in found]
-  numbers = [x.number for x in data.episodes]
   for leaks in (False, True):
-    figures = decoding.all_figures(
-      found, rows, {}, data.metadata, numbers, 'layers', leaks
-    )
+    cv = 'timesteps' if leaks else 'episodes'
+    figures = decoding.all_figures(findings(results, cv))
     for name, figure in figures.items():
       assert (decoding.LEAK in figure.get_supxlabel()) == leaks, name
 
