@@ -83,11 +83,8 @@ class Animal:
     return found
 
   def track(self) -> Track:
-    """The path on tiles; the facing is the nearest of four."""
-    turned = np.rint(self.angle / (np.pi / 2)).astype(int) % 4
-    ways = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
-    pos = np.rint(self.pos).astype(int)
-    return Track(pos, self.episode, self.t, ways[turned].astype(np.int8))
+    """The path on tiles."""
+    return on_tiles(self.pos, self.angle, self.episode, self.t)
 
   def boundary(self, distance: float, toward: float, own: bool) -> np.ndarray:
     """Boundary vector cell (N,) (Hartley et al. 2000), egocentric if `own`.
@@ -102,6 +99,28 @@ class Animal:
     return seen.sum(1) / seen.sum(1).max()
 
 
+def on_tiles(
+  pos: np.ndarray, angle: np.ndarray, episode: np.ndarray, t: np.ndarray
+) -> Track:
+  """A continuous path on tiles; the facing is the nearest of four.
+
+  Args:
+    pos: (N, 2) [tiles], whole at the middle of a tile. angle: (N,) of the head [rad].
+  """
+  turned = np.rint(angle / (np.pi / 2)).astype(int) % 4
+  ways = np.array([(1, 0), (0, 1), (-1, 0), (0, -1)])
+  return Track(np.rint(pos).astype(int), episode, t, ways[turned].astype(np.int8))
+
+
+def allocentric(distance: float) -> int:
+  """The class of a boundary vector that prefers this distance [tiles] from a wall.
+
+  From the middle of a tile beside it a wall is half a tile away, and 1 step.
+  """
+  far = np.rint(distance + 0.5) >= cell_types.BAND
+  return cell_types.BOUNDARY if far else cell_types.BORDER
+
+
 def cells(animal: Animal, rng: np.random.Generator, each: int) -> tuple[list, list]:
   """Rates (N,) of every kind without noise, and their classes."""
   units: list[np.ndarray] = []
@@ -113,15 +132,12 @@ def cells(animal: Animal, rng: np.random.Generator, each: int) -> tuple[list, li
     field = np.exp(-((animal.pos - here) ** 2).sum(1) / (2 * rng.uniform(1.5, 3) ** 2))
     wide = np.exp(-((animal.pos - there) ** 2).sum(1) / (2 * rng.uniform(2.5, 4) ** 2))
     head = np.exp(3 * (np.cos(animal.angle - toward) - 1))
-    allocentric = (
-      cell_types.BOUNDARY if distance >= cell_types.BAND else cell_types.BORDER
-    )
     side = rng.integers(4) * np.pi / 2
     for cls, values in (
       (cell_types.SINGLE, field),
       (cell_types.HD, head),
       (cell_types.BOTH, wide * head),
-      (allocentric, animal.boundary(distance, side, own=False)),
+      (allocentric(distance), animal.boundary(distance, side, own=False)),
       (cell_types.EGO, animal.boundary(1 + i % 3, side, own=True)),
       (cell_types.GRID, planted_kinds.lattice(track, rng.uniform(8, 10), rng)),
       (cell_types.SPEED, animal.speed / animal.speed.max()),

@@ -138,7 +138,8 @@ def by_test(
                      does not, and p of map_drift <= alpha
     border_cells     spatial alone; one wall explains > 75 % of the map's
                      reliable variance, and more than one field does
-    boundary_vector  the same, with a band that is 2 tiles or more off the wall
+    boundary_vector  the same, with a band, or the field of a boundary vector, 2
+                     tiles or more off the wall
     single_field     the same with one round field, and there is no second
     grid_cells       several fields on a triangular grid
     complex_cells    spatial alone, with any other map
@@ -215,12 +216,17 @@ def _moved(
 def _shape(m: Mapping[str, np.ndarray]) -> np.ndarray:
   """The class (D,) of a map that holds, by what explains it."""
   reliable = np.maximum(m['map_reliability'], MIN_RELIABILITY)
-  band = m.get('band_r2', np.zeros_like(m['wall_r2']))
-  off = m.get('band_distance', np.zeros_like(band)) >= BAND
+  zero = np.zeros_like(m['wall_r2'])
+  whole, part = m.get('band_r2', zero), m.get('vector_r2', zero)
+  band = np.maximum(whole, part)
+  nearest = np.where(
+    part > whole, m.get('vector_distance', zero), m.get('band_distance', zero)
+  )
+  off = nearest >= BAND
   field, wall = m['field_r2'], np.maximum(m['wall_r2'], band)
   shaped = np.maximum(field, wall) / reliable > ONE_SHAPE
   single = shaped & (wall <= field) & (m['field_second'] == 0)
-  grid = m.get('grid_p', np.ones_like(band))
+  grid = m.get('grid_p', zero + 1)
   return np.select(
     [
       shaped & (wall > field) & (band > m['wall_r2']) & off,

@@ -141,6 +141,7 @@ def fits(
   distance = distances(setup.walls, design)
   wall = border.fit(place, weight, distance, signed)
   band, band_distance = border.fit_band(place, weight, distance, signed)
+  vector = setup.vectors.fit(place, weight, signed)
   return {
     'field_r2': field.r2,
     'field_x': field.centre[:, 0].astype(float),
@@ -152,6 +153,9 @@ def fits(
     'band_r2': band.score,
     'band_wall': band.wall.astype(float),
     'band_distance': band_distance,
+    'vector_r2': vector.r2,
+    'vector_distance': vector.distance,
+    'vector_angle': vector.angle,
   }
 
 
@@ -179,7 +183,8 @@ def lattices(
 ) -> dict[str, np.ndarray]:
   """Grid scores of units whose map holds and is neither one field nor one wall."""
   reliable = np.nan_to_num(known['map_reliability'])
-  shape = np.max([known['field_r2'], known['wall_r2'], known['band_r2']], 0)
+  one = ('field_r2', 'wall_r2', 'band_r2', 'vector_r2')
+  shape = np.max([known[x] for x in one], 0)
   several = (shape < cell_types.ONE_SHAPE * reliable) | (known['field_second'] > 0)
   holds = reliable >= cell_types.MIN_RELIABILITY
   holds &= np.nan_to_num(known['EV_place']) >= cell_types.MIN_MAP

@@ -17,6 +17,7 @@ from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.border import Wall
 from dreamerv3.analysis.tuning.maps.drift import Drift
+from dreamerv3.analysis.tuning.maps.vectors import Vectors
 
 MI_NULLS = 10  # pairings that the bias of the mutual information is from
 
@@ -34,6 +35,7 @@ class Setup:
     mi_pairings: (n', N) of all rows, for the bias of mutual information.
     models: of everything a unit may follow, see `explain.models`.
     drift: halves of the recording, see `drift`.
+    vectors: candidates of boundary vectors in this world.
     grids: whether the world is large enough to look for grid cells.
     seed: of everything that is drawn.
     sigma: smoothing of the maps [tiles]; 0 for none.
@@ -48,6 +50,7 @@ class Setup:
   mi_pairings: np.ndarray
   models: Models
   drift: Drift
+  vectors: Vectors
   grids: bool
   seed: int
   sigma: float = 0.0
@@ -107,6 +110,7 @@ class Setup:
       mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
       models=Models.build(design, steps, hd, brief),
       drift=Drift.build(design, seed),
+      vectors=Vectors.build(np.array([x.distance for x in walls]), design),
       grids=grids.large_enough(design.occupancy),
       seed=seed,
       sigma=sigma,

@@ -194,6 +194,15 @@ def test_a_band_beside_the_wall_is_a_border():
   assert name_of(**{**band, 'band_distance': 2}) == 'border_cells'
 
 
+def test_the_better_of_band_and_vector_says_how_far_the_wall_is():
+  band = CLEAR['boundary_vector']
+  near = {**band, 'vector_r2': 0.95, 'vector_distance': 2}
+  assert name_of(**near) == 'border_cells'
+  part = {**band, 'band_r2': 0.4, 'vector_r2': 0.9, 'vector_distance': 5}
+  assert name_of(**part) == 'boundary_vector'
+  assert name_of(**{**part, 'vector_r2': 0.2}) == 'complex_cells'
+
+
 def test_a_second_field_makes_a_unit_complex():
   values = (0.9, 0.5, 0.5, 0.0, 0.9, 0.1, 0.9)
   metrics = {k: np.array([1.0]) for k in ('fieldsize', 'fieldasymmetry')}

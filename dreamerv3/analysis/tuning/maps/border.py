@@ -191,9 +191,22 @@ def _best(
     nothing = np.zeros(maps.shape[1])
     none = np.full(maps.shape[1], -1)
     return Best(nothing, none), np.zeros(maps.shape[1], np.int64)
+  r2, top = explained(maps, weight, profiles.reshape(-1, profiles.shape[2]), signed)
+  profile, wall = np.divmod(top, walls)
+  return Best(r2, wall), profile
+
+
+def explained(
+  maps: np.ndarray, weight: np.ndarray, shapes: np.ndarray, signed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Weighted squared correlation with the best of some shapes, and which it is.
+
+  Args:
+    maps: (V, D). weight: (V,). shapes: (K, V), K > 0.
+    signed: (D,) bool, of units that may be low where the shape is high.
+  """
   weight = weight / weight.sum()
-  flat = profiles.reshape(-1, profiles.shape[2])
-  flat = flat - (flat @ weight)[:, None]
+  flat = shapes - (shapes @ weight)[:, None]
   norm = (flat**2) @ weight
   usable = norm > 1e-9
   flat = flat / np.sqrt(np.where(usable, norm, np.inf))[:, None]
@@ -203,8 +216,7 @@ def _best(
   product = np.where(signed, product, np.maximum(product, 0))
   r2 = product**2 / np.where(total > 0, total, np.inf)
   top = r2.argmax(0)
-  profile, wall = np.divmod(top, walls)
-  return Best(r2[top, np.arange(len(top))], wall), profile
+  return r2[top, np.arange(len(top))], top
 
 
 def _regions(walkable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
