@@ -242,7 +242,8 @@ def rivals(args: argparse.Namespace, track: Track) -> None:
   steps = Steps.of_track(track, tiles, (grass,))
   whole = Setup.build(design, walls, steps, n_shuffles=args.nulls)
   plain = Setup.build(design, walls, n_shuffles=args.nulls, brief=True)
-  scorer = dataclasses.replace(plain.scorer, rivals=None)
+  alone = plain.scorer.cells[:, :1]  # without the cells of the rivals
+  scorer = dataclasses.replace(plain.scorer, rivals=None, cells=alone)
   plain = dataclasses.replace(plain, scorer=scorer)
   spent: dict[str, list[float]] = {'with': [], 'without': []}
   for _ in range(args.rounds):

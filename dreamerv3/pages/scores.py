@@ -39,6 +39,7 @@ KNOWN = {
   'field_r2': ScoreWords('one field explains of the map'),
   'wall_r2': ScoreWords('one wall explains of the map'),
   'band_r2': ScoreWords('a band along a wall explains'),
+  'vector_r2': ScoreWords('a boundary vector explains'),
   'border_score': ScoreWords('border score', '', 'border_score'),
   'pf_peaks': ScoreWords('fields'),
   'fieldsize': ScoreWords('field size', 'tiles'),
