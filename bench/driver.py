@@ -1,21 +1,26 @@
 """What does the driver cost beside the environments that it steps?
 
-  python bench/driver.py --steps 4000 --envs 16
+  git worktree add /tmp/old c23362b
+  python bench/driver.py --steps 4000 --envs 16 --old /tmp/old
 
 The same random actions in Crafter itself, and in environments as training has them:
 adapted and checked, driven in this process or in others, episodes followed; without
-the replay, whose time is in bench/replay.py, and the network (bench/train.py). In this
-process CPU time; with other processes that of this one, while they wait for it.
+the replay, whose time is in bench/replay.py, and the network (bench/train.py). With
+--old the same of another checkout, in turns. In one process CPU time; with others that
+of the driver's, while it waits for them.
 """
 
 import argparse
 import functools
+import json
 import pathlib
 import statistics
+import subprocess
 import sys
 import time
 
-sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[0] = sys.argv[2] if sys.argv[1:2] == ['--serve'] else str(ROOT)
 
 import numpy as np
 
@@ -77,37 +82,89 @@ class Driven:
     self.driver.close()
 
 
+def serve(envs: int) -> None:
+  """Steps what is asked for, "<way> <steps>" a line; answers [cpu, wall] seconds."""
+  ways: dict[str, Bare | Driven] = {
+    'bare': Bare(envs),
+    'here': Driven(envs, parallel=False),
+    'processes': Driven(envs, parallel=True),
+  }
+  for line in sys.stdin:
+    name, steps = line.split()
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(int(steps)):
+      ways[name].step()
+    took = time.process_time() - cpu, time.perf_counter() - wall
+    print(json.dumps([x / int(steps) / envs for x in took]), flush=True)
+  for way in ways.values():
+    way.close()
+
+
+class Program:
+  """A checkout that steps when it is asked."""
+
+  def __init__(self, root: str, envs: int):
+    self.child = subprocess.Popen(
+      [sys.executable, __file__, '--serve', root, str(envs)],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      text=True,
+    )
+
+  def times(self, way: str, steps: int) -> list[float]:
+    """CPU and clock [s] of a step of one environment."""
+    assert self.child.stdin is not None
+    assert self.child.stdout is not None
+    print(way, steps, file=self.child.stdin, flush=True)
+    return json.loads(self.child.stdout.readline())
+
+  def close(self) -> None:
+    """Ends it."""
+    self.child.communicate()
+
+
 def main(argv: list[str] | None = None) -> None:
   """Steps each in turn and prints seconds per step of one environment."""
   parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
   parser.add_argument('--steps', type=int, default=4000, help='of each environment')
   parser.add_argument('--envs', type=int, default=16)
+  parser.add_argument('--old', help='another checkout, to compare with')
   args = parser.parse_args(argv)
-  ways: dict[str, Bare | Driven] = {
-    'bare': Bare(args.envs),
-    'in this process': Driven(args.envs, parallel=False),
-    'in processes': Driven(args.envs, parallel=True),
-  }
-  spent: dict[str, list[float]] = {x: [] for x in ways}
-  clock: dict[str, list[float]] = {x: [] for x in ways}
+  programs = {'now': Program(str(ROOT), args.envs)}
+  if args.old:
+    programs['old'] = Program(args.old, args.envs)
+  ways = [('now', 'bare'), *[(p, w) for w in ('here', 'processes') for p in programs]]
   rounds, part = 10, max(1, args.steps // 10)
+  found: dict[tuple[str, str], list[list[float]]] = {x: [] for x in ways}
   for number in range(rounds + 1):
-    for name, way in ways.items():
-      cpu, wall = time.process_time(), time.perf_counter()
-      for _ in range(part):
-        way.step()
+    for program, way in ways:
+      times = programs[program].times(way, part)
       if number:  # the first also compiles
-        spent[name].append((time.process_time() - cpu) / part / args.envs)
-        clock[name].append((time.perf_counter() - wall) / part / args.envs)
-  bare = statistics.median(spent['bare'])
-  for name, way in ways.items():
-    each, wall = statistics.median(spent[name]), statistics.median(clock[name])
-    print(
-      f'{name:16} {each * 1e6:6.0f} us of this process per step, {each / bare:.2f} of '
-      f'bare; {1 / wall:6.0f} steps/s by the clock'
+        found[program, way].append(times)
+  for each in programs.values():
+    each.close()
+  cpu, wall = (
+    {x: statistics.median(y[i] for y in times) for x, times in found.items()}
+    for i in (0, 1)
+  )
+  for name, way in ways:
+    took, clock = cpu[name, way], wall[name, way]
+    said = (
+      f'{took * 1e6:4.0f} us of its process, {took / cpu["now", "bare"]:.2f} of bare'
     )
-    way.close()
+    print(f'{name} {way:9} {said}; {1 / clock:6.0f} steps/s by the clock', end='')
+    if name == 'now' and ('old', way) in cpu:
+      olds, news = found['old', way], found['now', way]
+      faster = [
+        statistics.median(a[i] / b[i] for a, b in zip(olds, news, strict=True))
+        for i in (0, 1)
+      ]
+      print(f'; old / now {faster[0]:.2f} CPU, {faster[1]:.2f} clock', end='')
+    print()
 
 
 if __name__ == '__main__':
-  main()
+  if sys.argv[1:2] == ['--serve']:
+    serve(int(sys.argv[3]))
+  else:
+    main()

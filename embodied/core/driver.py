@@ -1,7 +1,7 @@
 """Steps N environments with one batched policy and tells observers.
 
 For the training and evaluation loops. The environments run one after the
-other in this process, or each in a process of its own.
+other in this process, or in several processes, neighbours in the same one.
 
   driver = Driver([make_env] * 16, parallel=True)
   driver.on_step(lambda step, worker: replay.add(step, worker))
@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from dreamerv3.base.host import job
+
 from . import base
-from .env_process import EnvProcess
+from .env_process import Answers, EnvProcesses
 
 Observer = Callable[[base.Step, int], object]
 Policy = Callable[[base.Carry, base.Batch], tuple[base.Carry, base.Batch, base.Batch]]
@@ -29,41 +31,39 @@ class Driver:
 
   Args:
     make_envs: one constructor without arguments per environment.
-    parallel: one process per environment; constructors are sent with
-      cloudpickle, so closures and lambdas are fine.
+    parallel: in other processes; constructors are sent with cloudpickle, so
+      closures and lambdas are fine.
+    processes: how many; 0 is one per CPU of the job. Changes no step.
 
   An exception of an environment ends the call with that exception (serial)
   or with an EnvError that holds its traceback and index (processes).
   """
 
   def __init__(
-    self, make_envs: Sequence[Callable[[], base.Env]], parallel: bool = False
+    self,
+    make_envs: Sequence[Callable[[], base.Env]],
+    parallel: bool = False,
+    processes: int = 0,
   ) -> None:
     if not make_envs:
       raise ValueError('A driver needs at least one environment, got none.')
-    self.envs: list[base.Env] = []
+    self._count = len(make_envs)
     self._observers: list[Observer] = []
     self._carry: base.Carry = None
     self._ready = False
+    self._envs: EnvProcesses | _Here = (
+      EnvProcesses(make_envs, processes or job.cpus()) if parallel else _Here(make_envs)
+    )
+    self.obs_space, self.act_space = self._envs.obs_space, self._envs.act_space
     atexit.register(self.close)
-    try:
-      if parallel:
-        # All processes start before the first one is waited for.
-        started = [EnvProcess(fn, i) for i, fn in enumerate(make_envs)]
-        self.envs.extend(started)
-        for env in started:
-          env.wait()
-      else:
-        for fn in make_envs:
-          self.envs.append(fn())
-      self.obs_space = self.envs[0].obs_space
-      self.act_space = self.envs[0].act_space
-    except BaseException:
-      self.close()
-      raise
 
   def __len__(self) -> int:
-    return len(self.envs)
+    return self._count
+
+  @property
+  def pids(self) -> list[int]:
+    """Numbers of the processes of environments; none if that is this one."""
+    return self._envs.pids if isinstance(self._envs, EnvProcesses) else []
 
   def on_step(self, observer: Observer) -> None:
     """Call observer(step, worker) after each step, in order of addition.
@@ -76,7 +76,7 @@ class Driver:
 
   def reset(self, init_policy: Callable[[int], base.Carry]) -> None:
     """Start new episodes in all environments at the next step."""
-    count = len(self.envs)
+    count = len(self)
     self._acts = {
       key: np.zeros((count, *space.shape), space.dtype)
       for key, space in self.act_space.items()
@@ -97,10 +97,7 @@ class Driver:
 
   def _step(self, policy: Policy) -> np.ndarray:
     """One step of all environments; returns is_last (N,)."""
-    results = self._step_envs()
-    # Nobody asks for the logs of all environments at once.
-    keys = [k for k in results[0] if not k.startswith('log/')]
-    obs = {k: _stacked([x[k] for x in results]) for k in keys}
+    obs, results = self._envs.step(self._acts)
     self._carry, acts, outs = policy(self._carry, obs)
     acts = {k: np.asarray(v) for k, v in acts.items()}
     self._check_actions(acts)
@@ -116,25 +113,17 @@ class Driver:
         observer(step, worker)
     return lasts
 
-  def _step_envs(self) -> Sequence[base.Step]:
-    """The observation of each environment."""
-    actions = [{k: v[i] for k, v in self._acts.items()} for i in range(len(self.envs))]
-    processes = [x for x in self.envs if isinstance(x, EnvProcess)]
-    for env, action in zip(processes, actions, strict=False):
-      env.send(action)
-    if processes:
-      return [env.receive() for env in processes]
-    return [env.step(act) for env, act in zip(self.envs, actions, strict=True)]
-
   def _check_actions(self, acts: base.Batch) -> None:
     expected = set(self.act_space) - {'reset'}
     if set(acts) != expected:
       raise ValueError(f'The policy chose {sorted(acts)}, expected {sorted(expected)}.')
     for key, value in acts.items():
-      shape = (len(self.envs), *self.act_space[key].shape)
-      if value.shape != shape:
+      space = self.act_space[key]
+      shape = (len(self), *space.shape)
+      if value.shape != shape or value.dtype != space.dtype:
         raise ValueError(
-          f'Action {key!r} of the policy has shape {value.shape}, expected {shape}.'
+          f'Action {key!r} of the policy is {value.dtype}{list(value.shape)}, '
+          f'expected {space.dtype}{list(shape)}.'
         )
 
   @staticmethod
@@ -146,9 +135,7 @@ class Driver:
   def close(self) -> None:
     """Close all environments and end their processes; may be called twice."""
     atexit.unregister(self.close)
-    envs, self.envs = self.envs, []
-    for env in envs:
-      env.close()
+    self._envs.close()
 
   def __enter__(self) -> Driver:
     return self
@@ -157,8 +144,42 @@ class Driver:
     self.close()
 
 
+class _Here:
+  """Environments in this process, one after the other; see EnvProcesses."""
+
+  def __init__(self, make_envs: Sequence[Callable[[], base.Env]]) -> None:
+    self._envs: list[base.Env] = []
+    try:
+      for make_env in make_envs:
+        self._envs.append(make_env())
+      self.obs_space = self._envs[0].obs_space
+      self.act_space = self._envs[0].act_space
+    except BaseException:
+      self.close()
+      raise
+
+  def step(self, acts: base.Batch) -> Answers:
+    """Acts in all environments."""
+    steps = [
+      env.step({k: v[row] for k, v in acts.items()})
+      for row, env in enumerate(self._envs)
+    ]
+    # Nobody asks for the logs of all environments at once.
+    keys = [k for k in steps[0] if not k.startswith('log/')]
+    return Answers({k: _stacked([x[k] for x in steps]) for k in keys}, steps)
+
+  def close(self) -> None:
+    """Closes them; may be called twice."""
+    envs, self._envs = self._envs, []
+    for env in envs:
+      env.close()
+
+
 def _stacked(values: list[Any]) -> np.ndarray:
   """One array of equal ones, or of scalars, in their dtype."""
   if isinstance(values[0], np.generic):
     return np.array(values)
+  shape = values[0].shape
+  if shape and all(x.shape == shape for x in values):  # in half the time of a stack
+    return np.concatenate(values).reshape(len(values), *shape)
   return np.stack(values)

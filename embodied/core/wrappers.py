@@ -135,6 +135,12 @@ class UnifyDtypes(Wrapper):
     self._inner = {k: v.dtype for k, v in env.act_space.items()}
 
   @staticmethod
+  def _cast(value: Any, dtype: np.dtype) -> Any:
+    if type(value) is dtype.type:
+      return value
+    return np.asarray(value).astype(dtype, copy=False)
+
+  @staticmethod
   def _unify(space: elements.Space) -> elements.Space:
     dtype = unified_dtype(space.dtype)
     if dtype == space.dtype:
@@ -157,12 +163,11 @@ class UnifyDtypes(Wrapper):
 
   def step(self, action: base.Step) -> base.Step:
     """Casts actions on the way in, observations on the way out."""
-    action = {
-      k: np.asarray(v).astype(self._inner[k], copy=False) for k, v in action.items()
-    }
+    action = {k: self._cast(v, self._inner[k]) for k, v in action.items()}
     obs = self.env.step(action)
     # Asked here, without a call for each of some dozens of values.
-    return {k: v if v.__class__ in _SCALARS else _unified(v) for k, v in obs.items()}
+    cast = {k: _unified(v) for k, v in obs.items() if v.__class__ not in _SCALARS}
+    return {**obs, **cast}
 
 
 class CheckSpaces(Wrapper):
@@ -172,15 +177,24 @@ class CheckSpaces(Wrapper):
     super().__init__(env)
     self._act = {k: Limits.of(v) for k, v in env.act_space.items()}
     self._obs = {k: Limits.of(v) for k, v in env.obs_space.items()}
+    self._seen: tuple[list[str], list[type]] | None = None
+    self._rest = self._obs  # of which the class does not say all
 
   def step(self, action: base.Step) -> base.Step:
     """Raises for a key, shape, dtype or value outside of its space."""
     self._check('action', action, self._act)
     obs = self.env.step(action)
+    # Keys and classes are mostly those of the step before, and say all of most.
+    seen = [*obs], [*map(type, obs.values())]
+    if seen == self._seen:
+      self._check('observation', obs, self._rest)
+      return obs
     if not obs.keys() <= self._obs.keys():
       extra = sorted(set(obs) - set(self._obs))
       raise ValueError(f'Observation keys {extra} are not in obs_space.')
     self._check('observation', obs, self._obs)
+    self._seen = seen
+    self._rest = {k: v for k, v in self._obs.items() if type(obs[k]) is not v.free}
     return obs
 
   @staticmethod
@@ -189,8 +203,7 @@ class CheckSpaces(Wrapper):
       value = values.get(key)
       if value is None:
         raise ValueError(f'{kind} {key!r} is missing; got {sorted(values)}.')
-      # Of most, the class says all.
-      if not (value.__class__ is limits.free or limits.hold(value)):
+      if not limits.hold(value):
         raise ValueError(limits.broken(f'{kind} {key!r}', np.asarray(value)))
 
 
@@ -199,7 +212,8 @@ class Limits(NamedTuple):
 
   Attributes:
     space: the space.
-    low, high: the least and the largest value, None where any of its dtype will do.
+    low, high: the least and the largest value, None where there is no such bound.
+    real: whether it may be NaN, which is in no space.
     scalar: class of numpy's scalars of its dtype, None where it has a shape.
     free: the same, None where not every scalar of it will do.
   """
@@ -207,6 +221,7 @@ class Limits(NamedTuple):
   space: elements.Space
   low: Any
   high: Any
+  real: bool
   scalar: type | None = None
   free: type | None = None
 
@@ -214,21 +229,25 @@ class Limits(NamedTuple):
   def of(cls, space: elements.Space) -> Self:
     """The limits of a space."""
     low, high = _limits(space)
+    real = bool(np.issubdtype(space.dtype, np.floating))
     if space.shape:
-      return cls(space, low, high)
+      return cls(space, low, high, real)
     low, high = (None if x is None else x.item() for x in (low, high))
     scalar = space.dtype.type
-    free = scalar if low is None and high is None else None
-    return cls(space, low, high, scalar, free)
+    free = scalar if low is None and high is None and not real else None
+    return cls(space, low, high, real, scalar, free)
 
   def hold(self, value: Any) -> bool:
     """Whether a value is in the space."""
-    low, high = self.low, self.high
-    # Comparisons say "inside", so that NaN is not.
+    low, high, real = self.low, self.high, self.real
+    # NaN alone does not equal itself.
     if value.__class__ is self.scalar:
-      return (low is None or value >= low) and (high is None or value <= high)
+      inside = (low is None or value >= low) and (high is None or value <= high)
+      return inside and (not real or value == value)
     value = np.asarray(value)
     if value.shape != self.space.shape or value.dtype != self.space.dtype:
+      return False
+    if real and not (value == value).all():
       return False
     above = low is None or bool((value >= low).all())
     return above and (high is None or bool((value <= high).all()))
@@ -249,7 +268,7 @@ class Limits(NamedTuple):
 
 
 def _limits(space: elements.Space) -> tuple:
-  """Inclusive (low, high) of a space, None where any value of it will do."""
+  """Inclusive (low, high) of a space, None where no value of it lies outside."""
   if space.dtype == np.bool_:
     return None, None
   low, high = np.asarray(space.low), np.asarray(space.high)
@@ -261,7 +280,10 @@ def _limits(space: elements.Space) -> tuple:
       None if np.all(low == info.min) else low,
       None if np.all(high == info.max) else high,
     )
-  return low, high
+  return (
+    None if np.all(low == -np.inf) else low,
+    None if np.all(high == np.inf) else high,
+  )
 
 
 def standard(env: base.Env) -> base.Env:
@@ -270,3 +292,13 @@ def standard(env: base.Env) -> base.Env:
   env = UnifyDtypes(env)
   env = CheckSpaces(env)
   return ClipAction(env)
+
+
+def checked(env: base.Env) -> base.Env:
+  """An environment whose spaces are checked, once, if `standard` did so or not."""
+  inner: Any = env
+  while isinstance(inner, Wrapper):
+    if isinstance(inner, CheckSpaces):
+      return env
+    inner = inner.env
+  return CheckSpaces(env)

@@ -29,6 +29,11 @@ VITALS = ('health', 'food', 'drink', 'energy')
 GOODS = tuple(item for item in crafter_game.ITEMS if item not in VITALS)
 TASKS = ('reward', 'noreward')
 
+# Made once, since each step has them all.
+_VITALS = tuple((x, f'log/vital_{x}') for x in VITALS)
+_ACHIEVEMENTS = tuple((x, f'log/achievement_{x}') for x in ACHIEVEMENTS)
+_GOODS = tuple((x, f'log/inventory_{x}') for x in GOODS)
+
 # Ids of objects in `semantic`, after those of the materials, as in Crafter.
 OBJECTS = ('Player', 'Cow', 'Zombie', 'Skeleton', 'Arrow', 'Plant')
 
@@ -105,11 +110,10 @@ class Crafter(base.Env):
       'log/daylight': elements.Space(np.float32),
     }
     names = ['episode', 'player_facing_x', 'player_facing_y', 'sleeping']
-    names += [f'vital_{name}' for name in VITALS]
-    names += [f'achievement_{name}' for name in ACHIEVEMENTS]
-    if self._logs:
-      names += [f'inventory_{name}' for name in GOODS]
-    return spaces | {f'log/{name}': number for name in names}
+    keys = [f'log/{name}' for name in names]
+    logged = _VITALS + _ACHIEVEMENTS + (_GOODS if self._logs else ())
+    keys += [key for _, key in logged]
+    return spaces | dict.fromkeys(keys, number)
 
   @property
   def act_space(self) -> dict[str, elements.Space]:
@@ -255,13 +259,11 @@ class Crafter(base.Env):
       'log/player_facing_y': integer(player.facing[1]),
       'log/sleeping': integer(player.sleeping),
     }
-    for name in VITALS:
-      obs[f'log/vital_{name}'] = integer(player.inventory[name])
-    for name in ACHIEVEMENTS:
-      obs[f'log/achievement_{name}'] = integer(player.achievements[name])
+    inventory, achievements = player.inventory, player.achievements
+    obs |= {key: integer(inventory[name]) for name, key in _VITALS}
+    obs |= {key: integer(achievements[name]) for name, key in _ACHIEVEMENTS}
     if self._logs:
-      for name in GOODS:
-        obs[f'log/inventory_{name}'] = integer(player.inventory[name])
+      obs |= {key: integer(inventory[name]) for name, key in _GOODS}
     return obs
 
   def _write_stats(self, path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ averages it would have logged.
 """
 
 import re
+import struct
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -119,7 +120,7 @@ class Episodes:
   def __call__(self, step: Mapping[str, Any], worker: int) -> None:
     """Follows a step of one environment; logs an episode at its end."""
     if step['is_first'] or worker not in self.running:
-      self.running[worker] = _Episode()
+      self.running[worker] = _Episode(self.keys)
     if 'log/episode' in step:
       self.numbers[worker] = int(step['log/episode'])
     episode = self.running[worker]
@@ -145,43 +146,50 @@ class Episodes:
         result[key.removeprefix('log/')] = float(values.max())
     self.log({f'{self.prefix}episode/{k}': v for k, v in result.items()})
     self.scores.append(score)
-    self.stats.add(episode.stats(logs, self.keys), prefix=f'{self.prefix}epstats')
+    self.stats.add(episode.stats(logs), prefix=f'{self.prefix}epstats')
 
 
 class _Episode:
-  """One under way: its numbers as they come, a row per step, summed at its end.
+  """One under way: rewards and logged numbers as float64, a row per step.
 
-  Sums and means are those of arrays (their order of summation is the fixed one).
+  Bytes, since a list would keep a numpy scalar alive for each number of each step.
+  Sums and means are those of arrays at the end (a fixed order of summation).
   """
 
-  def __init__(self) -> None:
+  def __init__(self, keys: re.Pattern) -> None:
+    self.keys = keys
     self.rewards: list[float] = []
     self.names: list[str] = []
-    self.rows: list[tuple] = []  # which the garbage collector need not look into
+    self.rows = bytearray()
     self.video: dict[str, list[np.ndarray]] = {}
 
   def add(self, step: Mapping[str, Any], video: bool, frames: int) -> None:
-    if not self.names:
-      self.names = [k for k, v in step.items() if k[:4] == 'log/' and not np.ndim(v)]
+    if not self.rewards:
+      self.names = [k for k, v in step.items() if self._counts(k, v)]
+      self.pack = struct.Struct(f'{len(self.names)}d').pack
     self.rewards.append(float(step['reward']))
-    self.rows.append(tuple([step[k] for k in self.names]))
+    self.rows += self.pack(*[step[k] for k in self.names])
     if video and len(self.rewards) <= frames:
       for key, value in step.items():
-        if np.ndim(value) == 3 and key[:4] != 'log/':
+        if key[:4] != 'log/' and np.ndim(value) == 3:
           # Our own copy: the step's arrays belong to the driver.
           self.video.setdefault(f'policy_{key}', []).append(np.array(value))
 
+  def _counts(self, key: str, value: Any) -> bool:
+    if key[:4] != 'log/' or np.ndim(value):
+      return False
+    return key.startswith(ACHIEVEMENT) or bool(self.keys.search(key))
+
   def logs(self) -> dict[str, np.ndarray]:
-    """Values (T,) of each number that the environment logs."""
-    if not self.names:
-      return {}
-    columns = np.array(self.rows, np.float64).T.copy()
+    """Values (T,) of each number that the environment logs and someone reads."""
+    rows = np.frombuffer(self.rows, np.float64)
+    columns = rows.reshape(len(self.rewards), len(self.names)).T.copy()
     return dict(zip(self.names, columns, strict=True))
 
-  def stats(self, logs: Mapping[str, np.ndarray], keys: re.Pattern) -> dict[str, Any]:
+  def stats(self, logs: Mapping[str, np.ndarray]) -> dict[str, Any]:
     result: dict[str, Any] = {k: np.stack(v) for k, v in self.video.items()}
     for key, values in logs.items():
-      if keys.search(key):
+      if self.keys.search(key):
         result[f'{key}/avg'] = float(np.mean(values))
         result[f'{key}/max'] = float(values.max())
         result[f'{key}/sum'] = float(np.sum(values))

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from embodied.core.driver import Driver
-from embodied.core.env_process import EnvError
+from embodied.core.env_process import EnvError, EnvProcesses
+from embodied.core.wrappers import standard
+from embodied.envs import registry
 from embodied.tests.counting import CountEnv
 
 
@@ -28,17 +30,18 @@ def init_policy(count):
   return np.zeros(count, np.int32)
 
 
-def record(makers, parallel=False, **amount):
+def policy_of_grid(carry, obs):
+  act = (obs['image'].sum((1, 2, 3)) // 255 + carry).astype(np.int32) % 5
+  return carry + 1, {'action': act}, {'calls': carry.copy()}
+
+
+def record(makers, parallel=False, processes=2, policy=policy, **amount):
   steps = []
-  with Driver(makers, parallel) as driver:
+  with Driver(makers, parallel, processes) as driver:
     driver.on_step(lambda step, worker: steps.append((worker, step)))
     driver.reset(init_policy)
     driver(policy, **amount)
   return steps
-
-
-def pids_of(driver):
-  return [x.pid for x in driver.envs]
 
 
 def of_worker(steps, worker, key):
@@ -108,7 +111,9 @@ def test_read_only_actions_are_fine():
 
 
 @pytest.mark.parametrize(
-  'acts', [{}, {'action': np.zeros((1, 2), np.int32)}], ids=['none', 'shape']
+  'acts',
+  [{}, {'action': np.zeros((1, 2), np.int32)}, {'action': np.zeros(1)}],
+  ids=['none', 'shape', 'dtype'],
 )
 def test_wrong_actions_are_named(acts):
   with Driver([CountEnv]) as driver:
@@ -135,28 +140,77 @@ def test_serial_close_closes_each_environment_once():
   assert [x.closed for x in envs] == [1, 1]
 
 
-def test_processes_give_the_steps_of_the_serial_driver():
-  makers = [functools.partial(CountEnv, 3 + i, size=8) for i in range(2)]
-  serial = record(makers, steps=40)
-  parallel = record(makers, parallel=True, steps=40)
+class DoubleEnv(CountEnv):
+  """Rewards in another dtype than its space says."""
+
+  def observe(self):
+    return {**super().observe(), 'reward': np.float64(1 / 3)}
+
+
+def grid(index):
+  return standard(registry.make('grid_goal', seed=registry.env_seed(0, index)))
+
+
+def counts(index):
+  return CountEnv(3 + index, size=8)
+
+
+@pytest.mark.parametrize(
+  ('make', 'act', 'processes'),
+  [(counts, policy, 1), (counts, policy, 2), (grid, policy_of_grid, 2)],
+)
+def test_processes_give_the_steps_of_the_serial_driver(make, act, processes):
+  makers = [functools.partial(make, i) for i in range(5)]
+  serial = record(makers, policy=act, steps=60)
+  parallel = record(makers, True, processes, policy=act, steps=60)
   assert len(serial) == len(parallel)
   pids = set()
   for (worker1, step1), (worker2, step2) in zip(serial, parallel, strict=True):
     assert worker1 == worker2
-    assert set(step1) == set(step2)
-    pids.add(int(step2.pop('log/pid')))
+    assert list(step1) == list(step2)
+    pids.add(int(step2.pop('log/pid', 0)))
     for key, value in step2.items():
+      assert type(value) is type(step1[key]), key
       assert value.dtype == step1[key].dtype, key
       assert np.array_equal(value, step1[key]), key
-  assert len(pids) == 2
-  assert os.getpid() not in pids
-  assert not any(psutil.pid_exists(x) for x in pids)
+  if make is not grid:
+    assert len(pids) == processes
+    assert os.getpid() not in pids
+    assert not any(psutil.pid_exists(x) for x in pids)
+
+
+def test_there_are_as_many_processes_as_cpus_unless_told(monkeypatch):
+  asked: list[int] = []
+
+  class Processes(EnvProcesses):
+    def __init__(self, make_envs, processes):
+      asked.append(processes)
+      super().__init__(make_envs, 1)
+
+  monkeypatch.setattr('embodied.core.driver.EnvProcesses', Processes)
+  monkeypatch.setattr('dreamerv3.base.host.job.cpus', lambda: 7)
+  Driver([CountEnv], parallel=True).close()
+  assert asked == [7]
+
+
+def test_environments_unlike_the_first_one_are_named():
+  makers: list = [CountEnv, CountEnv, functools.partial(CountEnv, size=2)]
+  with pytest.raises(ValueError, match=r'Environment 2 has .*unlike .*ment 0'):
+    Driver(makers, parallel=True, processes=1)
+
+
+def test_what_leaves_its_space_is_refused_in_a_process():
+  # Memory of one dtype would take it, and give another number back.
+  with Driver([DoubleEnv], parallel=True) as driver:
+    driver.reset(init_policy)
+    with pytest.raises(EnvError, match=r"Environment 0 (.|\n)*'reward' is float64"):
+      driver(policy, steps=9)
 
 
 def test_a_crash_in_a_process_brings_its_traceback_and_index():
   makers = [CountEnv, lambda: CountEnv(fail_at=3)]
   with Driver(makers, parallel=True) as driver:
-    pids = pids_of(driver)
+    pids = driver.pids
     driver.reset(init_policy)
     with pytest.raises(EnvError) as info:
       driver(policy, steps=20)
@@ -183,11 +237,27 @@ def test_a_killed_process_is_reported_with_its_exit_code():
       driver(policy, steps=20)
 
 
+def test_a_death_is_told_while_other_processes_are_busy():
+  makers: list = [
+    functools.partial(CountEnv, fail_at=2, how='sleep'),
+    CountEnv,
+    CountEnv,
+    functools.partial(CountEnv, fail_at=2, how='kill'),
+  ]
+  began = time.monotonic()
+  with Driver(makers, parallel=True, processes=2) as driver:
+    driver.reset(init_policy)
+    with pytest.raises(EnvError, match=r'environments 2 to 3 .*exit code -9'):
+      driver(policy, steps=20)
+    assert time.monotonic() - began < 30
+    os.kill(driver.pids[0], signal.SIGKILL)  # or closing waits for it
+
+
 def test_signals_to_the_group_leave_environments_to_the_driver():
   with Driver([CountEnv], parallel=True) as driver:
     driver.reset(init_policy)
     driver(policy, steps=1)
-    (pid,) = pids_of(driver)
+    (pid,) = driver.pids
     for name in ('SIGINT', 'SIGTERM', 'SIGUSR1'):
       os.kill(pid, getattr(signal, name))
     driver(policy, steps=3)
@@ -198,8 +268,8 @@ import sys, time
 from embodied.core.driver import Driver
 from embodied.tests.counting import CountEnv
 if __name__ == '__main__':
-  driver = Driver([CountEnv] * 2, parallel=True)
-  print(*[x.pid for x in driver.envs], flush=True)
+  driver = Driver([CountEnv] * 2, parallel=True, processes=2)
+  print(*driver.pids, flush=True)
   {then}
 """
 
@@ -230,6 +300,7 @@ def test_no_orphans(tmp_path, then, action):
     parent.send_signal(getattr(signal, action))
   _, stderr = parent.communicate(timeout=30)
   assert stderr.count('Traceback') == (action == 'SIGINT'), stderr
+  assert 'leaked' not in stderr, stderr
   for _ in range(100):
     if not any(psutil.pid_exists(x) for x in pids):
       break
