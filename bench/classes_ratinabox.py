@@ -71,8 +71,9 @@ class Rat:
     vectors = {'tuning_distance': (0.0, 8 * TILE)}
     grids = {'gridscale_distribution': 'uniform', 'gridscale': (8 * TILE, 10 * TILE)}
     own = {'reference_frame': 'egocentric'}
+    hidden = {'wall_geometry': 'line_of_sight'}  # as it takes it where a wall is inside
     return {
-      cell_types.SINGLE: ratinabox.PlaceCells(agent, {**some}),
+      cell_types.SINGLE: ratinabox.PlaceCells(agent, {**some, **hidden}),
       cell_types.GRID: ratinabox.GridCells(agent, {**some, **grids}),
       cell_types.BOUNDARY: ratinabox.BoundaryVectorCells(agent, {**some, **vectors}),
       cell_types.EGO: ratinabox.BoundaryVectorCells(agent, {**some, **own}),

@@ -129,12 +129,13 @@ def with_effects(
     found = dict(row)
     for column, of in sides.items():
       if of:
-        found[column] = _effect(of[str(row['layer'])], str(row['class']), limits)
+        found[column] = effect(of[str(row['layer'])], str(row['class']), limits)
     made.append(found)
   return made
 
 
-def _effect(of: TuningTable, label: str, limits: Thresholds) -> float:
+def effect(of: TuningTable, label: str, limits: Thresholds) -> float:
+  """How strong the code of a class is: the median that `with_effects` tells of."""
   ids = cell_types.by_test(of.metrics, of.q, limits, of.p)
   score = of.metrics.get('EV_best', of.metrics['EVs'])
   known = score[(ids == cell_types.NAMES.index(label)) & np.isfinite(score)]

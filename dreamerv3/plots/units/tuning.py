@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.maps.head_direction import STEPS
 from dreamerv3.analysis.tuning.results import Results
+from dreamerv3.analysis.tuning.shares import effect
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
 from dreamerv3.plots import style, world
@@ -40,6 +41,7 @@ COLORS = {
 }
 # Every figure calls a class as the tables do.
 LABELS = {x: x.replace('_', ' ') for x in cell_types.NAMES}
+NO_CODE = (cell_types.UNTUNED, cell_types.WEAK, cell_types.DEAD)
 EXAMPLES = 5  # per class: a figure of all classes fits a page
 ACROSS = 5  # panels per row of examples, legible at the width of a page
 
@@ -108,7 +110,11 @@ def _thresholds(ax: Axes, results: Results, si: np.ndarray) -> None:
 
 
 def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
-  """Share of units per class: tested, by thresholds, and in the control."""
+  """Share of units per class: tested, by thresholds, and in the control.
+
+  Under each kind of code that was found: EV, the median over its units of the
+  held-out variance that their best model explains.
+  """
   figure, axes = style.new_figure(width=7.02, height=2.5)
   narrow = figure.get_figwidth() < 5  # names stand upright, and bars have no numbers
   ax = axes[0, 0]
@@ -137,7 +143,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           va='bottom',
           fontsize=style.SMALL,
         )
-  labels = [LABELS[n].replace(' ', ' ' if narrow else '\n') for n in cell_types.NAMES]
+  labels = _names(results, layer, narrow)
   ax.set_xticks(x, labels, fontsize=style.SMALL, rotation=90 if narrow else 0)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
@@ -152,6 +158,19 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   else:
     ax.legend(handles=[*handles, *drawn])
   return figure
+
+
+def _names(results: Results, layer: str, narrow: bool) -> list[str]:
+  """Names of the classes and, where there is room, how strong their codes are."""
+  names = [LABELS[n].replace(' ', ' ' if narrow else '\n') for n in cell_types.NAMES]
+  table = results.tables[layer]
+  if narrow or not table.q:
+    return names
+  for k, name in enumerate(cell_types.NAMES):
+    strength = effect(table, name, results.limits)
+    if k not in NO_CODE and np.isfinite(strength):
+      names[k] += f'\nEV {strength:.2f}'
+  return names
 
 
 def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure:

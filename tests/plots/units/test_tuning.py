@@ -29,6 +29,14 @@ def test_bars_show_the_fractions(shown):
   np.testing.assert_allclose(got[0], cell_types.fractions(tested) * 100)
   np.testing.assert_allclose(got[1], cell_types.fractions(simple) * 100)
   assert len(got) == 3  # and the control
+  table = shown.tables['dyn/deter']
+  score = table.metrics.get('EV_best', table.metrics['EVs'])
+  labels = [x.get_text() for x in figure.axes[0].get_xticklabels()]
+  for k, label in enumerate(labels):
+    units = (tested == k) & np.isfinite(score)
+    coded = units.any() and k not in plots.NO_CODE
+    told = f'\nEV {np.median(score[units]):.2f}' if coded else ''
+    assert label == plots.LABELS[cell_types.NAMES[k]].replace(' ', '\n') + told
 
 
 def test_scatter_shows_every_unit_in_the_colour_of_its_class(shown):
