@@ -121,7 +121,7 @@ def foresee(
     + max(ahead, 4 * rows * block_units)
     + jobs * block_units * rows * BLOCK_ROW
     + recordings * total * UNIT
-    + 2 * widest * 4 * data.grid.size  # on their way from one file to another
+    + widest * 4 * data.grid.size  # on their way from one file to another
   )
   each = (nulls + OTHER) * (ROW * rows + TILE * tiles)
   seconds = START + recordings * (SETUP_TIME * tiles + total * each)
