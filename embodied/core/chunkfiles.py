@@ -41,6 +41,9 @@ NAME = re.compile(r'(\d{8}T\d{6}F\d{6})-(\w{22})-(\w{22})-(\d+)\.npz')
 PATCH = re.compile(r'updates/\w{22}-(\d+)\.npz')
 LEFT = re.compile(r'\..*\.npz\.(\w+\.)?tmp')  # of a save that was killed
 THREADS = min(8, job.cpus())
+# Share of rows above which a patch holds all of them: it takes the place of the
+# patches before, and is read without putting single rows into others.
+NEARLY_ALL = 0.75
 
 Record = dict[str, Any]  # how a chunk is named in a saved state
 
@@ -159,6 +162,8 @@ class ChunkFiles:
     chunk = snap.chunk
     rows = snap.stamps > chunk.saved_version
     differ = snap.stamps > chunk.file_version
+    if rows.mean() > NEARLY_ALL:
+      rows = differ = np.ones_like(rows)
     before, patched = chunk.patches, chunk.patched + int(rows.sum())
     if rows.all() or patched > 2 * differ.sum():
       rows, before, patched = differ, [], int(differ.sum())
