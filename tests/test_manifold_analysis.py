@@ -1,6 +1,7 @@
 """The command manifold_analysis.py, as users start it."""
 
 import csv
+import dataclasses
 import pickle
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from dreamerv3 import manifold_analysis
 from dreamerv3.base.errors import UserError
+from dreamerv3.plots import manifold
 from dreamerv3.run_info import read_run_info
 
 FEW = ('--max_wake_samples', '300', '--n_shuffles', '30', '--n_boot', '50')
@@ -67,6 +69,16 @@ def test_every_figure_is_there_and_is_drawn_again(results, tmp_path):
   assert {x.name for x in tmp_path.glob('*.png')} == expected
   for path in tmp_path.glob('*.png'):
     assert path.read_bytes() == (results / path.name).read_bytes()
+
+
+def test_trained_and_control_share_their_scales(results):
+  (found, *_) = manifold_analysis.reopen(results / 'manifold_results.pkl')
+  assert found.control is not None
+  wider = dataclasses.replace(found.control, widest=2 * found.geometry.widest)
+  figure = manifold.srsa(dataclasses.replace(found, control=wider))
+  first, second = (x for x in figure.axes if x.get_title())
+  assert first.get_ylim() == second.get_ylim() == (0, wider.widest)
+  assert first.collections[0].get_clim() == second.collections[0].get_clim()
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def tuning(extra: Mapping[str, Any]) -> Iterator[str]:
 def _commonest(shares: Mapping[str, tuple[float, str]]) -> str:
   """Three classes at most, by {class: (share, its text)}."""
   named = sorted((x for x in shares if x not in NAMELESS), key=lambda x: -shares[x][0])
-  text = [f'{x} {shares[x][1]}' for x in named[:3] if shares[x][0] > 0]
+  text = [
+    f'{x.replace("_", " ")} {shares[x][1]}' for x in named[:3] if shares[x][0] > 0
+  ]
   return ', '.join(text) or 'no unit is named'
 
 

@@ -5,6 +5,7 @@ figures = all_figures(found)  # {'dyn_deter_srsa': Figure, ...}
 
 from collections.abc import Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,24 +43,39 @@ def srsa(x: GeometryComparison) -> Figure:
   both = [x.geometry, *([] if x.control is None else [x.control])]
   wide = style.across(len(both), 2, 2.4)
   fig, axes = style.new_figure(-(-len(both) // wide), wide, width=3.4, height=2.9)
-  for ax, g, label in zip(axes.flat, both, ('trained', 'control'), strict=False):
-    keep = g.pairs >= LEAST * g.pairs.sum()
-    share = g.histogram[keep] / g.pairs[keep, None]
+  shares = [_shares(g) for g in both]
+  # One scale for both; a bin of few pairs would take it all.
+  most = max(float(np.percentile(share, 99.5)) for _, share in shares)
+  for ax, g, label, (keep, share) in zip(
+    axes.flat, both, ('trained', 'control'), shares, strict=False
+  ):
     last = np.flatnonzero(keep)[-1] + 1
     image = ax.pcolormesh(
       np.append(g.space[keep], last) - 0.5,
       np.linspace(0, g.widest, share.shape[1] + 1),
       share.T,
       cmap=style.SEQUENTIAL,
+      vmin=0,
+      vmax=most,
       rasterized=True,
     )
+    ax.set_facecolor(matplotlib.colormaps[style.SEQUENTIAL](0.0))
+    ax.set_ylim(0, max(x.widest for x in both))
     ax.plot(g.space[keep], g.code[keep], color='white', lw=1.5)
     label = label if x.control is not None else g.layer
     ax.set_title(f'{label}: sRSA {_text(g.srsa)}')
     ax.set(xlabel='distance in space [tiles]', ylabel='cosine distance of the code')
-    fig.colorbar(image, ax=ax, label='share of the pairs at this distance')
+    label = 'pairs at this distance [% per 0.01]'
+    fig.colorbar(image, ax=ax, label=label, extend='max')
   style.headline(fig, f'{x.geometry.layer}, pairs of different episodes; line: mean')
   return fig
+
+
+def _shares(g: LayerGeometry) -> tuple[np.ndarray, np.ndarray]:
+  """Distances in space with enough pairs (S,), and pairs there [% per 0.01]."""
+  keep = g.pairs >= LEAST * g.pairs.sum()
+  width = g.widest / g.histogram.shape[1]
+  return keep, g.histogram[keep] / g.pairs[keep, None] / width
 
 
 def hillfit(x: GeometryComparison) -> Figure:
@@ -83,7 +99,7 @@ def hillfit(x: GeometryComparison) -> Figure:
   ax.set(xlabel='distance in space [tiles]', ylabel='mean cosine\ndistance of the code')
   ax.set_ylim(0, None)
   ax.set_title(x.geometry.layer)
-  ax.legend(loc='upper left', bbox_to_anchor=(1, 1))
+  fig.legend(loc='outside lower center', ncols=style.across(2, 2, 1.6))
   return fig
 
 

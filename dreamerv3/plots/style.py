@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from dreamerv3.data import layers
@@ -37,6 +38,8 @@ SEQUENTIAL = 'viridis'
 HEAT = 'magma'
 PALE_HEAT = 'magma_r'  # over a pale ground: what is probable is dark
 SIGNED = 'RdBu_r'
+# Of lines over a pale floor or over grass: no pale end.
+ORDER = ListedColormap(matplotlib.colormaps['plasma'](np.linspace(0, 0.88, 256)))
 
 # Parts of the network, in the order in which it computes them.
 GROUPS = {
@@ -169,6 +172,23 @@ def folded(figure: Figure, text: str, part: float = 1.0) -> str:
   room = int(figure.get_figwidth() * part * 72 / (0.56 * RC['figure.titlesize']))
   lines = (textwrap.wrap(x, max(room, 20)) or [''] for x in text.split('\n'))
   return '\n'.join(y for x in lines for y in x)
+
+
+def ink(color: str) -> tuple[float, float, float]:
+  """A colour, darkened where text of it would be pale on white.
+
+  Until its contrast is 4.5, that of WCAG 2.1: 1.05 / (luminance + 0.05).
+  """
+  rgb = np.array(to_rgb(color))
+  while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
+    rgb = rgb * 0.95
+  red, green, blue = rgb.tolist()
+  return red, green, blue
+
+
+def _luminance(rgb: np.ndarray) -> float:
+  linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+  return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def layer_color(name: str) -> str:

@@ -8,7 +8,6 @@ All maps have north up and are aligned with the tiles of the world.
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -241,7 +240,7 @@ def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
   if len(episodes) > NAMED and ax.figure is not None:
     norm = Normalize(episodes[0].number, episodes[-1].number)
     ax.figure.colorbar(
-      ScalarMappable(norm, 'turbo'), ax=ax, label='episode', shrink=0.8
+      ScalarMappable(norm, style.ORDER), ax=ax, label='episode', shrink=0.8
     )
 
 
@@ -249,8 +248,7 @@ def episode_colors(number: int) -> list:
   """A colour for each episode: distinct ones for a few, else a scale."""
   if number <= len(style.PALETTE):
     return list(style.PALETTE[:number])
-  scale = matplotlib.colormaps['turbo']
-  return [scale(x) for x in np.linspace(0, 1, number)]
+  return [style.ORDER(x) for x in np.linspace(0, 1, number)]
 
 
 def total_reward(episode: Episode) -> float:

@@ -22,8 +22,8 @@ def test_the_commonest_classes_have_their_intervals_and_the_controls_share():
     share('action', 0.03),
   ]
   assert list(tuning({'class_shares': rows})) == [
-    'dyn/deter: border_cells 30% [20%, 41%] (control 0%), '
-    'speed 10% [0%, 25%] (control 2%), HD_cells 4% (control 0%).'
+    'dyn/deter: border cells 30% [20%, 41%] (control 0%), '
+    'speed 10% [0%, 25%] (control 2%), HD cells 4% (control 0%).'
   ]
 
 

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from dreamerv3.analysis.tuning import cell_types
+from dreamerv3.plots import style
 from dreamerv3.plots.units import tuning
 from tests.plots.colour_vision import SEEN_BY, ciede2000, lab
 
@@ -23,6 +24,15 @@ def test_any_two_classes_differ(seen_by):
 
 def test_every_class_has_a_colour_and_one_name():
   assert set(tuning.COLORS) == set(cell_types.NAMES) == set(tuning.LABELS)
+
+
+def test_text_in_the_colour_of_a_class_can_be_read():
+  for name, color in tuning.COLORS.items():
+    red, green, blue = style.ink(color)
+    # On white; gamma of 2.2 is near enough to sRGB's.
+    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    assert 1.05 / (light + 0.05) > 4.4, name
+  assert style.ink('#000000') == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

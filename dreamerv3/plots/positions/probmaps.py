@@ -32,6 +32,7 @@ def probmaps(
   cols = style.across(len(places), 4)
   count = -(-len(places) // cols)
   fig, axes = style.new_figure(count, cols, width=1.95, height=1.95)
+  fig.set_layout_engine('constrained', h_pad=0.08)  # titles clear of ticks above
   window = _window(result, episode)
   for ax in axes.flat[len(places) :]:
     ax.set_visible(False)

@@ -294,4 +294,4 @@ def _title(runs: Sequence[Curves]) -> str:
   names = f'{len(runs)} runs'
   if len(runs) == 1:
     names = pathlib.Path(runs[0].path).resolve().name
-  return f'{names}: {count} episodes, {last:,.0f} environment steps'
+  return f'{names}: {count:,} episodes, {last:,.0f} environment steps'

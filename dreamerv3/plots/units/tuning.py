@@ -67,7 +67,7 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
   low = np.nanquantile(ev, 0.01) if np.isfinite(ev).any() else 0
   below = int((ev < min(low, -0.3) - 0.05).sum())
   ax.set_ylim(min(low, -0.3) - 0.05, 1.05)
-  note = f' ({below} units lie below)' if below else ''
+  note = f' ({below} below the axis)' if below else ''
   ax.set(
     xlabel='spatial information, uncorrected [bits]',
     ylabel='held-out explained variance',
@@ -143,8 +143,11 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
           va='bottom',
           fontsize=style.SMALL,
         )
-  labels = _names(results, layer, narrow)
-  ax.set_xticks(x, labels, fontsize=style.SMALL, rotation=90 if narrow else 0)
+  ax.set_xticks(x, _names(results, layer, narrow), fontsize=style.SMALL)
+  slant = dict(rotation=90) if narrow else dict(rotation=38, rotation_mode='anchor')
+  ax.tick_params('x', length=0)
+  for text in ax.get_xticklabels():
+    text.set(ha='center' if narrow else 'right', **slant)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
   handles = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
@@ -162,7 +165,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
 
 def _names(results: Results, layer: str, narrow: bool) -> list[str]:
   """Names of the classes and, where there is room, how strong their codes are."""
-  names = [LABELS[n].replace(' ', ' ' if narrow else '\n') for n in cell_types.NAMES]
+  names = [LABELS[n] for n in cell_types.NAMES]
   table = results.tables[layer]
   if narrow or not table.q:
     return names
@@ -202,7 +205,7 @@ def example_tuning_curves(results: Results, layer: str, seed: int = 0) -> Figure
       if i == 0:
         ax.set_ylabel(
           f'{LABELS[name]}\n{len(units)} of {total}',
-          color=COLORS[name],
+          color=style.ink(COLORS[name]),
           weight='bold',
         )
         _scale_bar(ax)
@@ -229,10 +232,11 @@ def unit_panel(ax: Axes, results: Results, table: TuningTable, unit: int) -> Non
   shown = ''.join(f'{k} {m[x]:.2f}' for k, x in scores if np.isfinite(m[x]))
   color = 'black' if m['EVs'] > 0 else style.GREY
   low, high = np.nanmin(table.curves[unit]), np.nanmax(table.curves[unit])
+  digits = _digits(max(abs(low), abs(high)))
   ax.text(
     1.05,
     0,
-    f'{high:.2g}\n{low:.2g}',
+    f'{high:.{digits}f}\n{low:.{digits}f}',
     fontsize=style.SMALL,
     va='bottom',
     transform=ax.transAxes,
@@ -244,6 +248,11 @@ def unit_panel(ax: Axes, results: Results, table: TuningTable, unit: int) -> Non
   if np.isfinite(curve).all() and np.ptp(curve) > 0:
     inset = ax.inset_axes((1.04, 0.64, 0.36, 0.36))
     heading(inset, curve)
+
+
+def _digits(value: float) -> int:
+  """Decimals that leave two digits of a value, and of all that are set beside it."""
+  return int(np.clip(1 - np.floor(np.log10(max(value, 1e-9))), 0, 6))
 
 
 def heading(ax: Axes, curve: np.ndarray) -> None:

@@ -36,7 +36,7 @@ def test_bars_show_the_fractions(shown):
     units = (tested == k) & np.isfinite(score)
     coded = units.any() and k not in plots.NO_CODE
     told = f'\nEV {np.median(score[units]):.2f}' if coded else ''
-    assert label == plots.LABELS[cell_types.NAMES[k]].replace(' ', '\n') + told
+    assert label == plots.LABELS[cell_types.NAMES[k]] + told
 
 
 def test_scatter_shows_every_unit_in_the_colour_of_its_class(shown):
@@ -60,6 +60,9 @@ def test_examples_show_up_to_twenty_of_each_class_with_their_scores(shown):
   unit = int(first.split()[0][1:])
   assert f'EV {table.metrics["EVs"][unit]:.2f}' in first
   assert f'SI {table.metrics["SI"][unit]:.2f}' in first
+  for ax in maps:  # both ends of a map's range have equal decimals
+    high, low = ax.texts[0].get_text().split('\n')
+    assert len(high.partition('.')[2]) == len(low.partition('.')[2])
   image: Any = maps[0].images[0].get_array()
   np.testing.assert_allclose(
     np.ma.filled(image, np.nan), table.curves[unit].T, rtol=1e-6
