@@ -217,7 +217,8 @@ class JaxAgent(base.BaseAgent):
 
   def save(self) -> dict[str, Any]:
     """Parameters by name and counters, as plain containers and arrays."""
-    self._check_pending()
+    if self._pending is not None:
+      self._check(self.place.get(self._pending[1]))
     return {
       'params': params.to_host(self.state),
       'counters': dict(self.counters),
@@ -302,13 +303,11 @@ class JaxAgent(base.BaseAgent):
       chosen = jax.tree.map(lambda x: x.addressable_data(0), chosen)
     return jax.device_put(chosen, self.actors.whole)
 
-  def _check_pending(self) -> None:
-    if self._pending is None:
-      return
-    mets = self._pending[1]
+  def _check(self, mets: dict[str, Any]) -> None:
+    """FloatingPointError if the metrics (numpy) of an update are not finite."""
 
     def wrong(keys: Iterable[str]) -> list[str]:
-      return [x for x in keys if not np.isfinite(float(self.place.get(mets[x])))]
+      return [x for x in keys if not np.isfinite(mets[x]).all()]
 
     found = wrong(('opt/loss', 'opt/grad_norm'))
     if found:
@@ -321,10 +320,10 @@ class JaxAgent(base.BaseAgent):
   def _collect(self) -> tuple[dict[str, Any], dict[str, Any]]:
     if self._pending is None:
       return {}, {}
-    outs, mets = self._pending
-    self._check_pending()
+    outs, mets = self.place.get(self._pending)  # all at once: one wait, not three
+    self._check(mets)
     self._pending = None
-    return self.place.get((outs, mets))
+    return outs, mets
 
   def _profile(self) -> None:
     """Trace some updates, if jax.profiler asks for it."""

@@ -63,6 +63,34 @@ def test_the_state_is_updated_in_place(lowered):
   assert donated >= state
 
 
+def test_an_update_and_an_action_fetch_from_the_device_once(monkeypatch):
+  agent = agents.make_agent(['debug'], SMALL)
+  mets = {'opt/loss': jnp.ones(()), 'opt/grad_norm': jnp.ones(()), 'x': jnp.ones(())}
+  outs = {'replay': {'dyn/deter': jnp.ones((2, 8))}}
+  monkeypatch.setattr(
+    agent, '_train', lambda state, carry, data, seeds: (state, carry, outs, mets)
+  )
+  acted: tuple = {}, {'action': jnp.zeros(2)}, {'dyn/deter': jnp.ones((2, 8))}
+  monkeypatch.setattr(agent, '_policy', {False: lambda *_: acted})
+  rng = np.random.default_rng(0)
+  data = agent.put(agents.batch(agent, rng, 2, 9))
+  obs = {k: np.zeros((2, *v.shape), v.dtype) for k, v in agent.obs_space.items()}
+  waits: list = []
+  get = jax.device_get
+
+  def waiting(values):
+    waits.append(values)
+    return get(values)
+
+  monkeypatch.setattr(jax, 'device_get', waiting)
+  agent.train({}, data)  # results come one call late
+  assert len(waits) == 0
+  for _ in range(3):
+    agent.policy({}, obs)
+    agent.train({}, data)
+  assert len(waits) == 6
+
+
 def test_products_are_of_the_compute_dtype_or_full_precision(lowered):
   text, *_ = lowered[1]
   products = [x for x in text.splitlines() if 'stablehlo.dot_general' in x]
