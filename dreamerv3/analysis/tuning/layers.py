@@ -129,7 +129,7 @@ def foresee(
 
 
 # Bytes of the setup per row and visited tile, of a block's arrays per row, of a unit.
-SETUP_ROW, SETUP_TILE, BLOCK_ROW, UNIT = 700, 150e3, 24, 3000
+SETUP_ROW, SETUP_TILE, BLOCK_ROW, UNIT = 700, 170e3, 24, 3000
 # CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
 ROW, TILE, OTHER = 0.9e-9, 30e-9, 40
 # Of imports, and of the setup per tile.
