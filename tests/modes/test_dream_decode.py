@@ -258,6 +258,6 @@ def draws_again(source, save):
   values = unpickle.load(source)
   del values['curves']['gains']
   older = files.save_pickle(save / 'older.pkl', values)
-  with pytest.raises(UserError, match=r"older\.pkl .*'gains'.*dream again"):
+  with pytest.raises(UserError, match=r"older\.pkl .*dream again .*'gains'"):
     plot_dreams.main(['--from_pkl', str(older), '--save', str(save / 'none')])
   assert not (save / 'none').exists()
