@@ -110,13 +110,13 @@ class Page(NamedTuple):
       groups: dict[str, list[learning.Curves]] = {}
       for run, found in zip(chosen, curves, strict=True):
         groups.setdefault(run.label, []).append(found)
-      there = len(training_conditions.panels(groups, unlocks))
+      there = len(training_conditions.panels(groups, unlocks, losses))
       rows = [
         {'condition': k, **row}
         for k, some in groups.items()
         for row in learning.rows(some)
       ]
-      page = cls(rows, lambda: training_conditions.progress(groups, unlocks))
+      page = cls(rows, lambda: training_conditions.progress(groups, unlocks, losses))
     if not there:
       raise UserError(
         f'{args.logdir} has nothing that these flags leave to plot: '
@@ -129,10 +129,6 @@ def _runs(args: TrainingPlotSettings) -> list[runs.Run]:
   """Runs of one condition without a label, or of several with theirs."""
   words = (args.logdir, *args.compare)
   if any(_labelled(x) for x in words):
-    if args.no_losses:
-      raise UserError(
-        '--no_losses would do nothing: of conditions no losses are drawn; leave it out.'
-      )
     return runs.parse(words)
   found = [runs.Run(pathlib.Path(x).expanduser(), '') for x in words]
   if len({x.path.resolve() for x in found}) < len(found):

@@ -121,8 +121,6 @@ def test_conditions_of_some_seeds_each(logdir, tmp_path):
   # Labels are for all runs, or for none.
   with pytest.raises(UserError, match='no RUN:label'):
     run('--logdir', logdir, '--compare', *words)
-  with pytest.raises(UserError, match='no losses are drawn'):
-    run('--logdir', words[0], '--no_losses')
 
 
 def test_a_log_that_is_still_written(logdir, tmp_path, capsys):

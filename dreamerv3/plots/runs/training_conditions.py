@@ -20,24 +20,29 @@ Groups = Mapping[str, Sequence[Curves]]
 Pick = Callable[[Curves], Curve | None]
 
 
-def panels(groups: Groups, achievements: bool = True) -> list[str]:
+def panels(groups: Groups, achievements: bool = True, losses: bool = True) -> list[str]:
   """Titles of the panels that have data."""
   runs = [x for some in groups.values() for x in some]
   there = [name for name, (pick, _) in CURVES.items() if any(pick(x) for x in runs)]
+  there = [x for x in there if losses or x != LOSS]
   unlocked = achievements and any(x.unlocks for x in runs)
   return [*there, *([UNLOCKS] if unlocked else [])]
 
 
-def progress(groups: Groups, achievements: bool = True) -> Figure:
+def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> Figure:
   """A colour per condition: runs thin, their mean, its 95 % interval over runs.
 
   Args:
     groups: the runs of each condition, by its name.
     achievements: whether to draw the unlock rates.
+    losses: whether to draw the loss of the image, by which a world model is seen to
+      learn before the agent does.
   """
-  chosen = panels(groups, achievements)
-  cols = 2 if len(chosen) == 4 else max(len(chosen), 1)
+  chosen = panels(groups, achievements, losses)
+  cols = 2 if len(chosen) == 4 else min(max(len(chosen), 1), 3)
   fig, axes = style.new_figure(-(-len(chosen) // cols) or 1, cols, 4.8, 3.6)
+  for ax in axes.flat[len(chosen) :]:
+    ax.set_visible(False)
   for ax, name in zip(axes.flat, chosen, strict=False):
     ax.set_title(name)
     if name == UNLOCKS:
@@ -49,6 +54,8 @@ def progress(groups: Groups, achievements: bool = True) -> Figure:
       if found:
         draw_curves(ax, found, style.PALETTE[i % len(style.PALETTE)], '', named=True)
     ax.set(xlabel='environment steps', ylabel=unit)
+    if name == LOSS:
+      ax.set_yscale('log')
     ax.xaxis.set_major_formatter(EngFormatter(sep=''))
     ax.xaxis.set_major_locator(MaxNLocator(6))
   for i, (condition, runs) in enumerate(groups.items()):
@@ -89,8 +96,10 @@ def _unlocks(ax: Axes, groups: Groups) -> None:
 
 
 UNLOCKS = 'Unlock rate'
+LOSS = 'Loss of the image'
 CURVES: dict[str, tuple[Pick, str]] = {
   'Episode score': (lambda x: x.score, 'return'),
   'Crafter score': (lambda x: x.crafter_score, 'score [%]'),
   'Cumulative reward': (lambda x: x.reward, 'sum of returns'),
+  LOSS: (lambda x: x.losses.get('image'), 'sum of squared errors'),
 }

@@ -5,7 +5,7 @@ import pytest
 
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.analysis.learning import Curve, Curves
-from dreamerv3.plots.runs import training
+from dreamerv3.plots.runs import training, training_conditions
 
 
 def make_run(offset=0.0, steps=(0, 100, 200), policy=0.1, **changes):
@@ -142,3 +142,18 @@ def test_one_record_and_bounds():
   assert axis(figure, 'Cumulative').lines[0].get_marker() == 'o'
   assert 'upper bound' in axis(figure, 'Crafter score').get_ylabel()
   figure.canvas.draw()
+
+
+def test_conditions_show_the_loss_of_the_image_unless_it_is_not_wanted():
+  groups = {'wide': [make_run(1)], 'narrow': [make_run(2), make_run(4)]}
+  figure = training_conditions.progress(groups)
+  assert titles(figure) == training_conditions.panels(groups)
+  ax = axis(figure, training_conditions.LOSS)
+  assert ax.get_yscale() == 'log'
+  wide, *_, mean = ax.lines
+  assert wide.get_ydata().tolist() == [1, 2, 3]
+  assert mean.get_ydata()[[0, -1]].tolist() == [3, 5]
+  assert sum(x.get_visible() for x in figure.axes) == 5
+  left = training_conditions.panels(groups, losses=False)
+  assert training_conditions.LOSS not in left
+  assert len(left) == 4
