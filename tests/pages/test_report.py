@@ -49,7 +49,7 @@ def test_a_page_has_all_of_a_run(run, tmp_path, capsys):
   text = write(run, tmp_path / 'page.html')
   assert 'Saved' in capsys.readouterr().out
   assert 'Replayed dreams beat chance on 3 of 5 steps.' in text
-  assert 'dyn/deter: complex_cells 50%.' in text
+  assert 'dyn/deter: complex cells 50%.' in text
   assert dict(READINGS)['layer_comparison'].text[:40] in text
   assert len(data_of(text, 'units')['unit']) == made_run.UNITS
   assert len(data_of(text, 'player')['episodes']) == 4

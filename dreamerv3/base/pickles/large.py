@@ -25,11 +25,15 @@ def dump(value: Any, file: IO[bytes], protocol: int) -> None:
 
 def _has_large(value: Any) -> bool:
   """Whether there is a large array in dicts and lists: small values go faster."""
-  if isinstance(value, dict):
-    return any(map(_has_large, value.values()))
-  if isinstance(value, list | tuple):
-    return any(map(_has_large, value))
-  return _is_large(value)
+  waiting, seen = [value], set[int]()
+  while waiting:
+    one = waiting.pop()
+    if _is_large(one):
+      return True
+    if isinstance(one, dict | list | tuple) and id(one) not in seen:
+      seen.add(id(one))  # what holds itself would never end
+      waiting += one.values() if isinstance(one, dict) else one
+  return False
 
 
 def _is_large(value: Any) -> bool:
