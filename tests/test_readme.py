@@ -41,6 +41,7 @@ SCRIPTS = (
 SMALLER = {
   'size25m': 'debug',
   '--eval_trajectory.num_episodes 100': '--eval_trajectory.num_episodes 4',
+  '--run.steps 6000': '--run.steps 100',
 }
 MORE = {
   'my_run --env.crafter.random_spawn': '--run.steps 400 --run.train_ratio 4',
@@ -105,7 +106,7 @@ def test_files_named_in_the_readme_exist():
 @pytest.mark.timeout(1800)
 def test_commands_run_in_order(tmp_path):
   """What a newcomer does: one command after the other, in one folder."""
-  for name in ('dreamerv3', 'embodied'):
+  for name in ('agents', 'dreamerv3', 'embodied'):
     (tmp_path / name).symlink_to(ROOT / name)
   # As large as the others; everything else of it is real.
   (tmp_path / 'docs').mkdir()
