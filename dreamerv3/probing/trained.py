@@ -106,9 +106,8 @@ class Trained:
     if source is not None:
       load(agent, source, config.run.from_checkpoint_regex)
     probe = taps.Probe(agent.model, look.layers, look.dtype)
-    if (
-      look.block and look.layers == AUTO
-    ):  # what is recorded says which layers these are
+    if look.block and look.layers == AUTO:
+      # What is recorded says which layers these are.
       config = config.update({f'{look.block}.layers': probe.pattern})
     return cls(config, source, guide, agent, probe, parameters(agent), drawn)
 
