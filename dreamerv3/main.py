@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +22,7 @@ import elements
 
 from dreamerv3.base import ending
 from dreamerv3.base import flags as settings
-from dreamerv3.base.errors import UserError
+from dreamerv3.base.errors import UserError, one_line
 from dreamerv3.run_info import Note, noting, version_line
 from dreamerv3.setup import config, rules, rundir
 from dreamerv3.setup import help as flags_help
@@ -135,7 +136,7 @@ def attempt(settled: elements.Config) -> int:
         f'. What was complete in {settled.logdir} is intact; mend this and '
         'run the same command again.'
       )
-  print(f'{sys.argv[0]}: error: {line}', file=sys.stderr)
+  print(f'{sys.argv[0]}: error: {one_line(line)}', file=sys.stderr)
   return 1
 
 
@@ -178,8 +179,10 @@ def place_replica(settled: elements.Config, flags: config.Flags) -> elements.Con
   of their own below the logdir."""
   if settled.replicas > 1 and 'replica' not in flags:
     for name in ('JOB_COMPLETION_INDEX', 'SLURM_PROCID'):
-      if name in os.environ:
-        settled = settled.update(replica=int(os.environ[name]))
+      if value := os.environ.get(name):
+        if not re.fullmatch('[0-9]{1,9}', value):
+          raise UserError(f"{name} is '{value}', expected a number; give --replica.")
+        settled = settled.update(replica=int(value))
         break
   if settled.replica:
     logdir = pathlib.Path(settled.logdir) / f'replica_{settled.replica}'

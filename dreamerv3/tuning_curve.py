@@ -53,7 +53,7 @@ class TuningSettings(Placed, FigureFlags):
     False, help='Open the viewer when done; without a screen, write it as a page.'
   )
   min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
-  sigma: float = flag(0.0, low=0, help='Smoothing of the maps [tiles]; 0 for none.')
+  sigma: float = flag(0.0, low=0, high=99, help='Smoothing of maps [tiles]; 0: none.')
   n_shuffles: int = flag(
     200, low=0, help='Null pairings behind each p value; 0 for no tests.'
   )

@@ -9,6 +9,7 @@ import resource
 import pytest
 
 from dreamerv3 import main
+from dreamerv3.base.errors import UserError
 from dreamerv3.run_info.chain import trace
 from dreamerv3.setup import config, make
 from embodied.core.random_agent import RandomAgent
@@ -244,11 +245,13 @@ def test_eval_only_from_a_logdir_alone(tmp_path):
 
 
 def test_replica_from_the_cluster(monkeypatch):
-  monkeypatch.setenv('JOB_COMPLETION_INDEX', '1')
-  settled, _ = main.resolve(
-    config.parse_flags(['--replicas', '2']), config.read_blocks()
-  )
-  assert settled.replica == 1
+  flags, blocks = config.parse_flags(['--replicas', '2']), config.read_blocks()
+  monkeypatch.setenv('JOB_COMPLETION_INDEX', '')
+  monkeypatch.setenv('SLURM_PROCID', '1')
+  assert main.resolve(flags, blocks)[0].replica == 1
+  monkeypatch.setenv('JOB_COMPLETION_INDEX', 'first')
+  with pytest.raises(UserError, match="JOB_COMPLETION_INDEX is 'first'.* --replica"):
+    main.resolve(flags, blocks)
 
 
 def test_training_loads_no_analysis():

@@ -13,6 +13,7 @@ import errno
 import os
 import sys
 
+from dreamerv3.base.errors import short
 from dreamerv3.base.host import job
 
 # Failures of the machine that a message explains better than a traceback.
@@ -24,6 +25,9 @@ MACHINE = (
   errno.EACCES,
   errno.EIO,
 )
+
+# A path that cannot be one, which is a mistake of who gave it.
+NO_PLACE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
 
 ADVICE = {
   errno.ENOSPC: 'free space on its disk',
@@ -76,6 +80,11 @@ def describe(error: OSError) -> str:
     f'Cannot write {what} ({reason}). What was complete is intact; {advice} and run '
     'the same command again.'
   )
+
+
+def misplaced(error: OSError) -> str:
+  """One line: a path that the system takes for none, and why."""
+  return f'{short(error.filename)} is no place ({error.strerror}); check the path.'
 
 
 def starved(error: MemoryError) -> str:

@@ -6,6 +6,7 @@ with reading(path, 'saved decoder; make one with --save_model'):
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 
@@ -37,6 +38,14 @@ def short(value: object, most: int = 80) -> str:
   """Text from a file as it may stand in a message: one line, no control codes."""
   text = str(value).encode('unicode_escape').decode('ascii')
   return text if len(text) <= most else text[: most - 3] + '...'
+
+
+def one_line(text: str) -> str:
+  """A message whose paths or words have control codes, with these escaped."""
+  return _CONTROL.sub(lambda x: x[0].encode('unicode_escape').decode(), text)
+
+
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029]')
 
 
 # What code that trusts a file's content raises when it is another.

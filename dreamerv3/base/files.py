@@ -149,14 +149,29 @@ def make_folder(path: str | os.PathLike[str]) -> pathlib.Path:
   """
   path = pathlib.Path(path).expanduser()
   check_writable(path)
+  new = [x for x in (path.absolute(), *path.absolute().parents) if not x.exists()]
   try:
     path.mkdir(parents=True, exist_ok=True)
+    _MADE.update(new)
     clear_unfinished(path)
   except OSError as e:
     raise UserError(
       f'Cannot write to {path} ({e.strerror}); choose another folder.'
     ) from e
   return path
+
+
+_MADE: set[pathlib.Path] = set()  # by this process, absolute
+
+
+def unmake_folder(path: str | os.PathLike[str]) -> None:
+  """Removes a folder, and those above it, that `make_folder` made and nobody used."""
+  path = pathlib.Path(path).expanduser().absolute()
+  with contextlib.suppress(OSError):  # not empty
+    while path in _MADE:
+      path.rmdir()
+      _MADE.remove(path)
+      path = path.parent
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:

@@ -13,6 +13,7 @@ if __name__ == '__main__':
 import argparse
 import dataclasses
 import difflib
+import math
 import re
 import sys
 import types
@@ -21,13 +22,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from dreamerv3.base import ending
-from dreamerv3.base.errors import UserError
+from dreamerv3.base.errors import UserError, one_line
 from dreamerv3.base.version import version_line
 
 T = TypeVar('T')
 
 # Of a number of jobs; see base.host.job.
 NO_JOBS: dict[float, str] = {0: 'at least 1, or -1 for all CPUs of the job'}
+
+
+MOST = 2**31 - 1  # of a count or seed that has no other bound; libraries take no more
 
 
 def flag(
@@ -45,7 +49,7 @@ def flag(
 
   Args:
     help: what it does, with its unit; the default is appended to it.
-    low: smallest allowed value, high: largest one.
+    low: smallest allowed value, high: largest one; of whole numbers MOST.
     choices: the allowed words.
     never: values between low and high that mean nothing, with what is expected.
     plain: the first word of a command may be its value, without the flag's name.
@@ -128,21 +132,27 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
     ending.silence_output()
     sys.exit(141)
   except UserError as e:
-    print(f'{sys.argv[0]}: error: {spelled(str(e))}', file=sys.stderr)
-    sys.exit(2)
+    _fail(spelled(str(e)), 2)
   except MemoryError as e:
-    print(f'{sys.argv[0]}: error: {ending.starved(e)}', file=sys.stderr)
-    sys.exit(1)
+    _fail(ending.starved(e), 1)
   except OSError as e:
+    if e.errno in ending.NO_PLACE:
+      _fail(ending.misplaced(e), 2)
     if not ending.lacking(e):
       raise
-    print(f'{sys.argv[0]}: error: {ending.describe(e)}', file=sys.stderr)
+    line = ending.describe(e)
     ending.silence_output()
-    sys.exit(1)
+    _fail(line, 1)
   except KeyboardInterrupt:
     print(f'{sys.argv[0]}: interrupted', file=sys.stderr)
     sys.exit(130)
   sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+  """Ends with one line, also where a path in it has line ends."""
+  print(f'{sys.argv[0]}: error: {one_line(message)}', file=sys.stderr)
+  sys.exit(code)
 
 
 def spelled(text: str) -> str:
@@ -263,7 +273,7 @@ class _Tuple(argparse.Action):
 def _integer(text: str) -> int:
   """An int; also 1e6, which users of long runs like to write."""
   value = float(text) if any(c in text for c in 'eE.') else int(text)
-  if value != int(value):
+  if not math.isfinite(value) or value != int(value):
     raise argparse.ArgumentTypeError(f'{text} is not a whole number')
   return int(value)
 
@@ -276,12 +286,14 @@ def _check(field: Any, value: Any) -> None:
   for x in value if isinstance(value, tuple) else (value,):
     if x is None or isinstance(x, str | bool):
       continue
-    if x != x:
-      raise UserError(f'--{field.name} is {x}; expected a number.')
+    if x != x or abs(x) == math.inf:
+      raise UserError(f'--{field.name} is {x}; expected a finite number.')
     if x in field.metadata['never']:
       expected = field.metadata['never'][x]
       raise UserError(f'--{field.name} is {x}; expected {expected}.')
     if low is not None and x < low:
       raise UserError(f'--{field.name} is {x}; expected at least {low}.')
+    if high is None and isinstance(x, int):
+      high = MOST
     if high is not None and x > high:
       raise UserError(f'--{field.name} is {x}; expected at most {high}.')

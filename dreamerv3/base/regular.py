@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dreamerv3.base.errors import Unreadable
+from dreamerv3.base.errors import Unreadable, UserError
 
 KINDS = {
   stat.S_IFIFO: 'a FIFO (named pipe)',
@@ -43,6 +43,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[io.FileIO]:
       yield file
   except OSError as e:
     raise Unreadable(path, f'{e.strerror or e}', 'check the path') from e
+  except UserError:
+    raise
   except ValueError as e:
     if 'null' not in str(e):  # os.stat: embedded null character
       raise

@@ -118,6 +118,7 @@ def noting(
       pass
     elif refused:
       _drop(folder, values['id'])
+      files.unmake_folder(save_dir)
     else:
       _end(folder, {**values, **_of(note, folder)}, status, error)
       if replaces is not None and status == 'done':

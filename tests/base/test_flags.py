@@ -60,9 +60,12 @@ def test_defaults_and_values():
     (['--data', 'x', '--zzzz', '3'], 'unknown argument --zzzz; see --help'),
     (['--data', 'x', '--n_jobs', '0'], '--n_jobs is 0; expected at least 1, or -1'),
     (['--data', 'x', '--n_boot', '-1'], '--n_boot is -1; expected at least 0'),
+    (['--data', 'x', '--n_boot', '1e26'], '--n_boot is 1.*; expected at most 2147'),
     (['--data', 'x', '--frac', '2'], '--frac is 2.0; expected at most 1'),
     (['--data', 'x', '--frac', 'nan'], '--frac is nan'),
+    (['--data', 'x', '--frac', 'inf'], '--frac is inf; expected a finite number'),
     (['--data', 'x', '--n_boot', '1.5'], 'not a whole number'),
+    (['--data', 'x', '--n_boot', '1e400'], '1e400 is not a whole number'),
     (['--data', 'x', '--n_boot', 'many'], "invalid int value: 'many'"),
     (['--data', 'x', '--mode', 'c'], 'invalid choice'),
     (['--data', 'x', '--area', '3'], '--area: expected 2 arguments'),
@@ -100,15 +103,21 @@ def test_what_a_command_shares_comes_after_its_own():
   assert parse(Own, ['--data', 'x', '--area', '3']) == Own(data='x', area=3)
 
 
-def test_run_exits_with_2_and_no_traceback():
+@pytest.mark.parametrize(
+  ('code', 'said'),
+  [
+    ('raise errors.UserError("no such thing")', 'no such thing'),
+    ('raise errors.UserError("no a\\nb, c\\x1b[2J")', r'no a\nb, c\x1b[2J'),
+    ('open("x" * 300)', 'is no place (File name too long); check the path.'),
+  ],
+)
+def test_run_exits_with_2_and_no_traceback(code, said):
   code = (
-    'from dreamerv3.base import errors, flags\n'
-    'def main(argv): raise errors.UserError("no such thing")\n'
-    'flags.run(main)'
+    f'from dreamerv3.base import errors, flags\ndef main(argv): {code}\nflags.run(main)'
   )
-  done = cli.python('-c', code)
-  assert done.returncode == 2
-  assert done.stderr.strip() == '-c: error: no such thing'
+  line = cli.refused(cli.python('-c', code))
+  assert line.startswith('-c: error: ')
+  assert line.strip().endswith(said)
 
 
 def test_bugs_keep_their_traceback():

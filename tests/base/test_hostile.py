@@ -83,7 +83,7 @@ def test_a_lack_of_memory_is_not_called_a_damaged_file(tmp_path, monkeypatch):
 
 def special(folder, kind):
   """A path at which there is something else than a file."""
-  path = folder / 'thing.pkl'
+  path = folder / 'null.pkl'
   if kind == 'FIFO':
     os.mkfifo(path)
   elif kind == 'device':
@@ -121,7 +121,7 @@ def test_what_is_no_file_is_refused_by_name_at_once(tmp_path, monkeypatch, read,
   path = special(pathlib.Path(), kind)
   with pytest.raises((UserError, checkpoint.CheckpointError)) as error:
     read(path)
-  assert 'thing.pkl' in str(error.value)
+  assert 'null.pkl' in str(error.value)
   assert kind in str(error.value) or kind == 'folder'
 
 

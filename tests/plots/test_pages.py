@@ -12,6 +12,7 @@ from dreamerv3.plots import style
 from dreamerv3.plots.runs import training
 from dreamerv3.plots.units import tuning
 from dreamerv3.plots.units.layer_summary import layer_summary
+from tests import cli
 from tests.plots.runs.test_training import make_run
 from tests.plots.tuning_results import results as make_results
 
@@ -68,3 +69,14 @@ def test_unknown_forms_are_refused_before_any_work():
     FigureFlags(format='png,gif')
   with pytest.raises(UserError, match='--format'):
     dataclasses.replace(FigureFlags(), format='')
+
+
+def test_no_matplotlibrc_changes_a_figure(tmp_path):
+  (tmp_path / 'matplotlibrc').write_text('text.usetex: True\nfont.family: serif\n')
+  code = (
+    'from dreamerv3.plots import style; figure, axes = style.new_figure(); '
+    'axes[0, 0].set_title("$"); figure.savefig("x.png"); print("drawn")'
+  )
+  how = {'cwd': tmp_path, 'PYTHONPATH': str(cli.ROOT)}
+  done = cli.python('-c', code, **how)
+  assert done.stdout == 'drawn\n', done.stderr

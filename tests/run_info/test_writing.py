@@ -187,10 +187,13 @@ def test_a_refusal_that_wrote_nothing_leaves_nothing(tmp_path):
       raise UserError('No.')
 
   log_run_info(tmp_path / 'used', 'before')
-  for name in ('new', 'used'):
+  (tmp_path / 'empty').mkdir()
+  files.make_folder(tmp_path / 'new' / 'deep')
+  for name in ('new/deep', 'used', 'empty'):
     with pytest.raises(UserError):
       work(tmp_path / name)
-  assert not list((tmp_path / 'new').iterdir())
+  assert not (tmp_path / 'new').exists()
+  assert not list((tmp_path / 'empty').iterdir())
   assert [x.stage for x in read_run_info(tmp_path / 'used')] == ['before']
 
 

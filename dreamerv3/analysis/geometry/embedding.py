@@ -47,11 +47,20 @@ def embed(
     found = model.transform(both)
     explained = _kept(model.dist_matrix_, model.embedding_)
   else:
-    pca = PCA(2, random_state=seed).fit(both[fitted])
+    pca = PCA(min(2, both.shape[1]), random_state=seed).fit(both[fitted])
     found = pca.transform(both)
+    found = np.pad(found, ((0, 0), (0, 2 - found.shape[1])))  # of a single unit
     explained = float(pca.explained_variance_ratio_.sum())
   method = 'isomap' if isomap else 'pca'
   return Embedding(method, found[: len(wake)], found[len(wake) :], explained)
+
+
+def one_direction(X: np.ndarray) -> bool:
+  """Whether the cosine distances of states (N, D) are all 0, as of a single unit of
+  one sign: Isomap has no neighbours there, but there are components."""
+  lengths = np.linalg.norm(X, axis=1, keepdims=True)
+  directions = X / np.maximum(lengths, np.finfo(np.float32).tiny)
+  return bool(np.allclose(directions, directions[0], rtol=0, atol=1e-6))
 
 
 def _kept(geodesic: np.ndarray, plane: np.ndarray) -> float:

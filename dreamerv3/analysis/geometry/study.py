@@ -13,7 +13,7 @@ import numpy as np
 from dreamerv3.analysis.geometry import evidence, sampling, space
 from dreamerv3.analysis.geometry.dimension import Dimension, participation, two_nn
 from dreamerv3.analysis.geometry.dreamed import Sleep
-from dreamerv3.analysis.geometry.embedding import Embedding, embed
+from dreamerv3.analysis.geometry.embedding import Embedding, embed, one_direction
 from dreamerv3.analysis.geometry.saturation import Hill, hill_fit
 from dreamerv3.analysis.geometry.similarity import Similarity
 from dreamerv3.data.samples import Track
@@ -243,8 +243,7 @@ def same_path(scene: SampledRows, other: SampledRows) -> bool:
 def _embedding(
   X: np.ndarray, states: np.ndarray, options: GeometryOptions
 ) -> Embedding:
-  flat = bool((X[0] == X).all())  # no neighbours, but components
-  isomap = not options.no_isomap and not flat
+  isomap = not options.no_isomap and not one_direction(X)
   return embed(X, states, options.n_neighbors, isomap, options.seed)
 
 

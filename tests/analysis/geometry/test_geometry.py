@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from dreamerv3.analysis.geometry import dimension, distances, evidence, space
 from dreamerv3.analysis.geometry.dreamed import Sleep
-from dreamerv3.analysis.geometry.embedding import embed
+from dreamerv3.analysis.geometry.embedding import embed, one_direction
 from dreamerv3.analysis.geometry.saturation import hill_fit
 from dreamerv3.analysis.geometry.similarity import Similarity
 from dreamerv3.data.grid import Grid
@@ -201,6 +201,15 @@ def test_a_plane_is_drawn_flat(rng):
   assert found.explained > 0.95
   flat = embed(X, X[:0], 12, False, 0)
   assert flat.explained == pytest.approx(1, abs=1e-4)
+
+
+def test_a_single_unit_of_one_sign_has_components_alone(rng):
+  X = 1 + rng.random((60, 1), np.float32)
+  assert one_direction(X)
+  assert not one_direction(X - 1.5)
+  found = embed(X, X[:0], 12, False, 0)
+  assert found.wake.shape == (60, 2)
+  assert not found.wake[:, 1].any()
 
 
 def test_pairs_are_worked_through_in_parts_with_the_same_numbers():
