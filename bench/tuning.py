@@ -34,7 +34,7 @@ import scipy.stats
 
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.tuning import block, table
-from dreamerv3.analysis.tuning.maps import border
+from dreamerv3.analysis.tuning.maps import wall_profiles
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.setup import Setup
@@ -118,7 +118,7 @@ def shapes(curve: np.ndarray, design: Design, walls: np.ndarray) -> None:
   for distance in walls:
     near, far = curve[distance <= 1].mean(), curve[distance >= 3].mean()
     (near - far) / (near + far)
-    for profile in border.PROFILES:
+    for profile in wall_profiles.PROFILES:
       np.corrcoef(profile(distance), curve)
   x, y = np.divmod(design.classes, design.grid.height)
 

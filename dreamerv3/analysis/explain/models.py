@@ -4,13 +4,10 @@
   found = models.compare(sums)             # X (N, D) centred
   found.alone['view']                         # (D,) held-out variance
 
-Ridge regressions on one-hot columns, all units of a block by the same matrix
-products: sums of columns and of their products are kept per part of the
-episodes, so that fitting on some parts and testing on the others reads no
-sample twice. Covariates are added one by one as long as the held-out episodes
+Regressions on one-hot columns (`explain.ridge`), and shrunken means of cells. Sums are
+kept per part of the episodes, so that fitting on some parts and testing on the others
+reads no sample twice. Covariates are added one by one as long as the held-out episodes
 gain (Hardcastle et al. 2017, doi:10.1016/j.neuron.2017.03.025).
-
-Longer than other files: the sums that all models share are laid out once.
 """
 
 import dataclasses
@@ -18,15 +15,14 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 import scipy.special
 
 from dreamerv3.analysis.explain import covariates
 from dreamerv3.analysis.explain.covariates import Covariate, Steps
+from dreamerv3.analysis.explain.ridge import RIDGE, Ridge, RidgeSums
 from dreamerv3.analysis.tuning.maps.binned_path import FOLDS, Design, indicator
 
-RIDGE = 4.0  # samples that pull a column's weight towards 0
 BLOCK = 3  # side of the blocks [tiles] that cells of two variables borrow from
 # Least share of the variance that another covariate has to add.
 GAIN = 0.01
@@ -81,25 +77,14 @@ class Sums:
   """What fits and tests need of a block of D units.
 
   Attributes:
-    squares: (P, D) sum of squares of each part.
+    ridge: of the regressions on columns, with and without place.
     place: (P, V, D) sums over tiles.
     cells: (P, C, D) over tiles x facings, and over tiles x halves of the recording.
-    other: (P, K, D) sums over the columns of the other covariates.
   """
 
-  squares: np.ndarray
+  ridge: RidgeSums
   place: np.ndarray
   cells: Mapping[str, np.ndarray]
-  other: np.ndarray
-
-  def units(self, index: np.ndarray) -> 'Sums':
-    """The sums of some units."""
-    return Sums(
-      self.squares[:, index],
-      self.place[..., index],
-      {k: v[..., index] for k, v in self.cells.items()},
-      self.other[..., index],
-    )
 
 
 class Models:
@@ -130,9 +115,7 @@ class Models:
       k: self._blocks(v.shape[0] // self._parts // design.n_tiles)
       for k, v in self._cells.items()
     }
-    self._cross, self._inner = self._products()
-    self._all_cross, self._all_inner = self._cross.sum(0), self._inner.sum(0)
-    self._solvers: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
+    self._ridge = Ridge(self._visits, *self._products())
 
   @classmethod
   def build(
@@ -157,22 +140,22 @@ class Models:
     """Sums of centred activations X (N, D); place: (P, V, D) of the same."""
     units = X.shape[1]
     part = indicator(self.design.part, self._parts).astype(np.float32)
-    return Sums(
-      (part @ X**2).astype(np.float64),
-      place,
-      {k: (v @ X).reshape(self._parts, -1, units) for k, v in self._cells.items()},
-      (self._other @ X).reshape(self._parts, -1, units),
-    )
+    squares = (part @ X**2).astype(np.float64)
+    other = (self._other @ X).reshape(self._parts, -1, units)
+    cells = {k: (v @ X).reshape(self._parts, -1, units) for k, v in self._cells.items()}
+    return Sums(self._ridge.sums(squares, place, other), place, cells)
 
   def compare(self, sums: Sums) -> RivalComparison:
     """Held-out variance of every covariate, and the model that is selected."""
-    total = np.maximum(sums.squares.sum(0), 1e-12)
-    left = {x: self._left((x,), sums) for x in self.names}
+    total = np.maximum(sums.ridge.squares.sum(0), 1e-12)
+    left = {x: self._columns_left((x,), sums.ridge) for x in self._columns}
+    left |= {x: self._groups_left(x, sums) for x in (PLACE, *self._cells)}
+    left = {x: left[x] for x in self.names}
     alone = {k: 1 - v.sum(0) / total for k, v in left.items()}
     given = {}
-    for name in self.names:
-      if name == 'facing' or not (self.brief or name in (PLACE, *CELLS)):
-        both = self._left((PLACE, name), sums)
+    for name in self._columns:
+      if name == 'facing' or not self.brief:
+        both = self._columns_left((PLACE, name), sums.ridge)
         given[name] = (left[PLACE] - both).sum(0) / total
     given |= {x: alone[x] - alone[PLACE] for x in self._cells}
     if self.brief:
@@ -184,7 +167,7 @@ class Models:
     self, sums: Sums, alone: Mapping[str, np.ndarray], total: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
     """Forward selection; numbers of the models (D,) and what they explain."""
-    now = sums.squares.copy()
+    now = sums.ridge.squares.copy()
     chosen = np.zeros(len(total), np.int64)
     self._add(chosen, now, alone, np.arange(len(total)), total)
     for _ in range(1, MOST):
@@ -193,9 +176,9 @@ class Models:
         if not picked or picked[0] in CELLS or picked[-1] in CELLS:
           continue
         (units,) = np.nonzero(chosen == bits)
-        some = sums.units(units)
+        some = sums.ridge.units(units)
         rest = [x for x in self.names if x not in (*CELLS, *picked)]
-        left = {x: self._left((*picked, x), some) for x in rest}
+        left = {x: self._columns_left((*picked, x), some) for x in rest}
         self._add(chosen, now, left, units, total)
     (units,) = np.nonzero(chosen > 0)  # what two tell only together
     crossed = {x: alone[x][:, units] for x in self._cells}
@@ -225,57 +208,18 @@ class Models:
     chosen[units] = np.where(good, old | bits, chosen[units])
     now[:, units] = np.where(good, best, now[:, units])
 
-  def _left(self, names: tuple[str, ...], sums: Sums) -> np.ndarray:
-    """Squares (P, D) that a model leaves on each part, fitted on other folds."""
-    names = tuple(sorted(names, key=NAMES.index))
-    out = np.empty(sums.squares.shape)
-    for fold in range(min(FOLDS, self._parts)):
-      inside = np.arange(self._parts) % FOLDS == fold
-      if names[0] in CELLS:
-        cells, visits = sums.cells[names[0]], self.cell_visits[names[0]]
-        blocks = self._parents[names[0]]
-        out[inside] = _shrunk(cells, visits, inside, sums.squares, blocks)
-      elif names == (PLACE,):
-        out[inside] = _shrunk(sums.place, self._visits, inside, sums.squares)
-      else:
-        out[inside] = self._ridge(names, fold, inside, sums)
-    return out
+  def _columns_left(self, names: tuple[str, ...], sums: RidgeSums) -> np.ndarray:
+    """Squares (P, D) that a regression on these leaves, each a set of columns."""
+    own = sorted((x for x in names if x != PLACE), key=NAMES.index)
+    columns = np.concatenate([self._columns[x] for x in own])
+    return self._ridge.left(columns, PLACE in names, sums)
 
-  def _ridge(
-    self, names: tuple[str, ...], fold: int, inside: np.ndarray, sums: Sums
-  ) -> np.ndarray:
-    """`_left` of one fold, by the normal equations; tiles are eliminated."""
-    columns = np.concatenate([self._columns[x] for x in names if x != PLACE])
-    right = sums.other[:, columns][~inside].sum(0)
-    tile, scale = None, None
-    if PLACE in names:
-      scale = 1 / (self._visits[~inside].sum(0) + RIDGE).astype(np.float32)
-      tile = sums.place[~inside].sum(0) * scale[:, None]
-      between = self._all_cross[:, columns] - self._cross[inside][..., columns].sum(0)
-      right = right - between.T @ tile
-    key = (names, fold)
-    if key not in self._solvers:
-      held_out = self._inner[inside].sum(0)
-      matrix = (self._all_inner - held_out)[np.ix_(columns, columns)].astype(float)
-      matrix[np.diag_indices(len(columns))] += RIDGE
-      if scale is not None:
-        matrix -= between.T @ (between * scale[:, None])
-      self._solvers[key] = scipy.linalg.inv(matrix).astype(np.float32)
-    weight = self._solvers[key] @ right.astype(np.float32)
-    if tile is not None and scale is not None:
-      tile = tile - scale[:, None] * (between @ weight)
-    found = []
-    for part in np.flatnonzero(inside):
-      own = self._inner[part][np.ix_(columns, columns)] @ weight
-      gain = 2 * sums.other[part][columns] - own
-      if tile is not None:
-        gain = gain - 2 * (self._cross[part][:, columns].T @ tile)
-        tiles = 2 * sums.place[part] - self._visits[part][:, None] * tile
-        extra = np.einsum('vd,vd->d', tile, tiles)
-      else:
-        extra = 0.0
-      found.append(sums.squares[part] - np.einsum('kd,kd->d', weight, gain) - extra)
-    return np.stack(found)
+  def _groups_left(self, name: str, sums: Sums) -> np.ndarray:
+    """Squares (P, D) that the means of tiles, or of cells, leave."""
+    if name == PLACE:
+      return _shrunk(sums.place, self._visits, sums.ridge.squares)
+    parents, visits = self._parents[name], self.cell_visits[name]
+    return _shrunk(sums.cells[name], visits, sums.ridge.squares, parents)
 
   def _blocks(self, values: int) -> scipy.sparse.csr_array:
     """(B, V * values): cells of 3 x 3 tiles with the same second value."""
@@ -335,24 +279,29 @@ def consistent(gains: np.ndarray) -> np.ndarray:
 def _shrunk(
   sums: np.ndarray,
   visits: np.ndarray,
-  inside: np.ndarray,
   squares: np.ndarray,
   blocks: scipy.sparse.csr_array | None = None,
 ) -> np.ndarray:
-  """Squares that shrunken means of disjoint groups leave on the held-out parts.
+  """Squares (P, D) that shrunken means of disjoint groups leave on held-out parts.
 
   Args:
+    sums: (P, C, D) of each part and group; visits: (P, C). squares: (P, D).
     blocks: (B, C) sums groups over blocks, whose means they are drawn to.
   """
-  n, train = visits[~inside].sum(0)[:, None], sums[~inside].sum(0)
-  if blocks is not None:  # towards the mean of the block, not towards 0
-    train = train + RIDGE * (blocks.T @ ((blocks @ train) / (blocks @ n + RIDGE)))
-  mean = (train / (n + RIDGE)).astype(np.float32)
-  found = []
-  for part in np.flatnonzero(inside):
-    gain = 2 * sums[part] - visits[part][:, None].astype(np.float32) * mean
-    found.append(squares[part] - np.einsum('vd,vd->d', mean, gain))
-  return np.stack(found)
+  out = squares.copy()
+  visits = visits.astype(np.float32)
+  every, total = visits.sum(0), sums.sum(0)
+  for fold in range(min(FOLDS, len(sums))):
+    inside = slice(fold, None, FOLDS)
+    n, train = every - visits[inside].sum(0), total - sums[inside].sum(0)
+    if blocks is not None:  # towards the mean of the block, not towards 0
+      mean = (blocks @ train) / (blocks @ n + np.float32(RIDGE))[:, None]
+      train += blocks.T @ (np.float32(RIDGE) * mean)
+    train /= (n + np.float32(RIDGE))[:, None]
+    for part in range(fold, len(sums), FOLDS):
+      out[part] -= 2 * np.einsum('vd,vd->d', train, sums[part])
+    out[inside] += visits[inside] @ np.square(train)
+  return out
 
 
 def _one_hot(rivals: Sequence[Covariate], starts: np.ndarray) -> scipy.sparse.csc_array:

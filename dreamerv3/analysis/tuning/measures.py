@@ -22,7 +22,7 @@ from dreamerv3.analysis.tuning.maps import (
   information,
   smoothness,
 )
-from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT, PartSums
+from dreamerv3.analysis.tuning.maps.reliability import PartSums, tile_weight
 from dreamerv3.analysis.tuning.setup import Setup, distances
 
 
@@ -130,18 +130,16 @@ def fits(
 ) -> dict[str, np.ndarray]:
   """How well one round field, and one wall, explain the map."""
   design = setup.design
-  weight = design.visits / (design.visits + HALF_WEIGHT)
   grid = np.zeros(design.grid.size)
-  grid[design.classes] = weight
+  grid[design.classes] = tile_weight(design)
   grid = grid.reshape(design.grid.shape)
   maps = design.to_map(place)
   field = fields.fit_field(maps, grid, signed)
   noise = 1 - np.nan_to_num(reliability)
   second = fields.second_field(maps, grid, signed, field, noise)
-  distance = distances(setup.walls, design)
-  wall = border.fit(place, weight, distance, signed)
-  band, band_distance = border.fit_band(place, weight, distance, signed)
-  vector = setup.vectors.fit(place, weight, signed)
+  along = setup.profiles.fit(place, signed)
+  wall, band = along.wall, along.band
+  vector = setup.vectors.fit(place, signed)
   return {
     'field_r2': field.r2,
     'field_x': field.centre[:, 0].astype(float),
@@ -152,7 +150,7 @@ def fits(
     'wall': wall.wall.astype(float),
     'band_r2': band.score,
     'band_wall': band.wall.astype(float),
-    'band_distance': band_distance,
+    'band_distance': along.band_distance,
     'vector_r2': vector.r2,
     'vector_distance': vector.distance,
     'vector_angle': vector.angle,

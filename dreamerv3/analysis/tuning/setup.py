@@ -17,7 +17,9 @@ from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.border import Wall
 from dreamerv3.analysis.tuning.maps.drift import Drift
+from dreamerv3.analysis.tuning.maps.reliability import tile_weight
 from dreamerv3.analysis.tuning.maps.vectors import Vectors
+from dreamerv3.analysis.tuning.maps.wall_profiles import WallProfiles
 
 MI_NULLS = 10  # pairings that the bias of the mutual information is from
 
@@ -35,6 +37,7 @@ class Setup:
     mi_pairings: (n', N) of all rows, for the bias of mutual information.
     models: of everything a unit may follow, see `explain.models`.
     drift: halves of the recording, see `drift`.
+    profiles: activity along the walls of this world.
     vectors: candidates of boundary vectors in this world.
     grids: whether the world is large enough to look for grid cells.
     seed: of everything that is drawn.
@@ -50,6 +53,7 @@ class Setup:
   mi_pairings: np.ndarray
   models: Models
   drift: Drift
+  profiles: WallProfiles
   vectors: Vectors
   grids: bool
   seed: int
@@ -94,23 +98,18 @@ class Setup:
       distances(walls, tested),
       covariates.labels(tested.track, steps if faced is None else steps.rows(faced)),
     )
-
-    def draw(design: Design, count: int) -> np.ndarray:
-      rng = np.random.default_rng([seed, 20])
-      rows = nulls.permutations(design.track.episode, null, count, rng)
-      none = np.zeros((0, len(design)), np.int32)
-      return np.array([*rows], np.int32) if count else none
-
+    weight = tile_weight(design)
     return cls(
       design=design,
       walls=tuple(walls),
       scorer=scorer,
       faced=faced,
-      pairings=draw(tested, n_shuffles).reshape(-1, len(tested)),
-      mi_pairings=draw(design, min(MI_NULLS, n_shuffles)).reshape(-1, len(design)),
+      pairings=_draw(tested, null, n_shuffles, seed),
+      mi_pairings=_draw(design, null, min(MI_NULLS, n_shuffles), seed),
       models=Models.build(design, steps, hd, brief),
       drift=Drift.build(design, seed),
-      vectors=Vectors.build(np.array([x.distance for x in walls]), design),
+      profiles=WallProfiles.build(distances(walls, design), weight),
+      vectors=Vectors.build(np.array([x.distance for x in walls]), design, weight),
       grids=grids.large_enough(design.occupancy),
       seed=seed,
       sigma=sigma,
@@ -123,3 +122,10 @@ def distances(walls: Sequence[Wall], design: Design) -> np.ndarray:
   if not walls:
     return np.zeros((0, design.n_tiles))
   return design.from_map(np.stack([x.distance for x in walls]))
+
+
+def _draw(design: Design, null: str, count: int, seed: int) -> np.ndarray:
+  """Null permutations (n, N) of the rows of a path; n is at most `count`."""
+  rng = np.random.default_rng([seed, 20])
+  rows = nulls.permutations(design.track.episode, null, count, rng) if count else ()
+  return np.array([*rows], np.int32).reshape(-1, len(design))

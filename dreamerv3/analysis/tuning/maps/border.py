@@ -10,7 +10,7 @@ inside it are told apart, and so are the sides of each.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.ndimage
@@ -21,16 +21,6 @@ MIN_TILES = 5
 NEAR, FAR = 1, 3  # [steps]; what lies between belongs to neither
 # (dx, dy) from a tile to the blocked one beside it.
 SIDES = {'north': (0, -1), 'south': (0, 1), 'west': (-1, 0), 'east': (1, 0)}
-# Profiles over the distance d >= 1 from a wall that `fit` tries.
-PROFILES: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
-  lambda d: (d <= 1).astype(float),
-  lambda d: (d <= 2).astype(float),
-  lambda d: np.exp(-(d - 1) / 1.5),
-  lambda d: np.exp(-(d - 1) / 3),
-)
-# Preferred distances of bands [steps; 1 beside the wall], and their widths.
-DISTANCES = tuple(range(1, 10))
-SPREADS = (0.7, 1.0, 1.5, 2.5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,81 +132,6 @@ def score(rates: np.ndarray, walls: Contrast) -> Best:
   contrast = (near - far) / np.where(total > 0, total, 1)
   top = contrast.argmax(0)
   return Best(contrast[top, units], walls.wall[top])
-
-
-def fit(
-  maps: np.ndarray, weight: np.ndarray, distance: np.ndarray, signed: np.ndarray
-) -> Best:
-  """How well activity that falls off from one wall explains each map.
-
-  Weighted squared correlation of the map with the best of `PROFILES` over
-  the distance from each wall: 0..1, comparable with `fields.fit_field`, so
-  that a place field beside a wall is told from a border field by which of
-  both explains more. Only a signed unit may be low beside its wall.
-
-  Args:
-    maps: (V, D) at the visited tiles.
-    weight: (V,) of those tiles.
-    distance: (G, V).
-    signed: (D,) bool.
-  """
-  profiles = [f(distance) for f in PROFILES]
-  return _best(maps, weight, np.stack(profiles), signed)[0]
-
-
-def fit_band(
-  maps: np.ndarray, weight: np.ndarray, distance: np.ndarray, signed: np.ndarray
-) -> tuple[Best, np.ndarray]:
-  """How well activity at some distance from one wall explains each map.
-
-    exp(-(d - d0)^2 / 2 s^2), d0 of 1 to 9 steps, s of `SPREADS`
-
-  The rate of a boundary vector cell at one wall (Lever et al. 2009,
-  doi:10.1523/JNEUROSCI.1319-09.2009): its field is a band along the wall. As
-  `fit`; also gives the preferred distance d0 (D,) [steps, 1 beside the wall].
-  """
-  grid = [(d0, s) for d0 in DISTANCES for s in SPREADS]
-  with np.errstate(invalid='ignore'):
-    bands = [np.exp(-((distance - d0) ** 2) / (2 * s**2)) for d0, s in grid]
-  best, profile = _best(maps, weight, np.stack(bands), signed)
-  return best, np.array([d0 for d0, _ in grid], float)[profile]
-
-
-def _best(
-  maps: np.ndarray, weight: np.ndarray, profiles: np.ndarray, signed: np.ndarray
-) -> tuple[Best, np.ndarray]:
-  """The best wall, and the best profile (D,), of profiles (K, G, V)."""
-  walls = profiles.shape[1]
-  if not walls:
-    nothing = np.zeros(maps.shape[1])
-    none = np.full(maps.shape[1], -1)
-    return Best(nothing, none), np.zeros(maps.shape[1], np.int64)
-  r2, top = explained(maps, weight, profiles.reshape(-1, profiles.shape[2]), signed)
-  profile, wall = np.divmod(top, walls)
-  return Best(r2, wall), profile
-
-
-def explained(
-  maps: np.ndarray, weight: np.ndarray, shapes: np.ndarray, signed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Weighted squared correlation with the best of some shapes, and which it is.
-
-  Args:
-    maps: (V, D). weight: (V,). shapes: (K, V), K > 0.
-    signed: (D,) bool, of units that may be low where the shape is high.
-  """
-  weight = weight / weight.sum()
-  flat = shapes - (shapes @ weight)[:, None]
-  norm = (flat**2) @ weight
-  usable = norm > 1e-9
-  flat = flat / np.sqrt(np.where(usable, norm, np.inf))[:, None]
-  centred = maps - weight @ maps
-  total = weight @ centred**2
-  product = (flat * weight).astype(maps.dtype) @ centred
-  product = np.where(signed, product, np.maximum(product, 0))
-  r2 = product**2 / np.where(total > 0, total, np.inf)
-  top = r2.argmax(0)
-  return r2[top, np.arange(len(top))], top
 
 
 def _regions(walkable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

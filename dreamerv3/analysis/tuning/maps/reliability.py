@@ -151,6 +151,12 @@ def correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:
   return np.where(known, r, np.nan)
 
 
+def tile_weight(design: Design) -> np.ndarray:
+  """How far each tile's mean can be relied on, n / (n + 4), (V,)."""
+  weight: np.ndarray = design.visits / (design.visits + HALF_WEIGHT)
+  return weight
+
+
 def weighted_squares(weight: np.ndarray, X: np.ndarray) -> np.ndarray:
   """sum_n weight_n X_nd^2 in float64, in pieces that fit into the cache."""
   total = np.zeros(X.shape[1])

@@ -1,20 +1,20 @@
 """Boundary vector cells: active where a wall is at a distance, in a direction.
 
-  vectors = Vectors.build(distances(walls, design), design)
-  fit = vectors.fit(maps, weight, signed)     # maps (V, D)
+  vectors = Vectors.build(walls, design, weight)    # (G, W, H), weight (V,)
+  fit = vectors.fit(maps, signed)                   # maps (V, D)
   fit.r2, fit.distance                        # (D,) each
 
 The model of Hartley et al. 2000 (doi:10.1002/1098-1063(2000)10:4<369::AID-HIPO3>3.0.CO;
 2-0), for directions that are those of no wall, and walls of which a part is hidden: the
-bands of `border` know whole walls only.
+bands of `wall_profiles` know whole walls only.
 """
 
 import dataclasses
 
 import numpy as np
 
-from dreamerv3.analysis.tuning.maps import border
 from dreamerv3.analysis.tuning.maps.binned_path import Design
+from dreamerv3.analysis.tuning.maps.wall_profiles import best_of
 
 RAYS = 48  # directions in which walls are looked for
 STEP = 0.25  # [tiles] along a ray
@@ -47,14 +47,19 @@ class Vectors:
   Attributes:
     maps: (K, V) float32; K = 0 without walls.
     distance: (K,). angle: (K,).
+    weight: (V,) of the tiles, sum 1.
+    filters: (K, V) the maps less their means, over their standard deviations, times
+      the weight: their products with a map are weighted covariances.
   """
 
   maps: np.ndarray
   distance: np.ndarray
   angle: np.ndarray
+  weight: np.ndarray
+  filters: np.ndarray
 
   @classmethod
-  def build(cls, walls: np.ndarray, design: Design) -> 'Vectors':
+  def build(cls, walls: np.ndarray, design: Design, weight: np.ndarray) -> 'Vectors':
     """Candidates of a world.
 
       f(x) = sum_w exp(-(r(x, w) - d)^2 / 2 s(d)^2) exp((cos(w - a) - 1) / b^2)
@@ -63,10 +68,12 @@ class Vectors:
 
     Args:
       walls: (G, W, H) steps from each wall, finite where one can walk.
+      weight: (V,) of the visited tiles.
     """
+    weight = weight / weight.sum()
     if not len(walls):
-      nothing = np.zeros(0)
-      return cls(np.zeros((0, design.n_tiles), np.float32), nothing, nothing)
+      nothing, none = np.zeros(0), np.zeros((0, design.n_tiles), np.float32)
+      return cls(none, nothing, nothing, weight, none)
     far = _rays(np.isfinite(walls).any(0), design)
     ways = np.arange(RAYS) * 2 * np.pi / RAYS
     maps, distance, angle = [], [], []
@@ -79,19 +86,25 @@ class Vectors:
           distance += [d] * len(ANGLES)
           angle += [*ANGLES]
     every = np.concatenate(maps, 1).T.astype(np.float32)
-    return cls(every, np.array(distance, float), np.array(angle))
+    filters = every - (every @ weight)[:, None]
+    variance = filters**2 @ weight
+    usable = variance > 1e-9
+    filters *= weight / np.sqrt(np.where(usable, variance, np.inf))[:, None]
+    return cls(every, np.array(distance, float), np.array(angle), weight, filters)
 
-  def fit(self, maps: np.ndarray, weight: np.ndarray, signed: np.ndarray) -> VectorFit:
-    """Weighted squared correlation with the best candidate, as `border.fit`.
+  def fit(self, maps: np.ndarray, signed: np.ndarray) -> VectorFit:
+    """Weighted squared correlation with the best candidate, as `WallProfiles.fit`.
 
     Args:
-      maps: (V, D) at the visited tiles. weight: (V,) of those.
+      maps: (V, D) at the visited tiles.
       signed: (D,) bool, of units that may be low where the candidate is high.
     """
     if not len(self.maps):
       nothing = np.zeros(maps.shape[1])
       return VectorFit(nothing, nothing, nothing)
-    best, top = border.explained(maps, weight, self.maps, signed)
+    centred = maps - self.weight @ maps
+    total = self.weight @ centred**2
+    best, top = best_of(self.filters @ centred, total, signed)
     return VectorFit(best, self.distance[top], self.angle[top])
 
 

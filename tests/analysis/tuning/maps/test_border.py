@@ -102,23 +102,6 @@ def test_score_by_hand_where_a_wall_lies_behind_a_wall():
   np.testing.assert_allclose(scores([rates], distance).score, want, atol=1e-6)
 
 
-def test_a_border_field_fits_its_wall_and_a_place_field_fits_less():
-  walkable = np.ones((16, 16), bool)
-  names, distance = place(walkable)
-  tiles = np.argwhere(walkable)
-  wall = np.exp(-tiles[:, 1] / 1.5)
-  bump = np.exp(-((tiles - (8, 2)) ** 2).sum(1) / 8)
-  found = border.fit(
-    np.stack([wall, bump, -wall], 1),
-    np.ones(256),
-    distance,
-    np.array([False, False, True]),
-  )
-  assert names[found.wall[0]] == names[found.wall[2]] == 'edge north'
-  np.testing.assert_allclose(found.score[[0, 2]], 1, atol=1e-6)
-  assert found.score[1] < 0.5
-
-
 @pytest.mark.parametrize('walkable', [np.ones((3, 3)), np.zeros((8, 8))])
 def test_worlds_without_walls_have_no_score(walkable):
   walkable = walkable.astype(bool)

@@ -5,6 +5,7 @@ import numpy as np
 from dreamerv3.analysis.tuning.maps import border, fields
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.vectors import Vectors
+from dreamerv3.analysis.tuning.maps.wall_profiles import WallProfiles
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track
 
@@ -25,7 +26,7 @@ def world(inner=False):
   design = everywhere(free)
   walls = border.find_walls(free)
   distance = np.array([x.distance for x in walls])
-  return design, distance, Vectors.build(distance, design)
+  return design, distance, Vectors.build(distance, design, np.ones(design.n_tiles))
 
 
 def in_a_box(pos, distance, toward, spread=1.0, width=0.3):
@@ -40,7 +41,7 @@ def in_a_box(pos, distance, toward, spread=1.0, width=0.3):
 
 
 def fitted(vectors, maps):
-  return vectors.fit(maps, np.ones(len(maps)), np.zeros(maps.shape[1], bool))
+  return vectors.fit(maps, np.zeros(maps.shape[1], bool))
 
 
 def test_the_distance_and_the_direction_of_a_cell_in_a_box_are_found():
@@ -53,9 +54,8 @@ def test_the_distance_and_the_direction_of_a_cell_in_a_box_are_found():
   assert (found.r2 > 0.85).all()
   assert (np.abs(found.distance - [d for d, _ in planted]) <= 1).all()
   assert (np.abs(off) <= np.pi / 8 + 1e-9).all()
-  band = border.fit_band(
-    maps, np.ones(len(maps)), design.from_map(distance), np.zeros(len(planted), bool)
-  )[0]
+  along = WallProfiles.build(design.from_map(distance), np.ones(len(maps)))
+  band = along.fit(maps, np.zeros(len(planted), bool)).band
   oblique = np.array([a == np.pi / 4 and d > 1 for d, a in planted])
   assert (band.score[oblique] < 0.75).all()
 
@@ -93,5 +93,7 @@ def test_a_round_field_is_better_explained_as_a_field():
 
 def test_worlds_without_walls_have_no_vectors():
   design = everywhere(np.ones((SIDE, SIDE), bool))
-  found = fitted(Vectors.build(np.zeros((0, SIDE, SIDE)), design), np.ones((256, 2)))
+  found = fitted(
+    Vectors.build(np.zeros((0, SIDE, SIDE)), design, np.ones(256)), np.ones((256, 2))
+  )
   assert found.r2.tolist() == [0, 0]
