@@ -87,8 +87,9 @@ class Ridge:
 
   def _scale(self, fold: int) -> np.ndarray:
     """(V,) 1 / (samples + RIDGE) of the other folds' tiles."""
-    n: np.ndarray = self._visits.sum(0) - self._visits[fold::FOLDS].sum(0)
-    return 1 / (n + RIDGE)
+    n = self._visits.sum(0) - self._visits[fold::FOLDS].sum(0)
+    scale: np.ndarray = 1 / (n + RIDGE)
+    return scale
 
   def sums(
     self, squares: np.ndarray, place: np.ndarray, other: np.ndarray
@@ -139,8 +140,9 @@ class Ridge:
   def _solver(self, columns: np.ndarray, placed: bool, fold: int) -> np.ndarray:
     """Inverse of the normal equations of some columns, kept."""
     key = columns.tobytes(), placed, fold
-    if key not in self._solvers:
+    found = self._solvers.get(key)
+    if found is None:
       matrix = self._normal[int(placed), fold][np.ix_(columns, columns)]
-      ridge = RIDGE * np.eye(len(columns))
-      self._solvers[key] = scipy.linalg.inv(matrix + ridge)
-    return self._solvers[key]
+      found = scipy.linalg.inv(matrix + RIDGE * np.eye(len(columns)))
+      self._solvers[key] = found
+    return found

@@ -4,6 +4,7 @@ import pytest
 from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.explain.models import Models, names_of
+from dreamerv3.analysis.explain.ridge import RIDGE
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.reliability import PartSums
 from dreamerv3.data.grid import Grid
@@ -41,7 +42,7 @@ def test_held_out_variance_equals_the_loop_over_folds(fitted, rng):
     test = design.part % 5 == fold
     for columns, total in ((one_hot, left), (one_hot[:, design.n_tiles :], alone)):
       A, y = columns[~test], X[~test]
-      w = np.linalg.solve(A.T @ A + models.RIDGE * np.eye(A.shape[1]), A.T @ y)
+      w = np.linalg.solve(A.T @ A + RIDGE * np.eye(A.shape[1]), A.T @ y)
       total += ((X[test] - columns[test] @ w) ** 2).sum(0)
   squares = (X**2).sum(0)
   np.testing.assert_allclose(both.alone['facing'], 1 - alone / squares, atol=1e-4)
