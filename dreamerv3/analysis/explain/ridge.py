@@ -140,9 +140,8 @@ class Ridge:
   def _solver(self, columns: np.ndarray, placed: bool, fold: int) -> np.ndarray:
     """Inverse of the normal equations of some columns, kept."""
     key = columns.tobytes(), placed, fold
-    found = self._solvers.get(key)
-    if found is None:
+    if key not in self._solvers:
       matrix = self._normal[int(placed), fold][np.ix_(columns, columns)]
-      found = scipy.linalg.inv(matrix + RIDGE * np.eye(len(columns)))
-      self._solvers[key] = found
-    return found
+      self._solvers[key] = scipy.linalg.inv(matrix + RIDGE * np.eye(len(columns)))
+    solver: np.ndarray = self._solvers[key]
+    return solver
