@@ -128,7 +128,7 @@ class Ridge:
       columns: of the model. placed: whether each tile has a mean, too.
     """
     form, own = int(placed), np.ix_(columns, columns)
-    out = sums.squares - sums.tiles[form]
+    out: np.ndarray = sums.squares - sums.tiles[form]
     for fold in range(self._folds):
       weight = self._solver(columns, placed, fold) @ sums.right[form, fold, columns]
       for part in range(fold, len(out), FOLDS):
