@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.episode import Episode
 from dreamerv3.data.trajectories import Trajectories
 
 UNKNOWN = (
@@ -21,6 +22,7 @@ UNKNOWN = (
   'share episodes, these are tested after they were trained on.'
 )
 NAMED = 5  # episodes in a message
+SHORT = 10  # timesteps up to which two episodes may agree by chance
 
 
 def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
@@ -28,8 +30,9 @@ def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
 
   Raises:
     UserError: the episodes are in different worlds, and positions are not to
-      be taken relative to each one's spawn.
+      be taken relative to each one's spawn; or one episode is there twice.
   """
+  _check_once(data)
   if spawn_relative:
     return data.relative_to_spawn()
   if not data.metadata.fixed_seed and len(data) > 1:
@@ -39,6 +42,40 @@ def placed(data: Trajectories, spawn_relative: bool) -> Trajectories:
       'to the spawn, or record in one world.'
     )
   return data
+
+
+def _check_once(data: Trajectories) -> None:
+  """UserError if two episodes hold the same walk and the same activations.
+
+  A copy of an episode would be tested after its twin was trained on, and every
+  interval and null session would take the two for independent: slow noise decodes
+  better than the constant and is named by its tuning.
+  """
+  walks: dict[tuple[int, bytes], list[Episode]] = {}
+  for episode in data.episodes:
+    walk = len(episode), np.ascontiguousarray(episode.pos).tobytes()
+    for other in walks.setdefault(walk, []):
+      if len(episode) > SHORT and _same_content(episode, other):
+        raise UserError(
+          f'{episode.path} and {other.path} hold the same episode ({episode.number} '
+          f'and {other.number}), which would count as two; keep one of them.'
+        )
+    walks[walk].append(episode)
+
+
+def _same_content(first: Episode, second: Episode) -> bool:
+  """Whether what was seen and done, and the narrowest layer, are equal."""
+  sizes = first.layers()
+  if sizes != second.layers():
+    return False
+  known = first.arrays.keys() & second.arrays.keys()
+  compared = [x for x in ('action', 'image') if x in known]
+  if any(not np.array_equal(first.read(x), second.read(x)) for x in compared):
+    return False
+  if not sizes:
+    return bool(compared)
+  name = min(sizes, key=lambda x: (sizes[x] == 1, sizes[x]))
+  return np.array_equal(first.layer(name), second.layer(name))
 
 
 def same_world(

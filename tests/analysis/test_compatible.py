@@ -16,6 +16,7 @@ from dreamerv3.analysis.decoding import layers, protocol
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.base.errors import UserError
+from dreamerv3.data.episode import StoredArray
 from dreamerv3.data.trajectories import Trajectories
 from tests import synthetic
 
@@ -60,6 +61,17 @@ def test_recordings_of_two_worlds_meet_nowhere(data):
     check_same(data, other, ['dyn/deter'])
   with pytest.raises(UserError, match=says):
     layers.evaluate(other, fitted(data), 'dyn/deter')
+
+
+def test_an_episode_counts_once(data):
+  twin = dataclasses.replace(data.episodes[1], number=9)
+  with pytest.raises(UserError, match=r'hold the same episode \(9 and 2\).* two'):
+    placed(dataclasses.replace(data, episodes=[*data.episodes, twin]), False)
+  # The same walk through another network, or with other noise, is no copy.
+  layer = data.episodes[1].arrays['act/dyn/deter']
+  other = StoredArray(layer.shape, layer.dtype, 1 - data.episodes[1].layer('dyn/deter'))
+  again = dataclasses.replace(twin, arrays={**twin.arrays, 'act/dyn/deter': other})
+  placed(dataclasses.replace(data, episodes=[*data.episodes, again]), False)
 
 
 def test_episodes_of_many_worlds_need_positions_relative_to_the_spawn(data):

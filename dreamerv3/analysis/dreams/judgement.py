@@ -53,6 +53,11 @@ class Gain:
   overall: tuple[float, float, float]
 
   @property
+  def nearer(self) -> bool:
+    """Whether over all steps together."""
+    return self.overall[1] > 0
+
+  @property
   def reach(self) -> int:
     """Last step up to which every step is nearer; 0 if none."""
     return int(np.cumprod(self.low[1:] > 0).sum())
@@ -129,15 +134,18 @@ def _moving(found: Mapping[str, Gain], horizon: int) -> str:
     if name not in found:
       continue
     steps = found[name].steps
-    if len(steps):
-      first = f', first on step {steps[0]}' if steps[0] > 1 else ''
-      beaten.append(f'{label} on {len(steps)} of {horizon}{first}')
+    # One test for all steps opens those of single ones, of which one or another passes
+    # by chance.
+    if found[name].nearer:
+      first = f', first on step {steps[0]}' if len(steps) and steps[0] > 1 else ''
+      alone = f'{len(steps)} of {horizon}' if len(steps) else 'no step by itself'
+      beaten.append(f'{label} over all steps, on {alone}{first}')
     else:
       unbeaten.append(label)
-  followed = all(found[x].overall[1] > 0 for x in MOVING if x in found)
+  followed = all(found[x].nearer for x in MOVING if x in found)
   text = 'They move with the agent' if followed else 'Nothing shows that they move'
   if beaten:
     text += f'; they are nearer than {"; than ".join(beaten)}'
   if unbeaten:
-    text += f'; never nearer than {", ".join(unbeaten)}'
+    text += f'; over all steps not shown to be nearer than {", ".join(unbeaten)}'
   return text + '.'
