@@ -5,65 +5,146 @@ import sys
 
 import pytest
 
-from bench import gpu, gpu_parts
+from bench import gpu
+from bench.gpu_parts import tables
 
 CHILD = """
-import json, sys, time
-spec = json.loads(sys.argv[1])
+import json, os, pathlib, sys, time
+spec, options = (json.loads(x) for x in sys.argv[1:])
 if spec['part'] == 'parity':
   sys.exit('no golden numbers')
-if spec.get('unroll') == 1:
+if spec.get('unroll') == 1 or spec.get('preset') == 'slow':
   time.sleep(60)
-if spec['part'] == 'train':
-  print(json.dumps({'ready': True}), flush=True)
-  sys.stdin.readline()
+if spec['part'] == 'decode':
+  tries = pathlib.Path(options['json'] + '.tries')
+  tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')
+  if tries.read_text() == 'x':
+    print(json.dumps({'error': 1.0}), flush=True)
+    print('RESOURCE_EXHAUSTED: Out of memory', 'and more', sep=chr(10), file=sys.stderr)
+    os._exit(1)
+print(json.dumps({'ready': True}), flush=True)
+sys.stdin.readline()
 began = time.time()
 time.sleep(0.2)
-print(json.dumps({'began': began, 'ended': time.time()}), flush=True)
+row = {'began': began, 'ended': time.time(), 'card': 'Card'}
+print(json.dumps(row), flush=True)
+if spec.get('profile'):
+  print(json.dumps({'part': 'profile', 'bound': 'host bounds it'}), flush=True)
 """
 
 
-def test_unready_parts_are_left_out_and_the_rest_is_timed_one_by_one(
-  tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
   child = tmp_path / 'child.py'
   child.write_text(CHILD)
   monkeypatch.setattr(gpu, 'COMMAND', (sys.executable, str(child)))
-  argv = ['--budget', '5', '--presets', 'a', 'b', '--json', str(tmp_path / 'x.json')]
-  assert gpu.main(argv) == 0
-  rows = json.loads((tmp_path / 'x.json').read_text())['rows']
-  trains = [x for x in rows if x['part'] == 'train']
-  late = [x for x in trains if x['unroll'] == 1]
-  assert [x['note'] for x in late] == ['not compiled in time'] * 2
-  done = [x for x in trains if x['unroll'] == 4]
-  assert [(x['preset'], x['form']) for x in done] == [
-    ('a', 'ours'),
-    ('b', 'ours'),
-    ('a', 'plain'),
-  ]
+  monkeypatch.setattr(gpu, 'SETTLE', 0)
+  path = tmp_path / 'x.json'
+
+  def call(*argv):
+    given = ['--json', str(path), '--jobs', '20']
+    code = gpu.main([*argv, *given])
+    return code, json.loads(path.read_text())['rows']
+
+  return call
+
+
+def test_parts_are_timed_one_by_one_and_what_fails_or_is_late_is_said(
+  run, capsys, monkeypatch
+):
+  def left(bench):
+    late = [x for x in bench.jobs if x.spec.get('unroll') == 1 or x.alone]
+    return float(any(x not in late for x in (*bench.alive, *bench.waiting)))
+
+  monkeypatch.setattr(gpu.GpuBench, 'left', left)  # until only the late ones remain
+  code, rows = run('--presets', 'a', 'b')
+  assert code == 0
+  done = sorted((x for x in rows if 'began' in x), key=lambda x: x['began'])
   for before, after in zip(done, done[1:], strict=False):
     assert after['began'] >= before['ended']
+  steps = [x for x in done if x['part'] == 'train']
+  assert {(x['preset'], x['form']) for x in steps} == {
+    (preset, form) for preset in 'ab' for form in ('ours', 'plain')
+  }
+  late = [x for x in rows if x['part'] == 'train' and x['unroll'] == 1]
+  assert [x['note'] for x in late] == ['out of time'] * 2
   notes = [x['note'] for x in rows if x['part'] == 'parity']
   assert len(notes) == 3
   assert all('no golden numbers' in x for x in notes)
   shown = capsys.readouterr().out
-  assert (
-    shown.index('\ntrain\n') < shown.index('\nparity\n') < shown.index('\ndecode\n')
-  )
+  assert '## Card' in shown
+  assert '- a: host bounds it.' in shown
+  assert '- train a ours 1: out of time' in shown
+
+
+def test_what_had_too_little_memory_beside_others_is_tried_again_alone(run, capsys):
+  code, rows = run('--budget', '10', '--parts', 'decode', 'policy', '--presets', 'a')
+  assert code == 0
+  assert [x['part'] for x in rows] == ['policy', 'decode']
+  assert rows[1]['began'] >= rows[0]['ended']
+  assert 'RESOURCE_EXHAUSTED: Out of memory; again' in capsys.readouterr().out
+
+
+def test_the_budget_holds_though_nothing_was_measured(run):
+  code, rows = run('--budget', '1', '--parts', 'policy', '--presets', 'slow')
+  assert code == 1
+  assert [x['note'] for x in rows] == ['out of time']
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path, capsys):
+  (tmp_path / 'file').write_text('')
+  assert gpu.main(['--json', str(tmp_path / 'file' / 'x.json')]) == 2
+  assert 'choose another folder' in capsys.readouterr().err
+
+
+def test_rows_are_on_disk_before_the_end(tmp_path):
+  options = gpu.parse(['--json', str(tmp_path / 'x.json'), '--parts', 'decode'])
+  bench = gpu.GpuBench(options)
+  bench._add(bench.jobs[0], {'seconds': 1.5})
+  saved = json.loads((tmp_path / 'x.json').read_text())['rows']
+  assert saved == [{'part': 'decode', 'seconds': 1.5}]
 
 
 def test_flags_are_checked():
   assert {x['part'] for x in gpu.jobs(gpu.parse(['--parts', 'decode']))} == {'decode'}
   quick = gpu.parse(['--quick', '--platform', 'cpu'])
   assert (quick.presets, quick.batch) == (['debug'], 2)
+  assert {x['part'] for x in gpu.jobs(quick)} == set(gpu.PARTS)
   for argv in (['--budget', '0'], ['--parts', 'all'], ['--platform', 'tpu']):
     with pytest.raises(SystemExit):
       gpu.parse(argv)
 
 
-def test_peaks_are_known_by_name_or_given():
-  assert gpu_parts.peak('NVIDIA H200', 0) == 989
-  assert gpu_parts.peak('NVIDIA L4', 0) == 121
-  assert gpu_parts.peak('NVIDIA L40S', 0) == 362
-  assert gpu_parts.peak('Some Card', 0) == 0
-  assert gpu_parts.peak('Some Card', 12.5) == 12.5
+def test_the_most_useful_parts_come_first():
+  every = gpu.jobs(gpu.parse([]))
+  names = [tables.name(x) for x in every]
+  assert names[:3] == [
+    'train size12m ours 4',
+    'train size200m ours 4',
+    'train size25m ours 4',
+  ]
+  assert len(names) == len(set(names))
+  assert names.index('policy size12m') < names.index('train size12m plain 4')
+  assert {'record size200m', 'decode', 'tuning', 'parity bfloat16 default'} < {*names}
+
+
+def test_tables_name_the_card_and_leave_out_what_is_unknown():
+  step: dict = {'part': 'train', 'preset': 'size12m', 'form': 'ours'}
+  step['step_ms'] = 3.14159
+  rows = [
+    {**step, 'of_peak': 0.256, 'peak_gb': float('nan'), 'card': 'NVIDIA H200'},
+    {'part': 'decode', 'note': 'torch sees no GPU'},
+  ]
+  assert tables.markdown(rows, 'python bench/gpu.py').splitlines() == [
+    '## NVIDIA H200',
+    '',
+    '`python bench/gpu.py`',
+    '',
+    '| preset | form | train step [ms] | of peak FLOP/s | GB at most |',
+    '| --- | --- | --- | --- | --- |',
+    '| size12m | ours | 3.14 | 26% | unknown |',
+    '',
+    'Left out:',
+    '',
+    '- decode: torch sees no GPU',
+  ]
