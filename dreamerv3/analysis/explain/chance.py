@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 
 from dreamerv3.analysis.tuning.maps.binned_path import indicator
@@ -24,19 +25,22 @@ class Rivals:
     names: of the labels.
     cell: (N,) of each sample.
     count: (C,) samples per cell.
-    groups: for each label (G, C), cells to values.
+    values: (G, C), cells to the values of all labels.
+    inverse: (R, G) 1 / samples of the values of each of R labels.
   """
 
   names: tuple[str, ...]
   cell: np.ndarray
   count: np.ndarray
-  groups: tuple[scipy.sparse.csr_array, ...]
+  values: scipy.sparse.csr_array
+  inverse: np.ndarray
 
   @classmethod
   def build(cls, labels: Mapping[str, np.ndarray]) -> 'Rivals':
     """Takes labels (N,) by name; -1 where unknown."""
     every = np.stack(list(labels.values()), 1)
     cells, cell = np.unique(every, axis=0, return_inverse=True)
+    count = np.bincount(cell.reshape(-1), minlength=len(cells)).astype(np.float32)
     groups = []
     for column in cells.T:
       ids, value = np.unique(column, return_inverse=True)
@@ -45,8 +49,9 @@ class Rivals:
     return cls(
       tuple(labels),
       cell.reshape(-1),
-      np.bincount(cell, minlength=len(cells)).astype(np.float32),
-      tuple(groups),
+      count,
+      scipy.sparse.vstack(groups, 'csr'),
+      scipy.linalg.block_diag(*[reciprocal(x @ count) for x in groups]),
     )
 
   def scores(self, sums: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -57,10 +62,20 @@ class Rivals:
       total: (D,) sum of squares; 0 gives 0.
     """
     share = 1 / np.where(total > 0, total, np.inf)
-    found = []
-    for group in self.groups:
-      of_value, n = group @ sums, group @ self.count
-      inverse = np.where(n > 0, 1 / np.maximum(n, 1), 0).astype(np.float32)
-      explained = np.einsum('gd,gd,g->d', of_value, of_value, inverse)
-      found.append(explained * share)
-    return np.stack(found)
+    return explained(self.values @ sums, self.inverse) * share
+
+
+def explained(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+  """Sum of squares that the means of groups explain, (B, D) -> (D,) or (R, D).
+
+  Args:
+    sums: (B, D) of centred activations.
+    inverse: (B,) 1 / samples of each group, see `reciprocal`; or (R, B) of R groupings.
+  """
+  found: np.ndarray = inverse @ (sums * sums)
+  return found
+
+
+def reciprocal(n: np.ndarray) -> np.ndarray:
+  """1 / n as float32, 0 of groups without samples."""
+  return np.where(n > 0, 1 / np.maximum(n, 1), 0).astype(np.float32)

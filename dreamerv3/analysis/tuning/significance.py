@@ -5,7 +5,8 @@
 
 A unit's scores under many null pairings of activations and path (`nulls`)
 come from one sparse product each: sums over the cells of tile x facing hold
-all that the scores need.
+all that the scores need. Some units at a time meet all nulls, as few as leave
+those sums in the caches.
 """
 
 import dataclasses
@@ -15,9 +16,10 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.sparse
 
-from dreamerv3.analysis.explain.chance import Rivals
+from dreamerv3.analysis.explain.chance import Rivals, explained, reciprocal
 from dreamerv3.analysis.tuning.maps import border, head_direction, information
 from dreamerv3.analysis.tuning.maps.binned_path import Design, indicator
+from dreamerv3.analysis.tuning.maps.reliability import weighted_squares
 
 # Scores that are tested; the docstring of `Scorer.scores` defines them.
 PLACE = ('EVs', 'SI')
@@ -26,6 +28,7 @@ HEADING = ('HD_info', 'place_given_HD', 'HD_given_place')
 WIDE = ('place_given_HD_wide', 'HD_given_place_wide')
 BLOCK = 3  # [tiles]
 BORDER = ('border_score',)
+PIECE = 64  # units whose sums over the cells stay near the processor
 # Explained variances, kept to take the bias of finite data out of them.
 R2 = ('R2_place', 'R2_HD', 'R2_both')
 
@@ -38,20 +41,25 @@ class Scorer:
     cells: (N, 1 or 2) cell of tile and facing of each sample, and that of the rivals,
       counted on.
     count: (C,) samples per cell.
-    tiles: (V, C) sums cells over tiles.
-    headings: (4, C) sums cells over facings; None without facing.
-    blocks: (B, C) sums cells over blocks of tiles, each facing apart.
-    block_heading: (B,) facing of each.
+    visits: (V,) samples per tile.
+    seen: (4,) samples per facing; (1,) without facing.
+    groups: (V + B, C) makes of the cells' sums the tiles' means, and below them the
+      sums of blocks of tiles, each facing apart.
+    facings: (4, B) sums blocks over facings.
+    block_count: (B,) samples per block.
+    block_tiles: (B, V) samples of each block that lie on each tile.
     walls: near and far tiles of the walls; no wall without a map.
     rivals: speed, action and view, see `explain.chance`; None without labels.
   """
 
   cells: np.ndarray
   count: np.ndarray
-  tiles: scipy.sparse.csr_array
-  headings: scipy.sparse.csr_array | None
-  blocks: scipy.sparse.csr_array
-  block_heading: np.ndarray
+  visits: np.ndarray
+  seen: np.ndarray
+  groups: scipy.sparse.csr_array
+  facings: np.ndarray
+  block_count: np.ndarray
+  block_tiles: scipy.sparse.csr_array
   walls: border.Contrast
   rivals: Rivals | None = None
 
@@ -73,22 +81,26 @@ class Scorer:
     bins = head_direction.BINS if faced else 1
     heading = design.heading.astype(np.int64) if faced else 0
     ids, cell = np.unique(design.tile * bins + heading, return_inverse=True)
-    tiles = indicator(ids // bins, design.n_tiles).astype(np.float32)
-    headings = indicator(ids % bins, bins) if faced else None
-    if headings is not None:
-      headings = headings.astype(np.float32)
+    count = np.bincount(cell, minlength=len(ids)).astype(np.float32)
     x, y = np.divmod(design.classes[ids // bins], design.grid.height)
     block = (x // BLOCK * design.grid.height + y // BLOCK) * bins + ids % bins
     found, block = np.unique(block, return_inverse=True)
+    tiles = indicator(ids // bins, design.n_tiles)
+    blocks = indicator(block, len(found))
+    samples = scipy.sparse.diags_array(count).tocsr()
+    visits = tiles @ count
+    means = scipy.sparse.diags_array(1 / visits) @ tiles
     rivals = Rivals.build(labels) if labels else None
     cells = [cell] if rivals is None else [cell, len(ids) + rivals.cell]
     return cls(
       cells=np.stack(cells, 1).astype(np.int32),
-      count=np.bincount(cell, minlength=len(ids)).astype(np.float32),
-      tiles=tiles,
-      headings=headings,
-      blocks=indicator(block, len(found)).astype(np.float32),
-      block_heading=found % bins,
+      count=count,
+      visits=visits.astype(np.float32),
+      seen=np.bincount(ids % bins, count, bins).astype(np.float32),
+      groups=scipy.sparse.vstack([means, blocks], 'csr').astype(np.float32),
+      facings=indicator(found % bins, bins).toarray().astype(np.float32),
+      block_count=(blocks @ count).astype(np.float32),
+      block_tiles=(blocks @ samples @ tiles.T).tocsr().astype(np.float32),
       walls=border.Contrast.build(distance),
       rivals=rivals,
     )
@@ -96,31 +108,36 @@ class Scorer:
   @property
   def names(self) -> tuple[str, ...]:
     """The scores of this path: the rows of `scores`, then the rivals'."""
-    faced = (*HEADING, *WIDE) if self.headings is not None else ()
+    faced = (*HEADING, *WIDE) if len(self.seen) > 1 else ()
     walled = BORDER if len(self.walls.wall) else ()
     rivals = self.rivals.names if self.rivals else ()
     return (*PLACE, *faced, *walled, *(R2 if faced else R2[:1]), *rivals)
 
-  def sums(self, X: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Sums (C, D) of X[rows] over cells, and below them over those of the rivals.
+  def summing(self, rows: np.ndarray | None = None) -> scipy.sparse.csc_array:
+    """(C + R, N), which sums X[rows] over the cells and those of the R rivals.
 
     X is read once and in its own order, so that the cost is linear in the rows;
     taking the rows cell by cell costs three times as much where X is larger than
     the caches.
 
     Args:
-      X: (N, D) float32; rows: (N,) a permutation; None for the data.
+      rows: (N,) a permutation; None for the data.
     """
     cells = self.cells
     if rows is not None:
-      cells = np.empty_like(self.cells)
-      cells[rows] = self.cells
-    n, k = cells.shape
-    first = np.arange(0, n * k + 1, k, dtype=np.int32)
+      whole = np.dtype(f'i{cells.itemsize * cells.shape[1]}')  # of a row: moved at once
+      cells = np.empty_like(cells)
+      cells.view(whole)[rows] = self.cells.view(whole)
+    ones, first = self._columns
     size = len(self.count) + (0 if self.rivals is None else len(self.rivals.count))
-    parts = np.ones(n * k, np.float32), cells.ravel(), first
-    found: np.ndarray = scipy.sparse.csc_array(parts, shape=(size, n)) @ X
-    return found
+    shape = size, len(cells)
+    return scipy.sparse.csc_array((ones, cells.ravel(), first), shape=shape)
+
+  @functools.cached_property
+  def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of `summing`, and the first of each column and beyond the last."""
+    n, k = self.cells.shape
+    return np.ones(n * k, np.float32), np.arange(0, n * k + 1, k, dtype=np.int32)
 
   def scores(
     self, sums: np.ndarray, floor: np.ndarray, total: np.ndarray
@@ -139,54 +156,56 @@ class Scorer:
     F statistics up to a constant, which is the same for all nulls. Cells have
     few samples each, which hides what neighbouring tiles agree on; the two
     wide scores therefore put the sums of residuals of 3 x 3 tiles, from the
-    other variable's means, in the place of SS_both - SS.
+    other variable's means, in the place of SS_both - SS. Those from facing's are
+    SS_blocks - SS_HD, since each block has one facing.
 
     Args:
       sums: (C, D) of X - mean X.
       floor: (D,) lowest activation minus mean, <= 0: the zero of rates.
       total: (D,) SST.
     """
-    n, visits = self.count, self.tiles @ self.count
-    place = self.tiles @ sums
     share = 1 / np.where(total > 0, total, np.inf)
-    ss_place = _explained(place, visits) * share
-    rates = np.maximum(place / visits[:, None] - floor, 0)
-    rows = [ss_place, information.spatial(rates, visits)]
-    explained = [ss_place]
-    if self.headings is not None:
-      seen = self.headings @ n
-      facing = self.headings @ sums
-      ss_facing = _explained(facing, seen) * share
-      ss_both = _explained(sums, n) * share
-      turned = facing / np.maximum(seen, 1)[:, None]
+    grouped = self.groups @ sums
+    tiles = len(self.visits)
+    means, blocks = grouped[:tiles], grouped[tiles:]
+    rates = means - floor
+    np.maximum(rates, 0, out=rates)
+    ss_place = self.visits @ (means * means) * share
+    rows = [ss_place, information.spatial(rates, self.visits)]
+    of_models = [ss_place]
+    if len(self.seen) > 1:
+      facing = (self.facings @ blocks) * self._per_facing[:, None]
+      ss_facing = self.seen @ (facing * facing) * share
+      ss_both = explained(sums, self._per_cell) * share
+      ss_blocks = explained(blocks, self._per_block) * share
       left = np.maximum(1 - ss_both, 1e-6)
-      rates_turned = np.maximum(turned - floor, 0)
+      known = self.seen > 0
+      # Of four curve points, whose information may be as small as float32 rounds.
+      rates_turned = np.maximum(facing[known].astype(np.float64) - floor, 0)
+      blocks -= self.block_tiles @ means
       rows += [
-        information.spatial(rates_turned[seen > 0], seen[seen > 0]),
+        information.spatial(rates_turned, self.seen[known]),
         (ss_both - ss_facing) / left,
         (ss_both - ss_place) / left,
-        *(self._wide(sums, place / visits[:, None], turned) * share / left),
+        (ss_blocks - ss_facing) / left,
+        explained(blocks, self._per_block) * share / left,
       ]
-      explained += [ss_facing, ss_both]
+      of_models += [ss_facing, ss_both]
     if len(self.walls.wall):
-      rows.append(border.score(rates, self.walls).score)
-    return np.stack([*rows, *explained]).astype(np.float32)
-
-  def _wide(
-    self, sums: np.ndarray, place: np.ndarray, facing: np.ndarray
-  ) -> np.ndarray:
-    """Sums of squares (2, D) of blocks' residuals from facing, from place."""
-    n = self.blocks @ self.count
-    whole = self.blocks @ sums
-    from_facing = whole - n[:, None] * facing[self.block_heading]
-    weighted = self.block_tiles @ place
-    return np.stack([_explained(from_facing, n), _explained(whole - weighted, n)])
+      rows.append(border.contrast(rates, self.walls).max(0))
+    return np.stack([*rows, *of_models]).astype(np.float32)
 
   @functools.cached_property
-  def block_tiles(self) -> scipy.sparse.csr_array:
-    """(B, V) samples of each block that lie on each tile."""
-    cells = scipy.sparse.diags_array(self.count).tocsr()
-    return (self.blocks @ cells @ self.tiles.T).tocsr()
+  def _per_cell(self) -> np.ndarray:
+    return reciprocal(self.count)
+
+  @functools.cached_property
+  def _per_facing(self) -> np.ndarray:
+    return reciprocal(self.seen)
+
+  @functools.cached_property
+  def _per_block(self) -> np.ndarray:
+    return reciprocal(self.block_count)
 
   def test(self, X: np.ndarray, pairings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Observed scores (S, D) and null scores (S, n, D) of units X (N, D).
@@ -196,32 +215,48 @@ class Scorer:
     Args:
       pairings: (n, N) permutations of the rows, see `nulls`.
     """
+    observed = np.empty((len(self.names), X.shape[1]), np.float32)
+    null = np.empty((len(observed), len(pairings), X.shape[1]), np.float32)
+    n = X.shape[1]
+    size = -(-n // max(round(n / PIECE), 1))
+    for start in range(0, n, size):
+      some = slice(start, start + size)
+      units = _Units.of(X[:, some])
+      found = self._of(self.summing(), units)
+      observed[:, some] = np.where(units.total > 0, found, np.nan)
+      for i, rows in enumerate(pairings):
+        null[:, i, some] = self._of(self.summing(rows), units)
+    return observed, null
+
+  def _of(self, summing: scipy.sparse.csc_array, units: '_Units') -> np.ndarray:
+    """Scores (S, D) of units whose samples are summed."""
+    sums, cells = summing @ units.X, len(self.count)
+    found = self.scores(sums[:cells], units.floor, units.total)
+    if self.rivals is None:
+      return found
+    return np.concatenate([found, self.rivals.scores(sums[cells:], units.total)])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Units:
+  """Activations of some units as `Scorer.scores` takes them.
+
+  Attributes:
+    X: (N, D) float32 minus their mean.
+    floor: (D,) lowest activation minus mean, <= 0.
+    total: (D,) sum of squares; 0 of silent units.
+  """
+
+  X: np.ndarray
+  floor: np.ndarray
+  total: np.ndarray
+
+  @classmethod
+  def of(cls, X: np.ndarray) -> '_Units':
+    """Takes activations (N, D)."""
     mean = X.mean(0, dtype=np.float64)
     low = np.minimum(X.min(0), 0)
     X = X - mean.astype(np.float32)
-    total = np.einsum('nd,nd->d', X, X)
-    floor = (low - mean).astype(np.float32)
+    total = weighted_squares(np.ones(len(X)), X)
     total = np.where(total > 1e-10 * len(X) * (1 + mean**2), total, 0)
-    total = total.astype(np.float32)
-
-    def score(rows: np.ndarray | None = None) -> np.ndarray:
-      sums = self.sums(X, rows)
-      found = self.scores(sums[: len(self.count)], floor, total)
-      if self.rivals is None:
-        return found
-      others = self.rivals.scores(sums[len(self.count) :], total)
-      return np.concatenate([found, others])
-
-    observed = score()
-    null = np.empty((len(observed), len(pairings), X.shape[1]), np.float32)
-    for i, rows in enumerate(pairings):
-      null[:, i] = score(rows)
-    observed[:, total == 0] = np.nan
-    return observed, null
-
-
-def _explained(sums: np.ndarray, n: np.ndarray) -> np.ndarray:
-  """Sum of squares that the means of groups explain, (B, D) -> (D,)."""
-  inverse = np.where(n > 0, 1 / np.maximum(n, 1), 0).astype(sums.dtype)
-  explained: np.ndarray = np.einsum('bd,bd,b->d', sums, sums, inverse, optimize=False)
-  return explained
+    return cls(X, (low - mean).astype(np.float32), total.astype(np.float32))

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.ndimage
+import scipy.sparse
 
 # Walls with fewer adjacent tiles than this are no wall of their own.
 MIN_TILES = 5
 # As far along a path as activity can be from a wall and count as near it.
 NEAR, FAR = 1, 3  # [steps]; what lies between belongs to neither
+ROUNDING = 1e-6  # of sums of float32, as a share
 # (dx, dy) from a tile to the blocked one beside it.
 SIDES = {'north': (0, -1), 'south': (0, 1), 'west': (-1, 0), 'east': (1, 0)}
 
@@ -83,27 +85,62 @@ def geodesic(sources: np.ndarray, walkable: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-  """Averages over the tiles near and far of each usable wall.
+  """Means over the tiles near and far of each usable wall, without the tiles between.
+
+  Nearly all tiles are far from a wall, so that far sums are taken from those of all
+  tiles that the wall can be reached from, less the few that are not far. Tiles are
+  alike in that if the same walls can be reached from them: A kinds of tiles.
 
   Attributes:
-    near, far: (G', V) float32 weights that sum to 1 per wall.
+    few: (2 G' + A, V) float32; G' rows of near tiles, which sum to 1, G' of what far
+      tiles differ by, A of the kinds of tiles.
+    reach: (G', A) float32 shares that the kinds of tiles have in what is far.
     wall: (G',) index of the wall among all.
   """
 
-  near: np.ndarray
-  far: np.ndarray
+  few: scipy.sparse.csr_array
+  reach: np.ndarray
   wall: np.ndarray
 
   @classmethod
   def build(cls, distance: np.ndarray) -> 'Contrast':
     """Args: distance: (G, V) of each wall's distances at the visited tiles."""
-    near = (distance <= NEAR).astype(np.float32)
-    far = ((distance >= FAR) & np.isfinite(distance)).astype(np.float32)
-    n_near, n_far = near.sum(1), far.sum(1)
-    (wall,) = np.nonzero((n_near >= MIN_TILES) & (n_far >= MIN_TILES))
-    near = near[wall] / n_near[wall, None]
-    far = far[wall] / n_far[wall, None]
-    return cls(near, far, wall)
+    known = np.isfinite(distance)
+    near, far = distance <= NEAR, (distance >= FAR) & known
+    (wall,) = np.nonzero((near.sum(1) >= MIN_TILES) & (far.sum(1) >= MIN_TILES))
+    near, far, known = near[wall], far[wall], known[wall]
+    reach, kinds = _kinds(known)
+    n_near, n_far = near.sum(1)[:, None], far.sum(1)[:, None]
+    # A difference of two sums loses digits where what is left of it is little.
+    most = 2 * n_far > known.sum(1)[:, None]
+    rest = np.where(most, -(known & ~far).astype(int), far) / n_far
+    parts = [scipy.sparse.csr_array(x) for x in (near / n_near, rest)]
+    few = scipy.sparse.vstack([*parts, kinds], 'csr').astype(np.float32)
+    return cls(few, (reach & most).astype(np.float32) / n_far, wall)
+
+
+def _kinds(known: np.ndarray) -> tuple[np.ndarray, scipy.sparse.csr_array]:
+  """Distinct columns (G, A) of (G, V) bool, and which columns are each, (A, V)."""
+  tiles = known.shape[1]
+  if not len(known):
+    return known[:, :0], scipy.sparse.csr_array((0, tiles))
+  packed = np.ascontiguousarray(np.packbits(known, axis=0).T)
+  columns = packed.view(f'S{packed.shape[1]}').ravel()  # sorted faster than rows are
+  _, first, kind = np.unique(columns, return_index=True, return_inverse=True)
+  each = np.ones(tiles), (kind, np.arange(tiles))
+  return known[:, first], scipy.sparse.csr_array(each, shape=(len(first), tiles))
+
+
+def contrast(rates: np.ndarray, walls: Contrast) -> np.ndarray:
+  """(near - far) / (near + far) of all usable walls, (G', D); see `score`."""
+  sums, g = walls.few @ rates, len(walls.wall)
+  near, reached = sums[:g], walls.reach @ sums[2 * g :]
+  far = sums[g : 2 * g] + reached
+  far *= far > ROUNDING * reached  # else it is what rounding leaves of nothing
+  total = near + far
+  total += total <= 0
+  compared: np.ndarray = (near - far) / total
+  return compared
 
 
 def score(rates: np.ndarray, walls: Contrast) -> Best:
@@ -126,12 +163,9 @@ def score(rates: np.ndarray, walls: Contrast) -> Best:
   units = np.arange(rates.shape[1])
   if not len(walls.wall):
     return Best(np.full(len(units), np.nan), np.full(len(units), -1))
-  rates = rates.astype(np.float32, copy=False)
-  near, far = walls.near @ rates, walls.far @ rates
-  total = near + far
-  contrast = (near - far) / np.where(total > 0, total, 1)
-  top = contrast.argmax(0)
-  return Best(contrast[top, units], walls.wall[top])
+  found = contrast(rates.astype(np.float32, copy=False), walls)
+  top = found.argmax(0)
+  return Best(found[top, units], walls.wall[top])
 
 
 def _regions(walkable: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

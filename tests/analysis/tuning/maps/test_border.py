@@ -110,3 +110,12 @@ def test_worlds_without_walls_have_no_score(walkable):
   if not len(walls):
     distance = np.zeros((0, walkable.size))
   assert np.isnan(scores([np.ones(walkable.size)], distance).score).all()
+
+
+def test_activity_between_near_and_far_is_no_contrast():
+  walkable = np.ones((20, 20), bool)
+  _, distance = place(walkable, ['edge'])
+  between = np.flatnonzero(distance[0] == 2)
+  maps = np.zeros((1, 400), np.float32)
+  maps[0, between] = np.random.default_rng(0).random(len(between))
+  assert scores(maps, distance).score == 0
