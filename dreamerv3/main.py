@@ -127,6 +127,10 @@ def attempt(settled: elements.Config) -> int:
     if settled.jax.debug:  # where it is from is what was asked for
       raise
     line = f'{e}. {_advice(settled)}'
+  except RuntimeError as e:
+    if 'RESOURCE_EXHAUSTED' not in str(e):  # as JAX says it, of GPUs and hosts
+      raise
+    line = f'{str(e).partition(chr(10))[0]} {_smaller(settled)}'
   except OSError as e:
     if not ending.lacking(e):
       raise
@@ -138,6 +142,14 @@ def attempt(settled: elements.Config) -> int:
       )
   print(f'{sys.argv[0]}: error: {one_line(line)}', file=sys.stderr)
   return 1
+
+
+def _smaller(settled: elements.Config) -> str:
+  """What to do when the memory of the device is used up."""
+  less = f'a smaller --batch_size (now {settled.batch_size}) or size in --configs'
+  if not SCRIPTS[settled.script].trains:
+    less = 'fewer environments or dreams at a time, or --jax.platform cpu'
+  return f'No file is damaged; run it with {less}, or on a device with more memory.'
 
 
 def _advice(settled: elements.Config) -> str:

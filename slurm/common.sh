@@ -141,6 +141,9 @@ for word in "$@"; do
 done
 read_words "$@"
 check_exported
+for word in DRY_RUN SUBMIT; do # of another value, such as yes, all would run here
+  [[ ${!word:-0} =~ ^[01]$ ]] || fail "$word is '${!word}'; expected 0 or 1."
+done
 
 need_logdir() {
   [ -n "$LOGDIR" ] ||
@@ -156,7 +159,11 @@ fi
 # Where our programs are, short when called from the repository itself.
 HERE=$ROOT/
 [ ! "$PWD" -ef "$ROOT" ] || HERE=
-PYTHON=${PYTHON:-$([ -x "$ROOT/.venv/bin/python" ] && echo "${HERE}.venv/bin/python" || echo python3)}
+if [ -z "${PYTHON:-}" ] && [ -x "$ROOT/.venv/bin/python" ]; then
+  PYTHON=${HERE}.venv/bin/python
+  unset PYTHONPATH PYTHONHOME # it has all it needs; modules set these for theirs
+fi
+PYTHON=${PYTHON:-python3}
 DRY_RUN=${DRY_RUN:-0}
 export MPLBACKEND=Agg
 # Lines of a log file appear as they are printed.

@@ -216,6 +216,21 @@ def test_a_loss_that_is_not_finite_is_one_line(tmp_path, monkeypatch, capfd):
   assert checkpoint.step_of(checkpoint.find(tmp_path)) == 300
 
 
+@pytest.mark.parametrize(
+  ('script', 'advice'), [('train', 'smaller --batch_size'), ('eval_only', 'fewer')]
+)
+def test_memory_that_a_device_lacks_is_one_line(monkeypatch, capsys, script, advice):
+  def launch(*_):
+    raise RuntimeError('RESOURCE_EXHAUSTED: Out of memory, 9 bytes.\nFrames:')
+
+  monkeypatch.setattr(main, 'launch', launch)
+  settled = config.stack(config.read_blocks(), {'script': [script]})
+  assert main.attempt(settled) == 1
+  (line,) = capsys.readouterr().err.splitlines()
+  assert 'error: RESOURCE_EXHAUSTED: Out of memory, 9 bytes. No file' in line
+  assert advice in line
+
+
 def test_eval_only_from_a_logdir_alone(tmp_path):
   argv = [*QUICK.split(), '--logdir', tmp_path]
   assert call(*argv).returncode == 0

@@ -62,6 +62,12 @@ def test_a_misspelt_setting_names_its_neighbour(wrong, right):
     assert f'{wrong} is no setting; did you mean {right}?' in refused(done)
 
 
+@pytest.mark.parametrize('name', ['DRY_RUN', 'SUBMIT'])
+def test_a_switch_is_0_or_1(name):
+  line = refused(call('run_Tuning.sh', LOGDIR='x', **{name: 'yes'}))
+  assert f"{name} is 'yes'; expected 0 or 1" in line
+
+
 def test_only_what_is_close_to_a_setting_counts_as_misspelt():
   innocent = ('PAGER', 'PWD', 'ENV', 'DATE', 'LANG', 'SHELL', 'DISPLAY', 'EDITOR')
   others = {x: 'x' for x in innocent if x not in ('ENV', 'PWD')}
@@ -174,7 +180,8 @@ def cluster(tmp_path):
       shutil.copy(path, clone)
     python = clone / '.venv' / 'bin' / 'python'
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\necho {name} "$1"\nexit ${{CODE:-0}}\n')
+    told = 'echo "path $PYTHONPATH$PYTHONHOME"'
+    python.write_text(f'#!/bin/sh\necho {name} "$1"\n{told}\nexit ${{CODE:-0}}\n')
     python.chmod(0o755)
   (tmp_path / 'elsewhere').mkdir()
   spool = tmp_path / 'spool' / 'job00007'
@@ -207,7 +214,7 @@ REDIRECTS = {
   'session elsewhere': {'SLURM_JOB_ID': '7', 'SLURM_SUBMIT_DIR': '<tmp>/elsewhere'},
   'job of another': {'SLURM_JOB_ID': '7', 'COMMAND': '<tmp>/other/run_Plotting.sh'},
   'CDPATH': {'CDPATH': '<tmp>/other:<tmp>', 'OLDPWD': '<tmp>/other'},
-  'PYTHONPATH': {'PYTHONPATH': '<tmp>/other'},
+  'PYTHONPATH': {'PYTHONPATH': '<tmp>/other', 'PYTHONHOME': '<tmp>/other'},
   'GIT_DIR': {'GIT_DIR': '<tmp>/other/.git', 'GIT_WORK_TREE': '<tmp>/other'},
   'BASH_ENV': {'BASH_ENV': '<tmp>/other/rc'},
 }
@@ -221,6 +228,7 @@ def test_the_code_beside_the_script_runs(cluster, name):
     assert done.returncode == 0, done.stderr
     lines = [x for x in done.stdout.splitlines() if x.startswith(('ours ', 'other '))]
     assert {x.split()[0] for x in lines} == {'ours'}, done.stdout
+    assert {x for x in done.stdout.splitlines() if x[:5] == 'path '} == {'path '}
     prefix = '' if cwd == 'ours' else f'{cluster}/ours/'
     assert f'ours {prefix}dreamerv3/plot_trajectories.py' in lines
 

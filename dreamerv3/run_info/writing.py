@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any
 
 from dreamerv3.base import files
-from dreamerv3.base.errors import UserError
+from dreamerv3.base.errors import UserError, reading
 from dreamerv3.base.host.locks import Lock
 from dreamerv3.base.version import code, versions
 from dreamerv3.run_info import inputs as sources
@@ -106,7 +106,7 @@ def noting(
   process = os.getpid()
   status, error, refused = 'failed', '', False
   try:
-    with _stoppable():
+    with _stoppable(), _naming(inputs or {}):
       yield note
     status = note.status
   except BaseException as e:
@@ -256,6 +256,14 @@ def _stoppable() -> Iterator[None]:
     yield
   finally:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _naming(inputs: Inputs) -> contextlib.AbstractContextManager[None]:
+  """Names the results that are drawn again, where they cannot be drawn."""
+  again = inputs.get('from_pkl')
+  if not isinstance(again, str | os.PathLike) or not again:
+    return contextlib.nullcontext()
+  return reading(again, 'results of this program; make them again')
 
 
 def _put(folder: pathlib.Path, entry: Mapping[str, Any]) -> None:

@@ -59,6 +59,12 @@ RULES: tuple[Rule, ...] = (
     *_POSITIVE,
   ),
   (
+    r'(run|eval_trajectory)\.envs|run\.eval_envs',
+    lambda x: x <= 10_000,
+    'at most 10000',
+  ),
+  (r'replay\.chunksize', lambda x: x < 2**20, f'at most {2**20 - 1}'),
+  (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
     r'|env\.crafter\.egocentric_view|jax\.(expect_devices|unroll)'
@@ -72,6 +78,11 @@ RULES: tuple[Rule, ...] = (
     *_SHARE,
   ),
   (r'agent\.\w+\.(perclo|perchi)', lambda x: 0 <= x <= 100, 'in [0, 100]'),
+  (
+    r'jax\.coordinator_address',
+    lambda x: not x or bool(re.fullmatch(r'\S+:[0-9]{1,5}', x)),
+    'host:port',
+  ),
   (r'jax\.platform', *_among('auto', 'cpu', 'cuda')),
   (r'jax\.compute_dtype', *_among(*DTYPES)),
   (r'replay\.deter', *_among('auto', 'float32', 'bfloat16', 'float16')),

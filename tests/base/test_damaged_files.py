@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding import store
+from dreamerv3.analysis.decoding.findings import Findings
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, unpickle
@@ -12,6 +13,7 @@ from dreamerv3.data.grid import Grid
 from dreamerv3.data.metrics_log import MetricsLog
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.recording.plan import expected_length
+from tests.analysis import planted_runs
 
 
 def refuses(read, path, content):
@@ -79,6 +81,37 @@ def test_checkpoints(tmp_path, content):
     store.FitCheckpoint.resume(path, {})
 
   refuses(read, tmp_path / 'checkpoint.pkl', content)
+
+
+DECODED = planted_runs.decoding(planted_runs.PlannedRun(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+  ('key', 'value'),
+  [
+    ('fold_visits', [[1]]),
+    ('fold_visits', np.ones((0, 10, 10))),
+    ('fold_visits', np.ones((1, 10, 9))),
+    ('fold', np.ones(200, int)),
+    ('pos', np.full((200, 2), -1)),
+    ('pred', np.full((200, 2), 10)),
+    ('errors', np.array(['x'] * 200)),
+    ('proba', np.ones((1, 10, 10))),
+    ('example_rows', np.array([[0, 0], [0, 0]])),
+    ('summary', [{'layer': 'a', 'units': 1, 'mean': '3'}]),
+  ],
+)
+def test_decoding_results(tmp_path, key, value):
+  path = tmp_path / 'decode_results.pkl'
+  results = dict(DECODED['results'])
+  if key != 'summary':
+    results['dyn/deter'] = results['dyn/deter'] | {key: value}
+  row = {'layer': 'a', 'units': 1, 'mean': 3.0, 'episodes': 8, 'timesteps': 200}
+  content = {'grid': (10, 10), 'ordered': ['dyn/deter'], 'n_samples': 200}
+  content |= {'summary': [row], 'results': results}
+  files.save_pickle(path, content | {'summary': [row], 'results': DECODED['results']})
+  assert Findings.open(path).results
+  refuses(Findings.open, path, content | ({key: value} if key in content else {}))
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,14 @@ def test_a_refusal_that_wrote_nothing_leaves_nothing(tmp_path):
   assert [x.stage for x in read_run_info(tmp_path / 'used')] == ['before']
 
 
+def test_results_that_cannot_be_drawn_again_are_named(tmp_path):
+  again = {'from_pkl': 'old.pkl'}
+  said = r'^old\.pkl is damaged or no results of this program; .*\(IndexError: x\)'
+  with pytest.raises(UserError, match=said), noting(tmp_path / 'r', 's', None, again):
+    raise IndexError('x')
+  assert not (tmp_path / 'r').exists()
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_is_noted(tmp_path, number):
   code = (

@@ -151,6 +151,9 @@ def test_mistakes_name_their_remedy(argv, message):
   [
     ('--batch_size 0', '--batch_size is 0; expected above 0'),
     ('--run.envs -1', 'above 0'),
+    ('--jax.coordinator_address node1', 'is node1; expected host:port'),
+    ('--run.envs 1e9', 'at most 10000'),
+    ('--replay.chunksize 1e15', 'at most 1048575'),
     ('--run.steps nan', 'above 0'),
     ('--jax.platform tpu', 'one of auto, cpu'),
     ('--jax.compute_dtype int8', 'bfloat16'),

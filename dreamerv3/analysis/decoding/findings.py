@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from dreamerv3.analysis.decoding.result import DecodeResult
+from dreamerv3.analysis.decoding.result import DecodeResult, table
 from dreamerv3.analysis.decoding.store import FORMAT
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import reading
@@ -99,7 +99,9 @@ class Findings:
     values = unpickle.load(path)
     with reading(path, 'decode_results.pkl of this program; decode again'):
       usual = 'layers' if path.name.startswith('layer_') else 'standard'
-      return cls.from_dict({'mode': usual, **values})
+      found = cls.from_dict({'mode': usual, **values})
+      table(found.rows)  # that it can be said
+    return found
 
   @classmethod
   def from_dict(cls, values: Mapping[str, Any]) -> Self:

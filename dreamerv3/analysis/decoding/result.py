@@ -59,10 +59,29 @@ class DecodeResult:
   estimate: np.ndarray
 
   def __post_init__(self) -> None:
-    n = len(self.pos)
-    for field in _PER_ROW:
-      if len(getattr(self, field)) != n:
-        raise ValueError(f'{field} has {len(getattr(self, field))} rows; expected {n}.')
+    """Refuses what a damaged file may hold: each array has its shape and bounds."""
+    n, size = len(self.pos), self.grid.shape
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_PER_ROW, (n,))
+    shapes |= dict.fromkeys(_PAIRS, (n, 2))
+    shapes['fold_visits'] = (max(1, len(self.fold_visits)), *size)
+    shapes['proba'] = (len(self.example_rows), *size)
+    for name, shape in shapes.items():
+      found = getattr(self, name)
+      if not isinstance(found, np.ndarray) or found.dtype.kind not in 'biuf':
+        raise ValueError(f'{name} holds no numbers.')
+      if found.shape != shape:
+        raise ValueError(f'{name} is {found.shape}; expected {shape}.')
+    self._within('pos', size)
+    self._within('pred', size)
+    self._within('fold', len(self.fold_visits))
+    self._within('example_rows', n)
+
+  def _within(self, name: str, high: int | tuple[int, int]) -> None:
+    found = np.asarray(getattr(self, name))
+    if found.size and (found.dtype.kind not in 'iu' or (found < 0).any()):
+      raise ValueError(f'{name} holds no places.')
+    if found.size and (found >= high).any():
+      raise ValueError(f'{name} reaches {found.max()}; expected less than {high}.')
 
   def __repr__(self) -> str:
     return (
@@ -143,8 +162,8 @@ class DecodeResult:
     return cls(**{**older, **named, **changed})
 
 
+_PAIRS = ('pos', 'pred', 'estimate')
 _PER_ROW = (
-  'pred',
   'errors',
   'episode',
   't',
@@ -154,7 +173,6 @@ _PER_ROW = (
   'prior',
   'shuffled',
   'argmax',
-  'estimate',
 )
 
 
