@@ -26,6 +26,31 @@ def test_a_field_that_moves_is_told_from_one_that_stays(rng):
   assert 0.02 < (p[3:] <= 0.05).mean() < 0.08
 
 
+def test_scores_are_correlations_over_the_tiles_of_both_halves(rng):
+  tiles = planted.world((14, 14), obstructed=False)
+  track = planted.track(tiles, rng, 8, 20)
+  design = Design.build(track, Grid(14, 14))
+  drift = Drift.build(design)
+  X = rng.normal(size=(len(track), 2)).astype(np.float32) * [1, 0]
+  scores = drift.scores(X)
+  episode = np.unique(track.episode, return_inverse=True)[1]  # a run each
+  for half, score in zip(drift.splits[:5], scores, strict=False):
+    maps, visits = [], []
+    for some in (half[episode], ~half[episode]):
+      n = np.bincount(design.tile[some], minlength=design.n_tiles)
+      total = np.bincount(design.tile[some], X[some, 0], design.n_tiles)
+      maps.append(total / np.maximum(n, 1))
+      visits.append(n)
+    m, n = visits
+    both = (m > 0) & (n > 0)
+    weight = 1 / (1 + 4 * (m + n)[both] / (2 * m * n)[both])
+    c = np.cov(maps[0][both], maps[1][both], aweights=weight)
+    np.testing.assert_allclose(
+      -score[0], c[0, 1] / np.sqrt(c[0, 0] * c[1, 1]), rtol=1e-4
+    )
+    assert np.isnan(score[1])
+
+
 def test_few_episodes_cannot_tell(rng):
   tiles = planted.world((14, 14), obstructed=False)
   track = planted.track(tiles, rng, 7, 60)

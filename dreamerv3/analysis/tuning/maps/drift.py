@@ -8,16 +8,18 @@ chance is the same for random halves of its episodes.
 """
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
 import scipy.sparse
 
 from dreamerv3.analysis.tuning.maps.binned_path import Design, indicator
-from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT, correlation
+from dreamerv3.analysis.tuning.maps.reliability import HALF_WEIGHT
 
 BLOCKS = 10  # runs of neighbouring episodes
 SPLITS = 60  # random halves of the runs
+TILES = 64  # whose maps of all splits are made at a time
 FEWEST = 8  # runs below which there is nothing to compare with
 
 
@@ -55,26 +57,50 @@ class Drift:
     return len(self.visits) > 0
 
   def scores(self, X: np.ndarray) -> np.ndarray:
-    """Minus the correlation of the halves' maps (1 + n, D), the data's first."""
+    """Minus the correlation of the halves' maps (1 + n, D), the data's first.
+
+    NaN where the halves share fewer than three tiles, or a half's map is even.
+
+    Args:
+      X: (N, D) activations less their means.
+    """
     if not self:
       return np.zeros((0, X.shape[1]))
     sums = (self.by_block @ X).reshape(*self.visits.shape, -1)
-    total, visits = sums.sum(0), self.visits.sum(0)
-    found = []
-    for half in self.splits:
-      m = self.visits[half].sum(0)
-      n = visits - m
-      both = (m > 0) & (n > 0)
-      first = sums[half].sum(0)
-      a = first[both] / m[both, None].astype(np.float32)
-      b = (total - first)[both] / n[both, None].astype(np.float32)
-      harmonic = 2 * m[both] * n[both] / (m[both] + n[both])
-      weight = harmonic / (harmonic + HALF_WEIGHT)
-      if both.sum() < 3:
-        found.append(np.full(X.shape[1], np.nan))
-      else:
-        found.append(-correlation(a, b, weight))
-    return np.stack(found)
+    halves = self.splits.astype(np.float32)
+    terms = np.zeros((5, len(halves), X.shape[1]), np.float32)
+    m, n, weight = self._weights
+    for at in range(0, sums.shape[1], TILES):
+      tiles = slice(at, at + TILES)
+      some = sums[:, tiles]
+      a = np.tensordot(halves, some, 1)
+      b = some.sum(0) - a
+      a *= m[:, tiles, None]
+      b *= n[:, tiles, None]
+      for term, values in zip(terms, (a, b, a * a, b * b, a * b), strict=True):
+        term += np.matmul(weight[:, None, tiles], values)[:, 0]
+    first, second, aa, bb, ab = terms
+    spread = (aa - first**2) * (bb - second**2)
+    known = (spread > 1e-12 * aa * bb) & (spread > 0)
+    r = (ab - first * second) / np.sqrt(np.where(known, spread, 1))
+    return np.where(known, -r, np.nan)
+
+  @functools.cached_property
+  def _weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What sums of each split (n + 1, V) are multiplied with; of tiles of both halves.
+
+    1 / visits of the first half and of the second; the tile's weight, of sum 1, or 0 of
+    splits that share fewer than three tiles.
+    """
+    m = self.splits.astype(np.int64) @ self.visits
+    n = self.visits.sum(0) - m
+    both = (m > 0) & (n > 0)
+    harmonic = 2 * m * n / np.maximum(m + n, 1)
+    weight = np.where(both, harmonic / (harmonic + HALF_WEIGHT), 0)
+    weight *= (both.sum(1) >= 3)[:, None]
+    weight /= np.maximum(weight.sum(1, keepdims=True), 1e-30)
+    inverse = [np.where(both, 1 / np.maximum(x, 1), 0) for x in (m, n)]
+    return (*(x.astype(np.float32) for x in inverse), weight.astype(np.float32))
 
 
 def _halves(blocks: int, rng: np.random.Generator) -> np.ndarray:
