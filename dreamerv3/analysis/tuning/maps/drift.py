@@ -99,8 +99,9 @@ class Drift:
     weight = np.where(both, harmonic / (harmonic + HALF_WEIGHT), 0)
     weight *= (both.sum(1) >= 3)[:, None]
     weight /= np.maximum(weight.sum(1, keepdims=True), 1e-30)
-    inverse = [np.where(both, 1 / np.maximum(x, 1), 0) for x in (m, n)]
-    return (*(x.astype(np.float32) for x in inverse), weight.astype(np.float32))
+    first, second = (np.where(both, 1 / np.maximum(x, 1), 0) for x in (m, n))
+    kind = np.float32
+    return first.astype(kind), second.astype(kind), weight.astype(kind)
 
 
 def _halves(blocks: int, rng: np.random.Generator) -> np.ndarray:
