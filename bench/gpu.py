@@ -33,6 +33,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -52,7 +53,8 @@ PARTS = ('train', 'policy', 'record', 'decode', 'tuning', 'parity')
 COMMAND = (sys.executable, '-m', 'bench.gpu_parts')
 ENDING = 0.98  # share of the budget; processes that hold a GPU end slowly
 SETTLE = 0.3  # seconds for what held processes had sent to the GPU
-FULL = ('RESOURCE_EXHAUSTED', 'out of memory', 'OutOfMemory', 'MemoryError')
+LONGEST = 0.2  # share of the budget that one part may hold all others
+FULL = re.compile('RESOURCE_EXHAUSTED|out.?of.?memory|alloc_failed|MemoryError', re.I)
 
 
 def jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -92,7 +94,7 @@ class Job:
   def __init__(self, spec: dict[str, Any], options: argparse.Namespace):
     self.spec, self.options = spec, options
     self.rows: list[dict[str, Any]] = []
-    self.ready = self.alone = False
+    self.ready = self.alone = self.slow = False
 
   @property
   def name(self) -> str:
@@ -143,7 +145,7 @@ class Job:
     """The last line that the process had to say, or that about memory."""
     self.log.seek(0)
     lines = self.log.read().strip().splitlines() or ['no output']
-    full = [x for x in lines if any(word in x for word in FULL)]
+    full = [x for x in lines if FULL.search(x)]
     return (full or lines)[-1].strip()[:200]
 
 
@@ -157,6 +159,7 @@ class GpuBench:
     self.waiting = list(self.jobs)
     self.alive: list[Job] = []
     self.timed: Job | None = None
+    self.since = self.began
 
   @property
   def rows(self) -> list[dict[str, Any]]:
@@ -197,7 +200,7 @@ class GpuBench:
     """Let the most useful part that is ready measure, while all others are held."""
     ready = [x for x in self.jobs if x in self.alive and x.ready]
     if ready:
-      self.timed = ready[0]
+      self.timed, self.since = ready[0], time.monotonic()
       self._hold(True)
       time.sleep(SETTLE)
       self.timed.go()
@@ -212,6 +215,7 @@ class GpuBench:
     try:
       job, found = self.inbox.get(timeout=min(1.0, max(0.01, self.left())))
     except queue.Empty:
+      self._check()
       return
     if found is None:
       self._end(job)
@@ -221,6 +225,13 @@ class GpuBench:
     else:
       self._add(job, found)
 
+  def _check(self) -> None:
+    """End what holds all others for too long."""
+    took = time.monotonic() - self.since
+    if self.timed and took > LONGEST * self.options.budget:
+      self.timed.slow = True
+      self.timed.process.kill()
+
   def _end(self, job: Job) -> None:
     """A part is over: note why, if it failed, and let the others go on."""
     self.alive.remove(job)
@@ -229,8 +240,11 @@ class GpuBench:
       self.timed = None
     code, error = job.process.wait(), job.error()
     job.close()
-    full = code and any(x in error for x in FULL)
-    if full and not job.alone:
+    # The system kills what takes more of the host's memory than there is.
+    full = code == -signal.SIGKILL or (code and FULL.search(error))
+    if job.slow:
+      self._note(job, 'took too long to time')
+    elif full and not job.alone:
       job.alone, job.rows = True, []
       self.waiting.append(job)
       self._say(f'{job.name}: {error}; again at the end, alone')
@@ -279,7 +293,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     '--jobs',
     type=int,
     default=0,
-    help='processes at a time; 0 = one per CPU, 2 or more',
+    help='processes at a time; 0 = one per CPU; a few on a small card',
   )
   parser.add_argument('--quick', action='store_true', help='smallest sizes')
   parser.add_argument('--json', default='logdir/gpu.json', help='file for all rows')
@@ -289,7 +303,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
   options.jobs = options.jobs or max(2, os.cpu_count() or 2)
   if options.quick:
     options.presets, options.batch, options.length = ['debug'], 2, 5
-    options.seconds = 0.2
+    options.seconds = 0.5
   return options
 
 

@@ -25,7 +25,7 @@ if spec['part'] == 'decode':
 print(json.dumps({'ready': True}), flush=True)
 sys.stdin.readline()
 began = time.time()
-time.sleep(0.2)
+time.sleep(60 if spec.get('preset') == 'stuck' else 0.2)
 row = {'began': began, 'ended': time.time(), 'card': 'Card'}
 print(json.dumps(row), flush=True)
 if spec.get('profile'):
@@ -89,6 +89,13 @@ def test_the_budget_holds_though_nothing_was_measured(run):
   code, rows = run('--budget', '1', '--parts', 'policy', '--presets', 'slow')
   assert code == 1
   assert [x['note'] for x in rows] == ['out of time']
+
+
+def test_what_never_ends_while_the_others_are_held_is_ended(run, monkeypatch):
+  monkeypatch.setattr(gpu, 'LONGEST', 2 / 480)
+  code, rows = run('--parts', 'policy', '--presets', 'stuck', 'a')
+  assert code == 0
+  assert [x.get('note') for x in rows] == ['took too long to time', None]
 
 
 def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path, capsys):

@@ -47,8 +47,8 @@ def record(spec: dict[str, Any], options: argparse.Namespace) -> None:
   from dreamerv3.probing.probe import WIDTH
 
   made = RecordBench(spec['preset'], '.*', options.platform)
-  made.measure(WIDTH, WIDTH, 0.01)  # compiles
-  made.replay(0.01)
+  made.measure(WIDTH, WIDTH, options.seconds)  # compiles
+  made.replay(options.seconds)
   wait()
   found = made.measure(WIDTH, WIDTH, options.seconds)
   row: Row = {'layers': len(made.metadata.layers), 'kb': made.step_bytes() / 1e3}

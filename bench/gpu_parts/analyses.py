@@ -16,7 +16,7 @@ def decode(_: dict[str, Any], options: argparse.Namespace) -> None:
   from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
   from dreamerv3.data.grid import Grid
 
-  rows, units, side = (400, 16, 6) if options.quick else (20000, 1024, 32)
+  rows, units, side = (400, 16, 6) if options.quick else (10000, 512, 32)
   rng = np.random.default_rng(0)
   pos = rng.integers(0, side, (rows, 2))
   waves = rng.normal(size=(2, units)) * 4 / side
