@@ -41,6 +41,9 @@ def main(*words):
   over_training.main([str(x) for x in words])
 
 
+EMPTY = ROOT / 'dreamerv3' / 'data' / '__init__.py'
+
+
 @pytest.mark.parametrize(
   ('words', 'said'),
   [
@@ -49,6 +52,7 @@ def main(*words):
     (['--from_csv', 'x'], '--save is missing'),
     (['--data', '.', '--max_wake_samples', '99'], 'nothing without --geometry'),
     (['--data', '.'], 'has no recordings step_*'),
+    (['--from_csv', EMPTY, '--save', 'both'], 'it has no rows'),
   ],
 )
 def test_mistakes_are_told(words, said, tmp_path, monkeypatch):

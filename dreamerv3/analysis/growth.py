@@ -211,7 +211,9 @@ def _row(run: str, step: int, name: str, of: Estimate) -> Mapping[str, Any]:
 
 
 def from_rows(table: Sequence[Mapping[str, str]]) -> list[Growth]:
-  """Reads what `rows` made, as csv has it: a growth per run."""
+  """Reads what `rows` made, as csv has it: a growth per run; ValueError for none."""
+  if not table:
+    raise ValueError('it has no rows')
   found = []
   for name in dict.fromkeys(x['run'] for x in table):
     mine = [x for x in table if x['run'] == name]

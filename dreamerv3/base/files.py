@@ -52,7 +52,7 @@ def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
       os.fsync(raw.fileno())
     temp.replace(path)
   except OSError as e:
-    if e.filename is not None:
+    if e.filename is not None and str(e.filename) != str(temp):
       raise
     raise OSError(e.errno, e.strerror, str(path)) from e
   except Exception as e:
@@ -78,7 +78,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
       os.fsync(file.fileno())
     temp.replace(path)
   except OSError as e:
-    if e.filename not in (None, str(temp)):
+    if e.filename is not None and str(e.filename) != str(temp):
       raise
     raise OSError(e.errno, e.strerror, str(path)) from e
   finally:

@@ -29,8 +29,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from dreamerv3.base import files
-from dreamerv3.base.errors import UserError, reading
+from dreamerv3.base import files, regular
+from dreamerv3.base.errors import Unreadable, UserError, reading
 from dreamerv3.base.host.locks import Lock
 from dreamerv3.base.version import code, versions
 from dreamerv3.run_info import inputs as sources
@@ -276,6 +276,8 @@ def _put(folder: pathlib.Path, entry: Mapping[str, Any]) -> None:
       if not lock.exclusive:  # others may write here now, and drop ours
         files.save_json(beside, [entry])
       _merge(path, entry, fold=lock.exclusive)
+  except Unreadable:  # what lies there is no file
+    raise
   except UserError:  # held for all that time
     files.save_json(beside, [entry])
 
@@ -313,9 +315,11 @@ def _read(path: pathlib.Path) -> list[dict[str, Any]]:
   if not path.exists():
     return []
   try:
-    entries = json.loads(path.read_text())
+    entries = json.loads(regular.read_bytes(path))
     if isinstance(entries, list) and all(isinstance(x, dict) for x in entries):
       return entries
+  except Unreadable:
+    raise
   except ValueError:
     pass
   stamp = datetime.datetime.now().strftime('%Y%m%dT%H%M%SF%f')

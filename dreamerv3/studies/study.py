@@ -85,10 +85,12 @@ def _study(path: pathlib.Path, content: Any) -> Study:
   lacking = [x for x in KEYS[:4] if not values.get(x)]
   if lacking:
     raise UserError(f'{", ".join(lacking)} missing; docs/study_example.yaml has all.')
+  if not isinstance(values['folder'], str):
+    raise UserError(f'folder is {values["folder"]!r}; expected a path.')
   conditions = _mapping('conditions', values['conditions'])
   return Study(
     path=path,
-    folder=pathlib.Path(str(values['folder'])).expanduser(),
+    folder=pathlib.Path(values['folder']).expanduser(),
     seeds=_seeds(values['seeds']),
     conditions=tuple(Condition(_name(k), _flags(k, v)) for k, v in conditions.items()),
     stages=_stages(_mapping('stages', values['stages'])),

@@ -23,6 +23,21 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
   assert [x.name for x in tmp_path.iterdir()] == ['x.pkl']
 
 
+@pytest.mark.parametrize('write', [files.atomic, files.atomic_path])
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, write):
+  def save():
+    with write(path) as file:
+      if write is files.atomic_path:
+        file.write_bytes(b'new')
+
+  path = tmp_path / 'x.png'
+  path.mkdir()
+  with pytest.raises(IsADirectoryError) as error:
+    save()
+  assert error.value.filename == str(path)
+  assert [*tmp_path.iterdir()] == [path]
+
+
 def test_large_arrays_are_written_without_a_copy_and_as_pickle_writes_them(tmp_path):
   big = np.arange(2**20, dtype=np.float32).reshape(512, 2, 1024)
   value = {

@@ -197,6 +197,12 @@ def test_a_refusal_that_wrote_nothing_leaves_nothing(tmp_path):
   assert [x.stage for x in read_run_info(tmp_path / 'used')] == ['before']
 
 
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+  os.mkfifo(tmp_path / 'run_info.json')
+  with pytest.raises(UserError, match=r'run_info\.json \(it is a FIFO'):
+    log_run_info(tmp_path, 's')
+
+
 def test_results_that_cannot_be_drawn_again_are_named(tmp_path):
   again = {'from_pkl': 'old.pkl'}
   said = r'^old\.pkl is damaged or no results of this program; .*\(IndexError: x\)'

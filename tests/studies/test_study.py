@@ -61,6 +61,7 @@ def test_what_changes_no_number_makes_nothing_stale(tmp_path):
   [
     ('seeds:', 'seedz:', 'seedz is unknown; did you mean seeds?'),
     ('folder: {folder}', '', 'folder missing'),
+    ('folder: {folder}', 'folder: {{a: 1}}', 'expected a path'),
     ('[0, 1]', '[0, 0]', 'expected different whole numbers'),
     ('[0, 1]', '[-1]', 'expected different whole numbers'),
     ('  control', '  contrl', 'stage contrl is unknown; did you mean control?'),
