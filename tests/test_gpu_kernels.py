@@ -129,7 +129,7 @@ def test_peaks_are_known_by_name_or_given():
     ((10, 2, 1, 7, 1), 'launches bound it'),
     ((10, 1, 1, 1, 8), 'host bounds it'),
     ((10, 3, 3, 1, 1), 'none alone bounds it'),
-    ((10, 0, 0, 5, 1), 'launches 50%, host 10% of an update; peaks of this card'),
+    ((10, 0, 0, 5, 1), 'launches 50%, host 10% of an update; the rest is not known'),
   ],
 )
 def test_the_largest_of_four_shares_bounds_an_update(costs, said):
@@ -140,3 +140,5 @@ def test_costs_are_what_was_measured_over_the_peaks_of_the_card():
   profile = kernels.Profile(8.0, 1.0, 0.5, 100, {}, [])
   costs = Costs.of(10.0, 989e9, 9.6e9, Card(989, 4.8), profile)
   assert costs == pytest.approx((10.0, 1.0, 2.0, 1.5, 2.0))
+  unknown = Costs.of(10.0, 989e9, float('nan'), Card(989, 4.8), profile)
+  assert 'memory' not in unknown.bound()

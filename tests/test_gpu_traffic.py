@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from bench.gpu_parts.traffic import accessed, size
+from bench.gpu_parts.train_step import bytes_of
 
 # As XLA writes programs for a GPU: a loop of 5 that reads a row of (64, 32), multiplies
 # by a library's product with scratch space, and updates a row of (64, 32) in place.
@@ -91,3 +92,9 @@ def test_a_loop_counts_as_often_as_it_runs():
 def test_a_text_that_is_no_program_is_refused():
   with pytest.raises(ValueError, match='no ENTRY'):
     accessed('module @jit_f {}')
+
+
+def test_a_program_written_in_an_unknown_way_has_no_number_of_bytes(capsys):
+  assert bytes_of(GPU) == accessed(GPU)
+  assert bytes_of(GPU.replace('%fused_slice (', '%other (')) != bytes_of(GPU)
+  assert "KeyError('fused_slice')" in capsys.readouterr().out

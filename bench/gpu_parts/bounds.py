@@ -25,7 +25,7 @@ NAMES = ('compute', 'memory', 'launches', 'host')
 
 
 class Costs(NamedTuple):
-  """Times of an update [ms]; compute and memory are 0 where the card is unknown."""
+  """Times of an update [ms]; compute and memory are 0 where they are not known."""
 
   wall: float
   compute: float
@@ -41,12 +41,12 @@ class Costs(NamedTuple):
 
     Args:
       wall: ms of an update of the whole agent.
-      flop, moved: of an update; bytes.
+      flop, moved: of an update; bytes, NaN if they are not known.
     """
     return cls(
       wall,
       compute=flop / card.tflops / 1e9 if card.tflops else 0.0,
-      memory=moved / card.tbytes / 1e9 if card.tbytes else 0.0,
+      memory=moved / card.tbytes / 1e9 if card.tbytes and moved > 0 else 0.0,
       launches=profile.idle + profile.short,
       host=max(0.0, wall - profile.span),
     )
@@ -57,7 +57,7 @@ class Costs(NamedTuple):
     known = [x for x in NAMES if shares[x] or x in ('launches', 'host')]
     top = max(known, key=shares.__getitem__)
     said = ', '.join(f'{x} {shares[x]:.0%}' for x in known)
-    lacks = '' if len(known) == 4 else '; peaks of this card are not known'
+    lacks = '' if len(known) == 4 else '; the rest is not known'
     if shares[top] < LEAST:
       return f'none alone bounds it ({said} of an update{lacks})'
     verb = 'bound' if top == 'launches' else 'bounds'

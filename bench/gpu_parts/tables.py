@@ -109,8 +109,6 @@ def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> list[str]:
 def _shown(key: str, value: object) -> str:
   if not isinstance(value, float):
     return str(value)
-  if value != value:
-    return 'unknown'
   if key in SHARES:
     return f'{value:.0%}'
   return f'{value:.0f}' if value >= 1000 else f'{value:.3g}'

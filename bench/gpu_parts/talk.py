@@ -15,8 +15,9 @@ Row = dict[str, Any]
 
 
 def say(**row: Any) -> None:
-  """One line of JSON for whoever started this."""
-  print(json.dumps(row), flush=True)
+  """One line of JSON for whoever started this, without NaN: what is not known."""
+  known = {k: v for k, v in row.items() if v == v}
+  print(json.dumps(known), flush=True)
 
 
 def wait() -> None:

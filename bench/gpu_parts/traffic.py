@@ -18,7 +18,7 @@ _COMPUTATION = re.compile(r'^(ENTRY )?%?([\w.-]+) \(.*\) -> .*{$')
 _OP = re.compile(r'^\s+(ROOT )?%?([\w.-]+) = (.*)$')
 _CODE = re.compile(r'\s*([a-z][\w-]*)\(')
 _ARRAY = re.compile(r'([a-z]+)(\d*)\w*\[([\d,]*)\]')
-_TRIPS = re.compile(r'"known_trip_count":{"n":"(\d+)"')
+_TRIPS = re.compile(r'"known_trip_count":\s*{\s*"n":\s*"(\d+)"')
 _CALLED = re.compile(r'(?:calls|to_apply|body|condition|computations?)=({[^}]*}|%\S+)')
 _BRANCHES = re.compile(r'branch_computations={([^}]*)}|_computation=%([\w.-]+)')
 _NAME = re.compile(r'%([\w.-]+)')
@@ -122,8 +122,10 @@ class _Traffic:
       return max((self.of(n) for x in names for n in x), default=0.0)
     if op.code in ('call', 'async-start'):
       return self._called(op)
-    if op.code == 'fusion':
+    if op.code in ('fusion', 'fusion-start'):
       return self._fusion(op)
+    if op.code.endswith('-start'):  # its result holds the operand and more
+      return 2 * sum(size(part[x].made) for x in op.operands)
     return self._alone(op, part)
 
   def _called(self, op: Op) -> float:

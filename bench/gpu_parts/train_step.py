@@ -45,8 +45,8 @@ class TrainedStep:
     traced = self.agent._train.trace(*given)
     self.step = self.agent._train = traced.lower().compile()
     self.compile_s = time.perf_counter() - began
-    text = self.step.as_text()
-    self.work = StepCosts(operations(traced.jaxpr.jaxpr), accessed(text))
+    flop = operations(traced.jaxpr.jaxpr)
+    self.work = StepCosts(flop, bytes_of(self.step.as_text()))
 
   def train(self) -> None:
     """Start one step."""
@@ -102,6 +102,15 @@ class TrainedStep:
       'estimate_gb': need.device / 1e9,
       'estimate_by_plan': need.device / planned,
     }
+
+
+def bytes_of(text: str) -> float:
+  """Bytes that a program moves; NaN, and said, if XLA writes it in an unknown way."""
+  try:
+    return accessed(text)
+  except (ValueError, KeyError, IndexError) as e:
+    say(note=f'the bytes that it moves are unknown: {e!r}')
+    return float('nan')
 
 
 def train(spec: dict[str, Any], options: argparse.Namespace) -> None:
