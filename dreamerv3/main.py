@@ -122,7 +122,7 @@ def attempt(settled: elements.Config) -> int:
   try:
     return launch(SCRIPTS[settled.script], settled)
   except CheckpointError as e:
-    raise UserError(str(e)) from e
+    raise UserError('; '.join(str(e).splitlines())) from e
   except FloatingPointError as e:
     if settled.jax.debug:  # where it is from is what was asked for
       raise

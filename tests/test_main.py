@@ -231,6 +231,15 @@ def test_memory_that_a_device_lacks_is_one_line(monkeypatch, capsys, script, adv
   assert advice in line
 
 
+def test_a_checkpoint_that_does_not_fit_is_one_line(monkeypatch):
+  def launch(*_):
+    raise checkpoint.CheckpointError('it does not fit\nmissing (1): a')
+
+  monkeypatch.setattr(main, 'launch', launch)
+  with pytest.raises(UserError, match=r'^it does not fit; missing \(1\): a$'):
+    main.attempt(config.stack(config.read_blocks(), {}))
+
+
 def test_eval_only_from_a_logdir_alone(tmp_path):
   argv = [*QUICK.split(), '--logdir', tmp_path]
   assert call(*argv).returncode == 0

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from dreamerv3.base.errors import short
+from dreamerv3.base.errors import UserError, short
 from dreamerv3.base.host import job
 
 # Failures of the machine that a message explains better than a traceback.
@@ -54,6 +54,16 @@ def ready_streams() -> None:
       setattr(sys, name, stream)
     if hasattr(stream, 'reconfigure'):
       stream.reconfigure(errors='backslashreplace')
+
+
+def check_here() -> None:
+  """UserError if the folder that the command was called in has been deleted."""
+  try:
+    os.getcwd()  # noqa: PTH109
+  except OSError as e:
+    raise UserError(
+      f'The folder that this was called in is gone ({e.strerror}); cd to another.'
+    ) from e
 
 
 def silence_output() -> None:

@@ -126,6 +126,7 @@ def run(main: Callable[[Sequence[str] | None], Any]) -> NoReturn:
   """
   ending.ready_streams()
   try:
+    ending.check_here()
     main(None)
     sys.stdout.flush()
   except BrokenPipeError:  # the reader of our output, such as head, is done

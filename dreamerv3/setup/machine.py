@@ -72,11 +72,15 @@ def _free(address: bytes, otherwise: int) -> int:
   return otherwise if failed else found.free
 
 
-def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
+def choose(
+  wanted: str, gpus: Gpus | None = None, by: str = '--jax.platform'
+) -> tuple[str, str]:
   """Platform for JAX, 'cpu' or 'cuda', and a line that says why.
 
   Args:
     wanted: auto, cpu or cuda.
+    gpus: those there are; found by default.
+    by: the setting that wants it.
 
   Raises:
     UserError: cuda where there is none.
@@ -96,8 +100,7 @@ def choose(wanted: str, gpus: Gpus | None = None) -> tuple[str, str]:
   )
   if wanted == 'cuda':
     raise UserError(
-      f'--jax.platform {wanted} cannot be had ({why}); --jax.platform cpu runs '
-      'on the CPU.'
+      f'{by} {wanted} cannot be had ({why}); --jax.platform cpu runs on the CPU.'
     )
   return 'cpu', f'JAX runs on the CPU: {why}.'
 

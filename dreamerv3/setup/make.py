@@ -271,6 +271,8 @@ def platform(config: elements.Config) -> elements.Config:
   variable = os.environ.get('JAX_PLATFORMS')
   if wanted == 'auto' and variable:
     chosen, line = variable, f'JAX runs on {variable}, as JAX_PLATFORMS says.'
+    if variable in ('cuda', 'gpu'):  # of which JAX says nothing but AssertionError
+      machine.choose('cuda', by='JAX_PLATFORMS')
   else:
     chosen, line = machine.choose(wanted)
     # It still is auto where JAX has to prove that it can use the GPU.

@@ -88,6 +88,11 @@ def _study(path: pathlib.Path, content: Any) -> Study:
   if not isinstance(values['folder'], str):
     raise UserError(f'folder is {values["folder"]!r}; expected a path.')
   conditions = _mapping('conditions', values['conditions'])
+  if len({x.casefold() for x in conditions}) < len(conditions):
+    raise UserError(
+      f'conditions {", ".join(conditions)}: two differ in case alone, which not all '
+      'file systems tell apart; rename one.'
+    )
   return Study(
     path=path,
     folder=pathlib.Path(values['folder']).expanduser(),

@@ -108,7 +108,7 @@ def restore(
 
   Raises:
     MismatchError: names or shapes differ.
-    ValueError: the regex matches nothing.
+    ValueError: the regex matches nothing, or a parameter of a network is not finite.
   """
   want = set(shapes)
   have = set(loaded)
@@ -124,7 +124,11 @@ def restore(
   }
   if want != have or other:
     raise MismatchError(want - have, have - want, other)
-  return {k: np.array(loaded[k], dtype=shapes[k].dtype) for k in sorted(want)}
+  found = {k: np.array(loaded[k], dtype=shapes[k].dtype) for k in sorted(want)}
+  for name, value in found.items():
+    if not name.startswith(LEARNING) and not np.isfinite(value).all():
+      raise ValueError(f'{name} is not finite; take another checkpoint')
+  return found
 
 
 def with_slow_critic(

@@ -117,7 +117,7 @@ def be_patient() -> None:
 def _backend(platform: str, alone: bool) -> str:
   try:
     return jax.default_backend()
-  except RuntimeError as error:
+  except (RuntimeError, AssertionError) as error:
     if platform == 'cuda':
       raise ValueError(
         'jax.platform cuda: JAX sees no GPU; use --jax.platform cpu'

@@ -258,12 +258,12 @@ def find(path: str | os.PathLike) -> pathlib.Path:
     raise CheckpointError(f'There is no {given}.')
   if (place / 'agent.pkl').exists():
     raise CheckpointError(
-      f'{place} is not complete (no file `done`); it is still being written, '
+      f'{place} is not complete (without its file done); it is still being written, '
       'or the run was killed meanwhile. Take an older one.'
     )
   raise CheckpointError(
     f'{given} holds no checkpoint: expected a folder with agent.pkl and done, '
-    'one with a file `latest`, or a logdir with ckpt/.'
+    "one with a file 'latest', or a logdir with ckpt/."
   )
 
 

@@ -109,6 +109,15 @@ def test_restore_by_regex():
     params.restore(shapes, loaded, regex='nothing')
 
 
+def test_networks_that_are_not_finite_are_refused():
+  shapes = {'enc/a': np.zeros(2, np.float32), 'opt/state/1/1/enc/a': np.zeros(2)}
+  loaded = {k: np.array([np.inf, 1]) for k in shapes}
+  with pytest.raises(ValueError, match='enc/a is not finite; take another'):
+    params.restore(shapes, loaded)
+  loaded['enc/a'] = np.full(2, 3e38)
+  assert np.isinf(params.restore(shapes, loaded)['opt/state/1/1/enc/a'][0])
+
+
 @pytest.mark.parametrize(
   ('change', 'cause'),
   [

@@ -47,6 +47,17 @@ def test_an_output_that_is_closed(tmp_path, closed):
   assert (tmp_path / 'x').read_bytes() == b'done'  # and nothing that was printed
 
 
+def test_a_folder_that_is_gone(tmp_path):
+  (tmp_path / 'here').mkdir()
+  gone = f'cd {tmp_path}/here; rmdir {tmp_path}/here'
+  line = f'{gone}; exec "{sys.executable}" -c "$CODE" x'
+  names = {**os.environ, 'CODE': PROGRAM, 'PYTHONPATH': str(ROOT)}
+  done = subprocess.run(['bash', '-c', line], env=names, capture_output=True, text=True)
+  assert done.returncode == 2, done.stderr
+  assert 'The folder that this was called in is gone' in done.stderr
+  assert done.stderr.count('\n') == 1
+
+
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
 def test_an_output_on_a_full_disk(tmp_path):
   code, _, err = program(tmp_path / 'x', '> /dev/full')

@@ -192,6 +192,10 @@ def test_the_users_variable_decides_where_nothing_else_does(monkeypatch, capsys)
   assert 'as JAX_PLATFORMS says' in capsys.readouterr().out
   settled = make.platform(settle('--jax.platform', 'cpu'))
   assert settled.jax.platform == 'cpu'
+  monkeypatch.setenv('JAX_PLATFORMS', 'cuda')
+  monkeypatch.setattr(machine, 'find_gpus', lambda: machine.Gpus((), plugin=True))
+  with pytest.raises(UserError, match='^JAX_PLATFORMS cuda cannot be had'):
+    make.platform(settle())
   monkeypatch.delenv('JAX_PLATFORMS')
   for gpus, expected in (((), 'cpu'), ((1,), 'auto')):
     found = machine.Gpus(gpus, plugin=True)

@@ -67,6 +67,7 @@ def test_what_changes_no_number_makes_nothing_stale(tmp_path):
     ('  control', '  contrl', 'stage contrl is unknown; did you mean control?'),
     ('  record: {{num_episodes: 2}}', '', 'stage control needs stage record'),
     ('usual:', 'a b:', "condition 'a b': letters"),
+    ('usual:', 'Other:', 'two differ in case alone'),
     ('_episodes: 2', '_episodes: 2, save_path: x', 'save_path is set by the study'),
     ('usual: {{}}', 'usual: 3', 'usual: got 3, expected names'),
     ('slurm:\n  all', 'slurm:\n  al', 'slurm: al is unknown; did you mean all?'),
