@@ -116,7 +116,25 @@ def last_actions(track: Track, tiles, rng) -> Steps:
   idle = (steps.moved != 1) & (rng.random(len(track)) < 0.4)
   action = np.where(idle, NOOP, heading)
   action[steps.moved < 0] = -1
-  return Steps(steps.moved, action, world_map=tiles, walkable=WALKABLE)
+  return Steps(
+    steps.moved,
+    action,
+    world_map=tiles,
+    walkable=WALKABLE,
+    before=done_before(track, action),
+  )
+
+
+def done_before(track: Track, action) -> np.ndarray:
+  """(N, 3) the two actions before the last, and the last move; -1 unknown."""
+  found = np.full((len(track), 3), -1)
+  for k in (1, 2):
+    same = track.episode[k:] == track.episode[:-k]
+    found[k:, k - 1] = np.where(same, action[:-k], -1)
+  x, y = np.diff(track.pos, axis=0).T
+  same = track.episode[1:] == track.episode[:-1]
+  found[1:, 2] = np.where(same, 3 * (x + 1) + y + 1, -1)
+  return found
 
 
 def replayed(tiles, rng, folder, episodes=50, length=400) -> Track:

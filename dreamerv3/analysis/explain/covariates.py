@@ -54,6 +54,7 @@ class Steps:
   Attributes:
     moved: (N,) 1 if the last step changed the tile, 0 if not, -1 unknown.
     action: (N,) the last action; -1 unknown.
+    before: (N, k) what was done earlier, each column an id or -1; None if unknown.
     daylight: (N,) 0 to 1; None unless recorded.
     vitals: (N, 4) health, food, drink, energy; None unless recorded.
     world_map: (W, H) material ids; None without one map for all episodes.
@@ -69,6 +70,7 @@ class Steps:
   world_map: np.ndarray | None = None
   seen: np.ndarray | None = None
   walkable: tuple[int, ...] = ()
+  before: np.ndarray | None = None
 
   @classmethod
   def gather(cls, data: Trajectories) -> 'Steps':
@@ -84,6 +86,7 @@ class Steps:
       world_map=about.world_map if one_world else None,
       seen=_as_seen(data.surroundings()) if held else None,
       walkable=tuple(i for i, x in enumerate(about.materials) if x in WALKABLE),
+      before=np.concatenate([_before(x)[first:] for x in data.episodes]),
     )
 
   @classmethod
@@ -113,7 +116,7 @@ class Steps:
 
   def rows(self, index: np.ndarray) -> 'Steps':
     """The steps at some samples: an index array or a mask."""
-    names = ('moved', 'action', 'daylight', 'vitals', 'seen')
+    names = ('moved', 'action', 'daylight', 'vitals', 'seen', 'before')
     values = {x: getattr(self, x) for x in names}
     return dataclasses.replace(
       self, **{k: v[index] for k, v in values.items() if v is not None}
@@ -125,8 +128,8 @@ def build(track: Track, steps: Steps) -> list[Covariate]:
 
   facing        4 directions
   speed         whether the last step changed the tile
-  action        the last action
-  view          material of each tile within 2 of the player, turned
+  action        the last three actions and the last move
+  view          material of each tile within 2 of the player, its own too, turned
   ego_boundary  steps to the next blocked tile ahead, right, behind, left
   boundary      the same to the north, east, south, west
   time          8 bins of the time in the episode
@@ -137,7 +140,7 @@ def build(track: Track, steps: Steps) -> list[Covariate]:
   found = [
     _labels('facing', heading, head_direction.BINS),
     _labels('speed', steps.moved, 2),
-    _labels('action', steps.action, int(steps.action.max(initial=0)) + 1),
+    _done(steps),
     *_seen(track, steps, heading >= 0),
     _labels('time', *_binned(track.t)),
   ]
@@ -180,7 +183,7 @@ def _seen(track: Track, steps: Steps, known: np.ndarray) -> Iterator[Covariate]:
     return
   around = surroundings.turned(around, track.facing)
   near = around[:, r - VIEW : r + VIEW + 1, r - VIEW : r + VIEW + 1]
-  near = np.delete(near.reshape(len(track), -1), (2 * VIEW + 1) ** 2 // 2, 1)
+  near = near.reshape(len(track), -1)
   for name, values in (
     ('view', _common(near)),
     ('ego_boundary', surroundings.rays(around, ids)),
@@ -207,6 +210,15 @@ def _as_seen(found: Surroundings) -> np.ndarray:
   return np.where(things > 0, OBJECT + things, found.materials).astype(np.uint8)
 
 
+def _done(steps: Steps) -> Covariate:
+  """The last action, and what was done before it where that is known."""
+  if steps.before is None:
+    return _labels('action', steps.action, int(steps.action.max(initial=0)) + 1)
+  done = np.concatenate([steps.action[:, None], steps.before], 1)
+  found = _several('action', done)
+  return dataclasses.replace(found, columns=np.where(done < 0, -1, found.columns))
+
+
 def _labels(name: str, label: np.ndarray, size: int) -> Covariate:
   return Covariate(name, label.astype(np.int64)[:, None], size)
 
@@ -225,6 +237,16 @@ def _binned(values: np.ndarray) -> tuple[np.ndarray, int]:
   """Bins (N,) with about equally many samples each, and their number."""
   edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
   return np.searchsorted(edges, values, 'right'), len(edges) + 1
+
+
+def _before(episode: Episode) -> np.ndarray:
+  """The two actions before the last, and where the last step led, (T, 3)."""
+  last, known = _last_action(episode), np.full((len(episode), 3), -1)
+  for k in (1, 2):
+    known[k:, k - 1] = last[:-k]
+  step = np.diff(episode.pos, axis=0).clip(-1, 1)
+  known[1:, 2] = 3 * (step[:, 0] + 1) + step[:, 1] + 1
+  return known
 
 
 def _moved(episode: Episode) -> np.ndarray:

@@ -32,6 +32,9 @@ PLACE, JOINT, HALVES = 'place', 'place_x_facing', 'place_x_half'
 # Models of cells of their own, which are compared with the others and not added.
 CELLS = (JOINT, HALVES)
 TURNING = ('facing', 'view', 'ego_boundary')
+# Rivals of place that are compared together, too, and what the agent carries along.
+TOGETHER = ('speed', 'action', 'view', 'ego_boundary')
+INNER = ('time', 'daylight', 'vitals')
 # In the order of the bits of `RivalComparison.chosen`.
 NAMES = (
   PLACE,
@@ -54,7 +57,7 @@ class RivalComparison:
   """Held-out shares of variance of D units.
 
   Attributes:
-    alone: {covariate: (D,)} explained by each alone.
+    alone: {covariate: (D,)} explained by each alone, and by the `rivals` together.
     given_place: {covariate: (D,)} what each adds to place.
     chosen: (D,) sum of 2^i over the i in `NAMES` that were selected.
     best: (D,) explained by those together; 0 where none was.
@@ -152,11 +155,14 @@ class Models:
     left |= {x: self._groups_left(x, sums) for x in (PLACE, *self._cells)}
     left = {x: left[x] for x in self.names}
     alone = {k: 1 - v.sum(0) / total for k, v in left.items()}
+    both = tuple(x for x in TOGETHER if x in self._columns)
+    if len(both) > 1:
+      alone['rivals'] = 1 - self._columns_left(both, sums.ridge).sum(0) / total
     given = {}
     for name in self._columns:
-      if name == 'facing' or not self.brief:
-        both = self._columns_left((PLACE, name), sums.ridge)
-        given[name] = (left[PLACE] - both).sum(0) / total
+      if name in ('facing', *INNER) or not self.brief:  # the classes need these
+        beside = self._columns_left((PLACE, name), sums.ridge)
+        given[name] = (left[PLACE] - beside).sum(0) / total
     given |= {x: alone[x] - alone[PLACE] for x in self._cells}
     if self.brief:
       return RivalComparison(alone, given, np.full(len(total), np.nan), 0 * total)

@@ -7,6 +7,7 @@ p = exchanged(X, tile, table, track, rows, views=None, count=200, seed=0)
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import special
 
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.bootstrap import ENOUGH, levels
@@ -42,14 +43,23 @@ def interval(drawn: np.ndarray, episodes: int) -> tuple[float, float]:
   return float(low), float(high)
 
 
-def two_sided(drawn: np.ndarray) -> float:
-  """Bootstrap p of a difference from 0: twice the smaller share on a side."""
+def two_sided(drawn: np.ndarray, episodes: int) -> float:
+  """Bootstrap p of a difference from 0, <= 0.05 where `interval` leaves 0 out.
+
+  The smaller share a of draws on a side of 0 is read as that of the expanded interval:
+  2 T_(n-1)(sqrt((n-1)/n) Phi^-1(a)). Twice a itself, the plain percentile, passes
+  in up to 13 % of differences of nothing with 8 episodes.
+  """
   known = drawn[np.isfinite(drawn)]
   if not len(known):
     return float('nan')
   below = (1 + (known <= 0).sum()) / (1 + len(known))
   above = (1 + (known >= 0).sum()) / (1 + len(known))
-  return float(min(1.0, 2 * min(below, above)))
+  least = min(below, above)
+  if least >= 0.5:
+    return 1.0
+  reach = special.ndtri(least) * np.sqrt((episodes - 1) / episodes)
+  return float(2 * special.stdtr(episodes - 1, reach))
 
 
 def exchanged(

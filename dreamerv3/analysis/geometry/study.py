@@ -289,7 +289,7 @@ def _compared(
 def _difference(value: float, drawn: np.ndarray, episodes: int) -> Estimate:
   low, high = evidence.interval(drawn, episodes)
   return Estimate(
-    value, low, high, evidence.two_sided(drawn) if np.isfinite(low) else NAN
+    value, low, high, evidence.two_sided(drawn, episodes) if np.isfinite(low) else NAN
   )
 
 

@@ -86,9 +86,9 @@ def verdict(x: GeometryComparison) -> str:
   if not g.srsa.p <= 0.05:
     text = 'nothing shows that states near in space are near in the code'
   elif not g.partial.p <= 0.05:
-    text = 'states near in space are near in the code, as they look alike'
+    text = 'states near in space are near in the code, no more than their images are'
   else:
-    text = 'states near in space are near in the code, beyond how alike they look'
+    text = 'states near in space are near in the code, more than their images are'
   if x.control is not None:
     if x.partial.low > 0:
       text += '; more so than in the control'

@@ -27,9 +27,10 @@ NAMES = (
   'action',
   'grid_cells',
   'remapping',
+  'internal',
 )
 UNTUNED, HD, SINGLE, BORDER, BOTH, COMPLEX, DEAD, WEAK, *_NEW = range(len(NAMES))
-BOUNDARY, EGO, SPEED, ACTION, GRID, REMAPPING = _NEW
+BOUNDARY, EGO, SPEED, ACTION, GRID, REMAPPING, INTERNAL = _NEW
 PUBLISHED = NAMES[:WEAK]  # those that thresholds alone can give
 
 # A map is one field, or one wall, if that explains this much of what is
@@ -56,6 +57,10 @@ RIVALS = (
   (SPEED, 'speed', ('speed',)),
   (ACTION, 'action', ('action',)),
 )
+# All of these together, which tell what neither does alone.
+TOGETHER = 'rivals'
+# What the agent carries along: null sessions cannot test it, see `_internal`.
+INNER = ('time', 'daylight', 'vitals')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,16 +136,19 @@ def by_test(
     dead             no activity
     untuned          neither spatial nor directional, and no rival
     egocentric, speed, action   the rival that predicts best
+    internal         spatial, but time, daylight or vitals predict better and leave
+                     nothing for place to add
     HD_cells         directional alone
     spatial_HD       both
     remapping        spatial alone, with another map in the second half: more
                      than a fifth of what a map of each half predicts, one map
                      does not, and p of map_drift <= alpha
     border_cells     spatial alone; one wall explains > 75 % of the map's
-                     reliable variance, and more than one field does
+                     reliable variance, and more than one field, or a plane, does
     boundary_vector  the same, with a band, or the field of a boundary vector, 2
                      tiles or more off the wall
-    single_field     the same with one round field, and there is no second
+    single_field     the same with one round field, active or silent, and there is
+                     no second
     grid_cells       several fields on a triangular grid
     complex_cells    spatial alone, with any other map
     weak             what would be one of these, but the curve that the name
@@ -162,6 +170,7 @@ def by_test(
   rules = (
     (silent, DEAD),
     (nothing, UNTUNED),
+    (np.where(leads, weak[0], spatial) & _internal(m), INTERNAL),
     (weak[0], WEAK),
     (leads, rival),
     (weak[1], WEAK),
@@ -224,7 +233,9 @@ def _shape(m: Mapping[str, np.ndarray]) -> np.ndarray:
   )
   off = nearest >= BAND
   field, wall = m['field_r2'], np.maximum(m['wall_r2'], band)
-  shaped = np.maximum(field, wall) / reliable > ONE_SHAPE
+  shape = np.maximum(field, wall)
+  # Half of a wide field or band looks like a slope, which has no place.
+  shaped = (shape / reliable > ONE_SHAPE) & (shape > m.get('slope_r2', zero))
   single = shaped & (wall <= field) & (m['field_second'] == 0)
   grid = m.get('grid_p', zero + 1)
   return np.select(
@@ -278,10 +289,33 @@ def _rival(
     explains = np.max([m.get(f'EV_{x}', zero) for x in models], 0)
     known = _known(q[score]) <= limits.alpha / len(RIVALS) if score in q else False
     values.append(np.where(known & (explains > MIN_EFFECT), explains, -1))
-  top = np.argmax(values, 0)
   best = np.max(values, 0)
+  # The last move says whether there was one: speed is the simpler name of both.
+  values[1] = np.where(values[1] >= best - MIN_EFFECT, np.inf, values[1])
+  top = np.argmax(values, 0)
+  together = m.get(f'EV_{TOGETHER}', zero)
+  best = np.where(best >= MIN_HELD_OUT, np.maximum(best, together), best)
   classes: np.ndarray = np.array([x for x, *_ in RIVALS])[top]
   return classes, best, best > 0
+
+
+def _internal(m: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Units (D,) whose tuning to place is that of a variable the agent carries along.
+
+  Time, daylight and vitals go with the place where an agent drinks or sleeps. One of
+  them predicts held-out episodes better than place and facing do, and place adds to it
+  less than a map has to explain. Null sessions keep time and daylight, so that they
+  cannot be tested as the rivals are.
+  """
+  away = np.zeros(len(m['EVs']), bool)
+  for name in INNER:
+    if f'gain_{name}' not in m:
+      continue
+    own = m[f'EV_{name}']
+    place_adds = m['EV_place'] + m[f'gain_{name}'] - own
+    better = (own > _spatial(m)) & (own >= MIN_HELD_OUT)
+    away |= better & (place_adds < MIN_MAP)
+  return away
 
 
 def fractions(ids: np.ndarray) -> np.ndarray:

@@ -146,6 +146,7 @@ def fits(
     'field_y': field.centre[:, 1].astype(float),
     'field_width': field.width,
     'field_second': second.astype(float),
+    'slope_r2': slope(place, tile_weight(design), design.grid.to_pos(design.classes)),
     'wall_r2': wall.score,
     'wall': wall.wall.astype(float),
     'band_r2': band.score,
@@ -155,6 +156,21 @@ def fits(
     'vector_distance': vector.distance,
     'vector_angle': vector.angle,
   }
+
+
+def slope(place: np.ndarray, weight: np.ndarray, at: np.ndarray) -> np.ndarray:
+  """Share of maps (V, D) that the best plane a + b x + c y explains, (D,).
+
+  Args:
+    weight: (V,) of the tiles; at: (V, 2) where they lie.
+  """
+  root = np.sqrt(weight / weight.sum())[:, None]
+  columns = root * np.concatenate([np.ones((len(at), 1)), at - at.mean(0)], 1)
+  values = root * (place - (weight / weight.sum()) @ place)
+  basis = np.linalg.svd(columns, full_matrices=False)[0]
+  total = np.square(values).sum(0)
+  found: np.ndarray = np.square(basis.T @ values).sum(0) / np.maximum(total, 1e-20)
+  return found
 
 
 def explained(X: np.ndarray, parts: PartSums, setup: Setup) -> dict[str, np.ndarray]:

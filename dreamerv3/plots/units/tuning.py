@@ -32,6 +32,7 @@ COLORS = {
   'boundary_vector': '#07dffc',
   'grid_cells': '#052d7f',
   'remapping': '#d6e3e1',
+  'internal': '#240024',
   'complex_cells': '#617758',
   'spatial_HD': '#908021',
   'HD_cells': '#fba00e',

@@ -228,3 +228,14 @@ def test_pairs_are_worked_through_in_parts_with_the_same_numbers():
   found = distances.pair_by_pair(Watched(), i, j)
   np.testing.assert_array_equal(found, cosine.pairs(i, j))
   assert max(taken) <= distances.PART
+
+
+@pytest.mark.parametrize('episodes', [6, 8, 60])
+def test_p_of_a_difference_is_that_of_its_interval(rng, episodes):
+  """Below 0.05 where the interval leaves 0 out, with few episodes as with many."""
+  for shift in np.linspace(1, 4, 31):
+    drawn = rng.normal(shift, 1, 4000)
+    low, _ = evidence.interval(drawn, episodes)
+    p = evidence.two_sided(drawn, episodes)
+    assert (p <= 0.05) == (low > 0) or abs(low) < 0.1
+  assert evidence.two_sided(rng.normal(size=4000), episodes) > 0.5
