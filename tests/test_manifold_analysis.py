@@ -55,7 +55,7 @@ def test_a_place_code_is_found_and_noise_is_not(results):
   assert float(place['sw_distance']) > 0
   assert noise['sw_distance'] == 'nan'
   verdicts = read_run_info(results)[-1].extra['verdicts']
-  assert sum('near in the code, beyond' in x for x in verdicts) == 1
+  assert sum('near in the code, more than' in x for x in verdicts) == 1
 
 
 def test_every_figure_is_there_and_is_drawn_again(results, tmp_path):

@@ -136,19 +136,17 @@ def by_test(
     dead             no activity
     untuned          neither spatial nor directional, and no rival
     egocentric, speed, action   the rival that predicts best
-    internal         spatial, but time, daylight or vitals predict better and leave
-                     nothing for place to add
+    internal         spatial, but time, daylight or vitals leave it nothing to add
     HD_cells         directional alone
     spatial_HD       both
     remapping        spatial alone, with another map in the second half: more
                      than a fifth of what a map of each half predicts, one map
                      does not, and p of map_drift <= alpha
-    border_cells     spatial alone; one wall explains > 75 % of the map's
-                     reliable variance, and more than one field, or a plane, does
+    border_cells     spatial alone; one wall explains > 75 % of the map's reliable
+                     variance, and more than one field or a plane does
     boundary_vector  the same, with a band, or the field of a boundary vector, 2
                      tiles or more off the wall
-    single_field     the same with one round field, active or silent, and there is
-                     no second
+    single_field     the same with one round field, and there is no second
     grid_cells       several fields on a triangular grid
     complex_cells    spatial alone, with any other map
     weak             what would be one of these, but the curve that the name
@@ -165,19 +163,17 @@ def by_test(
   leads = found & ((explains > _spatial(m)) | ~(spatial | turned))
   silent = np.isnan(metrics['fieldsize']) & np.isnan(metrics['fieldasymmetry'])
   weak = _weak(m, spatial, turned, leads, explains)
-  nothing = ~spatial & ~turned & ~found
-  moved = _moved(m, p or {}, limits)
   rules = (
     (silent, DEAD),
-    (nothing, UNTUNED),
-    (np.where(leads, weak[0], spatial) & _internal(m), INTERNAL),
+    (~spatial & ~turned & ~found, UNTUNED),
+    (_internal(m, np.where(leads, weak[0], spatial)), INTERNAL),
     (weak[0], WEAK),
     (leads, rival),
     (weak[1], WEAK),
     (~spatial, HD),
     (weak[2], WEAK),
     (turned, BOTH),
-    (moved, REMAPPING),
+    (_moved(m, p or {}, limits), REMAPPING),
     (weak[3], WEAK),
   )
   return np.select([x for x, _ in rules], [x for _, x in rules], _shape(m))
@@ -299,8 +295,8 @@ def _rival(
   return classes, best, best > 0
 
 
-def _internal(m: Mapping[str, np.ndarray]) -> np.ndarray:
-  """Units (D,) whose tuning to place is that of a variable the agent carries along.
+def _internal(m: Mapping[str, np.ndarray], among: np.ndarray) -> np.ndarray:
+  """Which of some units (D,) owe their map to a variable that the agent carries along.
 
   Time, daylight and vitals go with the place where an agent drinks or sleeps. One of
   them predicts held-out episodes better than place and facing do, and place adds to it
@@ -315,7 +311,7 @@ def _internal(m: Mapping[str, np.ndarray]) -> np.ndarray:
     place_adds = m['EV_place'] + m[f'gain_{name}'] - own
     better = (own > _spatial(m)) & (own >= MIN_HELD_OUT)
     away |= better & (place_adds < MIN_MAP)
-  return away
+  return among & away
 
 
 def fractions(ids: np.ndarray) -> np.ndarray:
