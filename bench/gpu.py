@@ -6,10 +6,11 @@
 
 For whoever has a GPU for a few minutes. It needs what requirements-cuda.txt installs;
 the part `decode` is left out where torch sees no GPU. Every part is a process of its
-own, and many compile side by side. A part that is ready is timed at once, while all
-others are held (stopped); its rows are printed and saved (--json) as they come. What
-is not ready in time is left out, and said. A part for which the memory did not suffice
-beside the others is tried once more, alone. docs/performance.md says how to read it.
+own, and many compile side by side, the less useful at a lower priority. A part that is
+ready is timed at once, while all others are held (stopped); its rows are printed and
+saved (--json) as they come. What is not ready in time is left out, and said. A part for
+which the memory did not suffice beside the others is tried once more, alone.
+docs/performance.md says how to read it.
 
 train    the train step of each preset at 16x64: milliseconds with block_until_ready;
          steps/s without waiting; updates/s of the whole agent; share of the card's
@@ -91,8 +92,9 @@ def jobs(options: argparse.Namespace) -> list[dict[str, Any]]:
 class Job:
   """A part in a process of its own; its lines of JSON arrive in a queue."""
 
-  def __init__(self, spec: dict[str, Any], options: argparse.Namespace):
+  def __init__(self, spec: dict[str, Any], options: argparse.Namespace, rank: int):
     self.spec, self.options = spec, options
+    self.nice = min(19, os.nice(0) + rank)
     self.rows: list[dict[str, Any]] = []
     self.ready = self.alone = self.slow = False
 
@@ -110,6 +112,7 @@ class Job:
     self.process = subprocess.Popen(
       command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=self.log, text=True
     )
+    os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
     self.reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
     self.reader.start()
 
@@ -155,7 +158,7 @@ class GpuBench:
   def __init__(self, options: argparse.Namespace):
     self.options, self.began = options, time.monotonic()
     self.inbox: queue.Queue = queue.Queue()
-    self.jobs = [Job(x, options) for x in jobs(options)]
+    self.jobs = [Job(x, options, rank) for rank, x in enumerate(jobs(options))]
     self.waiting = list(self.jobs)
     self.alive: list[Job] = []
     self.timed: Job | None = None

@@ -28,8 +28,7 @@ def main() -> None:
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   part = spec['part']
   if part == 'parity':
-    # What is not timed leaves the processors and the GPU to what is.
-    os.nice(10)
+    # It is not timed: its kernels need not be the best ones.
     os.environ.setdefault('XLA_FLAGS', '--xla_gpu_autotune_level=0')
   if options['quick']:  # programs run once: they need not be good ones
     fast = (
