@@ -69,3 +69,8 @@ def tensor(x: Latent | Feat) -> jax.Array:
   """What the heads read: [deter, flat stoch] (..., D + S C)."""
   stoch = x.stoch.reshape((*x.stoch.shape[:-2], -1))
   return jnp.concatenate([x.deter, stoch], -1)
+
+
+def classes(stoch: jax.Array) -> jax.Array:
+  """Which class each of one-hot variables (..., S, C) has: (..., S) uint8 or uint16."""
+  return stoch.argmax(-1).astype(jnp.uint8 if stoch.shape[-1] <= 256 else jnp.uint16)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import ninjax as nj
 
 from dreamerv3.agent import imagination, losses, report
-from dreamerv3.agent.latents import Arrays, Carry, Feat, Latent, State, tensor
+from dreamerv3.agent.latents import Arrays, Carry, Feat, Latent, State, classes, tensor
 from dreamerv3.agent.networks import TRAINED, Networks
 from embodied.jax import internal, shards, utils
 from embodied.jax.opt import slow_update
@@ -141,10 +141,14 @@ class Model(Networks):
     return state, carry, self.outs(aux, batch.stepid), metrics
 
   def outs(self, aux: Aux, stepid: jax.Array | None) -> dict[str, Any]:
-    """For the replay: latents to start from, priorities, each (B, T, ...)."""
+    """For the replay: latents to start from, priorities, each (B, T, ...).
+
+    Of stoch the classes (B, T, S), as the replay keeps them: the fewest bytes.
+    """
     found: dict[str, Any] = {}
     if self.config.replay_context:
       found = stored(aux.feat)
+      found['dyn/stoch'] = classes(aux.feat.stoch)
     if self.priority:
       found['priority'] = sum(aux.terms[k] * v for k, v in self.priority.items())
     if not found or stepid is None:

@@ -67,7 +67,7 @@ RULES: tuple[Rule, ...] = (
   (
     r'seed|replica|replay_context|run\.(duration|train_ratio)'
     r'|agent\.opt\.(lr|agc|eps|wd|warmup|anneal)|agent\.loss_scales\.\w+'
-    r'|env\.crafter\.egocentric_view|jax\.(expect_devices|unroll)'
+    r'|env\.crafter\.egocentric_view|jax\.(expect_devices|prefetch|unroll)'
     r'|agent\..*\.\w*layers|jax\.(policy|train)_devices'
     r'|agent\..*\.(outscale|free_nats|slowreg|bspace)|replay\.(prio\.exponent|recexp)',
     *_NOT_NEGATIVE,

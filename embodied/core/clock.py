@@ -58,17 +58,21 @@ class Ratio:
     self._done = 0  # updates since the origin
 
   def __call__(self, step: int) -> int:
-    """How many updates are due at a step."""
-    step = int(step)
+    """How many updates are due at a step, which then count as done."""
+    due = self.due(step)
+    if self.ratio > 0 and self._origin is None:
+      self._origin = int(step)
+    elif self.ratio > 0:
+      self._done += due
+    return due
+
+  def due(self, step: int) -> int:
+    """How many updates a call at this step would find due."""
     if self.ratio <= 0:
       return int(self.ratio < 0)
     if self._origin is None:
-      self._origin = step
       return 1
-    due = int((step - self._origin) * self.ratio) - self._done
-    due = max(0, due)
-    self._done += due
-    return due
+    return max(0, int((int(step) - self._origin) * self.ratio) - self._done)
 
   def save(self) -> dict[str, Any]:
     """The updates done so far, and since which step."""

@@ -162,10 +162,29 @@ class Prefetch(base.Stream):
   def __next__(self) -> base.Batch:
     if not self._ahead:
       self._submit(self._source.defer())
-    _, batch = self._ahead.popleft().result()
+    batch = self.take()
+    self.fill()
+    return batch
+
+  def __len__(self) -> int:
+    """Batches that are chosen and not taken yet."""
+    return len(self._ahead)
+
+  def take(self) -> base.Batch:
+    """The next of the batches ahead; `fill` has to follow.
+
+    The two are what `next` does, apart: a batch can be put to use at once while
+    the choice of others waits for what the replay is about to get.
+
+    Raises:
+      IndexError: none is ahead.
+    """
+    return self._ahead.popleft().result()[1]
+
+  def fill(self) -> None:
+    """Choose batches until `amount` are ahead."""
     while len(self._ahead) < self._amount:
       self._submit(self._source.defer())
-    return batch
 
   def _submit(self, build: Callable[[], base.Batch]) -> None:
     self._ahead.append(self._thread.submit(self._build, build))

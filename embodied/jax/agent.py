@@ -9,7 +9,7 @@ in dreamerv3/agent.py). Everything that knows about devices is here.
 import functools
 import pathlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import elements
@@ -21,21 +21,25 @@ from jax.experimental import multihost_utils
 
 from embodied.core import base, streams
 
-from . import finite, internal, params
+from . import finite, internal, packed, params
+from .acting import Acting
 from .devices import bring_up
 
 MODES = ('train', 'eval', 'greedy')
 # Sources of random numbers, so that none shifts those of another.
 _LEARNING, _ACTING, _REPORTING, _EVALUATING = range(4)
 _TRACE = (100, 120)  # updates that the profiler sees
+# What an update found, on the devices: outs and metrics.
+Results = tuple[dict[str, Any], packed.Packed]
 
 
 class JaxAgent(base.BaseAgent):
   """Runs a model on devices.
 
-  Train results come one call late, so that a train step computes while the
-  environments are stepped; likewise the policy goes on with the parameters of
-  one step before until its next call.
+  A device works through what it is sent in its order, while the host goes on. So
+  train results come one call late, when they have long been copied to the host, and
+  the policy acts once more with the parameters before an update: its next call need
+  not wait for that.
 
   Args:
     make: compute dtype -> model.
@@ -61,20 +65,27 @@ class JaxAgent(base.BaseAgent):
     self.backend, self.dtype = devices.backend, devices.dtype
     self.place, self.actors = devices.train, devices.act
     self.model, self.unroll = make(self.dtype), devices.unroll
+    self.ahead = devices.ahead
     self.counters = dict(updates=0, batches=0, actions=0)
     self._evaluated = 0  # actions outside training, not saved
     host = self.model.init(int(config.seed))
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
     self._policy_keys = [k for k in self.state if re.match(self.model.policy_regex, k)]
     self._compile()
-    self._fresh: dict[str, Any] | None = None
-    self._acting = self._copy_policy()
-    self._pending: tuple[dict[str, Any], dict[str, Any]] | None = None
+    self.acting = Acting(self._copy_policy)
+    # Results of the newest update, and those of the one before until they are read.
+    self._pending: Results | None = None
+    self._before: Results | None = None
 
   def _compile(self) -> None:
     """Make the compiled functions; each compiles at its first call."""
     model, place = self.model, self.place
-    train = internal.unrolled(model.train_step, self.unroll)
+
+    @functools.partial(internal.unrolled, steps=self.unroll)
+    def train(*args: Any) -> tuple:
+      *new, mets = model.train_step(*args)
+      return *new, packed.pack(mets)
+
     report = internal.unrolled(model.report_step, self.unroll)
     self._train = place.jit(train, 'sbbs', 'sbbs', donate=(0, 1))
     self._report = place.jit(report, 'sbbs', 'bs')
@@ -120,6 +131,7 @@ class JaxAgent(base.BaseAgent):
     obs: dict[str, Any],
     mode: str = 'train',
     seeds: np.ndarray | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
   ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Choose actions for a batch of observations.
 
@@ -131,6 +143,8 @@ class JaxAgent(base.BaseAgent):
         and act with the newest parameters.
       seeds: uint32 (B, 2): the noise of row i depends on seeds[i] alone. By
         default they follow from the agent's seed and the number of calls.
+      meanwhile: called once the actions are being computed. What it sends to the
+        devices comes after them, and runs while their results are waited for.
 
     Returns:
       carry; act, numpy (B, ...) per key; out: dyn/deter, dyn/stoch float32,
@@ -144,13 +158,14 @@ class JaxAgent(base.BaseAgent):
     if seeds is None:
       seeds = self._acting_seeds(mode, len(obs['is_first']))
     obs = {k: obs[k] for k in (*self.model.spaces, 'is_first')}
-    state = self._acting if mode == 'train' else self._fresh or self._acting
+    state = self.acting.now if mode == 'train' else self.acting.newest()
     carry, act, out = self._policy[mode == 'greedy'](state, seeds, carry, obs)
+    if mode == 'train':
+      self.acting.take_newest()
+    meanwhile()
     act, out = jax.device_get((act, out))
     out = {k: np.asarray(v, np.float32) for k, v in out.items()}
     finite.check(out, 'policy', self.counters['actions'] + self._evaluated)
-    if mode == 'train' and self._fresh is not None:
-      self._acting, self._fresh = self._fresh, None
     return carry, act, out if self.config.replay_context else {}
 
   def train(
@@ -170,16 +185,27 @@ class JaxAgent(base.BaseAgent):
     Raises:
       FloatingPointError: loss or gradient of the call before is not finite.
     """
+    carry = self.begin(carry, data)
+    return carry, *self.results()
+
+  def begin(self, carry: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """The first half of `train`, which waits for nothing; `results` has to follow."""
+    assert self._before is None, 'results of an update that nobody read'
     self._profile()
     data = self._ready(data)
     # Equal in all processes: they compute one batch together.
     seeds = self._seeds((_LEARNING,), self.counters['updates'], (2,))
+    self.acting.begin_update()
     self.state, carry, outs, mets = self._train(self.state, carry, data, seeds)
-    self._fresh = self._copy_policy()
     self.counters['updates'] += 1
-    before = self._collect()
-    self._pending = (outs, mets)
-    return carry, *before
+    self._before, self._pending = self._pending, (outs, mets)
+    self.place.send(self._pending)
+    return carry
+
+  def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Outs and metrics of the update before the one begun last, see `train`."""
+    before, self._before = self._before, None
+    return self._read(before) if before else ({}, {})
 
   def flush(self) -> tuple[dict[str, Any], dict[str, Any]]:
     """Outs and metrics of the last train call, waiting for it.
@@ -187,7 +213,8 @@ class JaxAgent(base.BaseAgent):
     The next train call then returns none. Before saving, this hands over
     what would be lost in a restart.
     """
-    return self._collect()
+    last, self._pending = self._pending, None
+    return self._read(last) if last else ({}, {})
 
   def report(
     self, carry: dict[str, Any], data: dict[str, Any]
@@ -204,7 +231,7 @@ class JaxAgent(base.BaseAgent):
 
   def stream(self, source: base.Stream) -> base.Stream:
     """Batches of the source, checked and moved to the train devices."""
-    return streams.Prefetch(source, self.put)
+    return streams.Prefetch(source, self.put, self.ahead)
 
   def put(self, batch: dict[str, Any]) -> dict[str, Any]:
     """Check one batch of numpy arrays and move it to the train devices."""
@@ -218,7 +245,7 @@ class JaxAgent(base.BaseAgent):
   def save(self) -> dict[str, Any]:
     """Parameters by name and counters, as plain containers and arrays."""
     if self._pending is not None:
-      self._check(self.place.get(self._pending[1]))
+      self._checked(self.place.get(self._pending[1]))
     return {
       'params': params.to_host(self.state),
       'counters': dict(self.counters),
@@ -242,7 +269,7 @@ class JaxAgent(base.BaseAgent):
     self.state = {**self.state, **self.place.put_state(new)}
     if regex is None:
       self.counters = {k: int(data['counters'][k]) for k in self.counters}
-    self._fresh, self._acting = None, self._copy_policy()
+    self.acting.restart()
 
   def save_acting(self) -> dict[str, Any] | None:
     """Parameters of the next policy call, where they are not the newest.
@@ -250,15 +277,14 @@ class JaxAgent(base.BaseAgent):
     The policy is one call behind `train`; a run that continues exactly needs
     to know how far.
     """
-    if self._fresh is None:
+    if not self.acting.behind:
       return None
-    return params.to_host(jax.device_get(self._acting))
+    return params.to_host(self.acting.now)
 
   def load_acting(self, data: dict[str, Any] | None) -> None:
     """After `load`: act once more with the parameters of `save_acting`."""
     if data is not None:
-      self._fresh = self._acting
-      self._acting = jax.device_put(data, self.actors.whole)
+      self.acting.act_once_with(jax.device_put(data, self.actors.whole))
 
   def agree(self, wishes: list[int]) -> list[int]:
     """The largest wish of all processes of the run, for each entry."""
@@ -303,27 +329,15 @@ class JaxAgent(base.BaseAgent):
       chosen = jax.tree.map(lambda x: x.addressable_data(0), chosen)
     return jax.device_put(chosen, self.actors.whole)
 
-  def _check(self, mets: dict[str, Any]) -> None:
-    """FloatingPointError if the metrics (numpy) of an update are not finite."""
+  def _read(self, found: Results) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an update found, on the host."""
+    outs, numbers = self.place.get(found)  # all at once: one wait, not three
+    return outs, self._checked(numbers)
 
-    def wrong(keys: Iterable[str]) -> list[str]:
-      return [x for x in keys if not np.isfinite(mets[x]).all()]
-
-    found = wrong(('opt/loss', 'opt/grad_norm'))
-    if found:
-      # By name the losses that it came from, where it was not the gradient.
-      found = wrong(x for x in mets if x.startswith('loss/')) or found
-      raise FloatingPointError(
-        f'{", ".join(found)} not finite at update {self.counters["updates"]}'
-      )
-
-  def _collect(self) -> tuple[dict[str, Any], dict[str, Any]]:
-    if self._pending is None:
-      return {}, {}
-    outs, mets = self.place.get(self._pending)  # all at once: one wait, not three
-    self._check(mets)
-    self._pending = None
-    return outs, mets
+  def _checked(self, numbers: packed.Packed) -> dict[str, Any]:
+    mets = packed.unpack(numbers)
+    finite.check_update(mets, self.counters['updates'])
+    return mets
 
   def _profile(self) -> None:
     """Trace some updates, if jax.profiler asks for it."""

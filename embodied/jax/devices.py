@@ -22,6 +22,7 @@ class Devices:
     backend: 'cpu' or 'gpu'.
     dtype: to compute in.
     unroll: steps of a loop over time that are compiled as one.
+    ahead: batches that are made ready while others are learned from.
     train: over the devices that train, of all processes.
     act: over the devices of this process that act.
   """
@@ -29,6 +30,7 @@ class Devices:
   backend: str
   dtype: jnp.dtype
   unroll: int
+  ahead: int
   train: transform.Placement
   act: transform.Placement
 
@@ -66,6 +68,7 @@ def bring_up(config: elements.Config) -> Devices:
     backend,
     dtype,
     options.unroll or (1 if backend == 'cpu' else 4),
+    options.prefetch or (1 if backend == 'cpu' else 2),
     transform.Placement(options.train_devices),
     transform.Placement(options.policy_devices, shared=False),
   )

@@ -3,7 +3,7 @@
 check(batch, 'replay', 12)  # FloatingPointError: image from the replay is not ...
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,3 +24,21 @@ def check(batch: Mapping[str, Any], source: str, number: int) -> None:
       raise FloatingPointError(
         f'{key} from the {source} is not finite at call {number}'
       )
+
+
+def check_update(mets: Mapping[str, Any], number: int) -> None:
+  """FloatingPointError if loss or gradient of an update are not finite.
+
+  Args:
+    mets: numbers by name, `opt/loss` and `opt/grad_norm` among them.
+    number: of the update.
+  """
+
+  def wrong(keys: Iterable[str]) -> list[str]:
+    return [x for x in keys if not np.isfinite(mets[x]).all()]
+
+  found = wrong(('opt/loss', 'opt/grad_norm'))
+  if found:
+    # By name the losses that it came from, where it was not the gradient.
+    found = wrong(x for x in mets if x.startswith('loss/')) or found
+    raise FloatingPointError(f'{", ".join(found)} not finite at update {number}')

@@ -92,6 +92,11 @@ class Placement:
       tree,
     )
 
+  def send(self, tree: Any) -> None:
+    """Begin to copy arrays to the host, as soon as they are computed."""
+    for x in jax.tree.leaves(tree):
+      x.copy_to_host_async()
+
   def get(self, tree: Any) -> Any:
     """Numpy arrays; of split arrays, the rows of this process."""
     if not self.shared:

@@ -70,6 +70,7 @@ class Trainer:
     self.owed = Owed()
     self.logged = self.saved = -1  # steps of the last ones
     self.compiled = False
+    self.early = False  # whether an update has begun that `_learn` is to finish
     self.usage = Usage(**args.usage)
     self.streams = {
       x: agent.stream(make_stream(self.replay, x)) for x in ('train', 'report')
@@ -159,12 +160,15 @@ class Trainer:
     if len(self.replay) < self.batch_steps:
       return
     for _ in range(self.ratio(int(self.step))):
-      if not self.compiled:
-        self.progress.print('Compiling the train step at the first update ...')
-        self.compiled = True
-      with elements.timer.section('stream_next'):
-        batch = next(self.streams['train'])
-      self.carries['train'], outs, mets = self.agent.train(self.carries['train'], batch)
+      if self.early:
+        self.early = False
+        self.streams['train'].fill()
+        outs, mets = self.agent.results()
+      else:
+        batch = self._next_batch(self.streams['train'].__next__)
+        self.carries['train'], outs, mets = self.agent.train(
+          self.carries['train'], batch
+        )
       if not outs and not mets:
         outs, mets = self.owed.take()
       self.progress.learn()
@@ -172,6 +176,27 @@ class Trainer:
       if 'replay' in outs:
         self.replay.update(outs['replay'])
       self.means['train'].add(mets)
+
+  def _next_batch(self, take: Callable[[], Any]) -> Any:
+    if not self.compiled:
+      self.progress.print('Compiling the train step at the first update ...')
+      self.compiled = True
+    with elements.timer.section('stream_next'):
+      return take()
+
+  def _learn_early(self) -> None:
+    """Begins the first update that this step makes due, while its actions come.
+
+    The device goes on with it at once, while steps are stored and batches chosen. That
+    changes no number: its batch was chosen at the update before, and all that the
+    replay sees of this one follows in `_learn`.
+    """
+    stream = self.streams['train']
+    due = self.ratio.due(int(self.step) + len(self.driver))
+    if due and len(stream) and len(self.replay) >= self.batch_steps:
+      batch = self._next_batch(stream.take)
+      self.carries['train'] = self.agent.begin(self.carries['train'], batch)
+      self.early = True
 
   # -------------------------------------------------------------------------
   # The loop
@@ -187,7 +212,8 @@ class Trainer:
     Returns:
       Exit code: 0, or that of the signal.
     """
-    policy = functools.partial(self.agent.policy, mode='train')
+    early = {'meanwhile': self._learn_early} if hasattr(self.agent, 'begin') else {}
+    policy = functools.partial(self.agent.policy, mode='train', **early)
     began = time.monotonic()
     signals.begun = True
     try:

@@ -70,6 +70,19 @@ def test_ratio_is_met_exactly(ratio):
   assert total == 1 + int(10000 * ratio)
 
 
+@pytest.mark.parametrize('ratio', [-1.0, 0.0, 0.5, 3.0])
+def test_what_is_due_is_known_beforehand_and_asking_changes_nothing(ratio):
+  counter = Ratio(ratio)
+  for step in range(10, 30):
+    before = counter.save()
+    due = counter.due(step)
+    assert counter.save() == before
+    assert counter(step) == due
+  other = Ratio(ratio)
+  assert [other(x) for x in range(10, 30)][-1] == due
+  assert other.save() == counter.save()
+
+
 def test_ratio_gives_one_update_at_first_and_none_on_resume():
   counter = Ratio(0.5)
   assert counter(1000) == 1

@@ -85,6 +85,23 @@ def test_prefetch_works_ahead_in_order_in_another_thread():
   stream.close()
 
 
+def test_a_batch_can_be_taken_before_the_next_one_is_chosen():
+  source = Count()
+  stream = streams.Prefetch(source, double, amount=2)
+  assert len(stream) == 0
+  with pytest.raises(IndexError):
+    stream.take()
+  assert take(stream, 1) == [[0] * 9]
+  assert stream.take()['batch'][0, 0] == 2
+  stream.save()  # what was chosen is built
+  assert (len(stream), source.number) == (1, 3)
+  stream.fill()
+  stream.save()
+  assert (len(stream), source.number) == (2, 4)
+  assert take(stream, 1) == [[4] * 9]
+  stream.close()
+
+
 @pytest.mark.parametrize('where', ['source', 'transform'])
 def test_prefetch_raises_what_the_thread_ran_into(where):
   def transform(batch):
@@ -124,10 +141,10 @@ def test_streams_continue_where_they_were_saved(name, before):
   assert got == expected
 
 
-def pipeline(replay):
+def pipeline(replay, amount):
   batches = streams.Replayed(replay, batch=3)
   pieces = streams.Consec(batches, length=2, consec=2, prefix=1)
-  return streams.Prefetch(pieces, lambda x: {**x, 'twice': 2 * x['latent']})
+  return streams.Prefetch(pieces, lambda x: {**x, 'twice': 2 * x['latent']}, amount)
 
 
 def train(replay, stream, start, stop):
@@ -143,10 +160,11 @@ def train(replay, stream, start, stop):
   return seen
 
 
-def test_a_run_with_prefetch_continues_exactly(tmp_path):
+@pytest.mark.parametrize('amount', [1, 2])
+def test_a_run_with_prefetch_continues_exactly(tmp_path, amount):
   def make(path):
     replay = Replay(5, directory=path, chunksize=8, online=True)
-    return replay, pipeline(replay)
+    return replay, pipeline(replay, amount)
 
   replay, stream = make(None)
   expected = train(replay, stream, 0, 80)

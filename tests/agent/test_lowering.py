@@ -44,9 +44,10 @@ def lowered():
   return found
 
 
-def test_latents_are_of_the_compute_dtype_so_that_the_replay_keeps_them_whole(lowered):
-  dtypes = {k: str(v.dtype) for k, v in lowered['outs'].items()}
-  assert dtypes['dyn/deter'] == dtypes['dyn/stoch'] == 'bfloat16'
+def test_latents_come_as_the_replay_keeps_them(lowered):
+  found = {k: (v.shape, str(v.dtype)) for k, v in lowered['outs'].items()}
+  assert found['dyn/deter'] == ((2, 8, 8), 'bfloat16')
+  assert found['dyn/stoch'] == ((2, 8, 2), 'uint8')
 
 
 def test_the_train_step_never_calls_the_host(lowered):
@@ -61,34 +62,6 @@ def test_the_state_is_updated_in_place(lowered):
   head = text[: text.index('{\n', text.index('func.func public @main'))]
   donated = head.count('tf.aliasing_output') + head.count('jax.buffer_donor')
   assert donated >= state
-
-
-def test_an_update_and_an_action_fetch_from_the_device_once(monkeypatch):
-  agent = agents.make_agent(['debug'], SMALL)
-  mets = {'opt/loss': jnp.ones(()), 'opt/grad_norm': jnp.ones(()), 'x': jnp.ones(())}
-  outs = {'replay': {'dyn/deter': jnp.ones((2, 8))}}
-  monkeypatch.setattr(
-    agent, '_train', lambda state, carry, data, seeds: (state, carry, outs, mets)
-  )
-  acted: tuple = {}, {'action': jnp.zeros(2)}, {'dyn/deter': jnp.ones((2, 8))}
-  monkeypatch.setattr(agent, '_policy', {False: lambda *_: acted})
-  rng = np.random.default_rng(0)
-  data = agent.put(agents.batch(agent, rng, 2, 9))
-  obs = {k: np.zeros((2, *v.shape), v.dtype) for k, v in agent.obs_space.items()}
-  waits: list = []
-  get = jax.device_get
-
-  def waiting(values):
-    waits.append(values)
-    return get(values)
-
-  monkeypatch.setattr(jax, 'device_get', waiting)
-  agent.train({}, data)  # results come one call late
-  assert len(waits) == 0
-  for _ in range(3):
-    agent.policy({}, obs)
-    agent.train({}, data)
-  assert len(waits) == 6
 
 
 def test_products_are_of_the_compute_dtype_or_full_precision(lowered):
