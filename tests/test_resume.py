@@ -45,14 +45,14 @@ def run(logdir, steps, *argv, whole_latents=False):
     def replay(*place):
       kept = make.make_replay(settled, *place)
       assert kept._files
-      kept._forms = kept._files.forms = {'dyn/stoch': Vectors(4)}
+      kept._forms = kept._files.forms = {'dyn/stoch': OneHotVectors(4)}
       return kept
 
   assert train(agent, replay, env, stream, logger, args) == 0
   return made[0].save()
 
 
-class Vectors(ClassIndex):
+class OneHotVectors(ClassIndex):
   """One-hot vectors as they are, of classes too."""
 
   def row(self, shape):

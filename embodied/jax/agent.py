@@ -22,7 +22,7 @@ from jax.experimental import multihost_utils
 from embodied.core import base, streams
 
 from . import finite, internal, packed, params
-from .acting import Acting
+from .acting import ActingCopy
 from .devices import bring_up
 
 MODES = ('train', 'eval', 'greedy')
@@ -72,7 +72,7 @@ class JaxAgent(base.BaseAgent):
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
     self._policy_keys = [k for k in self.state if re.match(self.model.policy_regex, k)]
     self._compile()
-    self.acting = Acting(self._copy_policy)
+    self.acting = ActingCopy(self._copy_policy)
     # Results of the newest update, and those of the one before until they are read.
     self._pending: Results | None = None
     self._before: Results | None = None

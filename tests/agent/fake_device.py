@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from embodied.jax.acting import Acting
+from embodied.jax.acting import ActingCopy
 
 
 class Programs(NamedTuple):
@@ -43,7 +43,7 @@ def shapes(tree):
 
 
 @dataclass(frozen=True)
-class Event:
+class Asked:
   """Something that a host asked of the device.
 
   Attributes:
@@ -110,7 +110,7 @@ class FakeDevice:
   """See the module."""
 
   def __init__(self, monkeypatch, agent, programs):
-    self.events: list[Event] = []
+    self.events: list[Asked] = []
     self.programs = 0
     monkeypatch.setattr(jax, 'device_put', self._put)
     monkeypatch.setattr(jax, 'device_get', self._get)
@@ -118,7 +118,7 @@ class FakeDevice:
     agent._policy = {False: self._program('policy', programs.policy)}
     agent._copy = self._program('copy', None)
     agent.state = self._made(shapes(agent.state))
-    agent.acting = Acting(agent._copy_policy)
+    agent.acting = ActingCopy(agent._copy_policy)
     self.events.clear()
     self.programs = 0
 
@@ -135,7 +135,7 @@ class FakeDevice:
     shapes = [tuple(np.shape(x)) for x in arrays]
     size = sum(x.nbytes for x in arrays)
     name = threading.current_thread().name.rpartition('_')[0] or 'main'
-    self.events.append(Event(kind, shapes, size, name, program))
+    self.events.append(Asked(kind, shapes, size, name, program))
 
   def _made(self, tree):
     def one(path, x):
@@ -150,7 +150,7 @@ class FakeDevice:
       if given:
         self.note('pass', given)
       self.programs += 1
-      self.events.append(Event('run', name, program=self.programs))
+      self.events.append(Asked('run', name, program=self.programs))
       return self._made(args[0] if found is None else found)
 
     return run

@@ -9,7 +9,7 @@ import pytest
 
 from embodied.core.compact import ClassIndex
 from embodied.jax import internal, packed
-from embodied.jax.acting import Acting
+from embodied.jax.acting import ActingCopy
 from tests.agent import agents
 
 Space = elements.Space
@@ -104,7 +104,7 @@ def test_evaluation_acts_with_the_newest_parameters_and_leaves_training(rng):
 
   agent._policy[False] = policy
   old, new = {'old': jnp.zeros(())}, {'new': jnp.zeros(())}
-  agent.acting = Acting(lambda: new)
+  agent.acting = ActingCopy(lambda: new)
   agent.acting.act_once_with(old)
   for mode in ('eval', 'train', 'train'):
     agent.policy({}, obs, mode, seeds)
