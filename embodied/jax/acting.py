@@ -3,7 +3,7 @@
 For the agent: the next call need not wait for an update that is under way, and of
 several updates between two calls only the last is copied.
 
-  acting = ActingCopy(copy)  # copy() -> parameters of the policy as they are trained now
+  acting = ActingCopy(copy)  # copy() -> parameters as they are trained now
   acting.begin_update()  # acting.now are those before it, until acting.take_newest()
 """
 
