@@ -117,7 +117,7 @@ def foresee(
   memory = (
     forecast.PROGRAM
     + rows * (4 * nulls + SETUP_ROW)
-    + tiles * SETUP_TILE
+    + tiles * (SETUP_TILE + jobs * block_units * BLOCK_TILE)
     + max(ahead, 4 * rows * block_units)
     + jobs * block_units * rows * BLOCK_ROW
     + recordings * total * UNIT
@@ -128,12 +128,14 @@ def foresee(
   return Forecast('tuning', every, total, 2.0 * every * total, memory, seconds)
 
 
-# Bytes of the setup per row and visited tile, of a block's arrays per row, of a unit.
-SETUP_ROW, SETUP_TILE, BLOCK_ROW, UNIT = 700, 170e3, 24, 3000
+# Bytes of the setup per row and visited tile; of a unit.
+SETUP_ROW, SETUP_TILE, UNIT = 700, 20e3, 3000
+# Bytes of a block's arrays per unit and row, and per unit and visited tile.
+BLOCK_ROW, BLOCK_TILE = 24, 450
 # CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
-ROW, TILE, OTHER = 0.9e-9, 30e-9, 40
+ROW, TILE, OTHER = 0.35e-9, 11.4e-9, 110
 # Of imports, and of the setup per tile.
-START, SETUP_TIME = 5.0, 1.5e-3
+START, SETUP_TIME = 2.4, 0.6e-3
 
 
 def prepare(
