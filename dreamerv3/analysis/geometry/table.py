@@ -83,7 +83,9 @@ def lines(found: Sequence[GeometryComparison]) -> list[str]:
 def verdict(x: GeometryComparison) -> str:
   """What may be said of a layer's code of space."""
   g = x.geometry
-  if not g.srsa.p <= 0.05:
+  if g.srsa.p != g.srsa.p:
+    text = 'not tested whether states near in space are near in the code'
+  elif not g.srsa.p <= 0.05:
     text = 'nothing shows that states near in space are near in the code'
   elif not g.partial.p <= 0.05:
     text = 'states near in space are near in the code, no more than their images are'

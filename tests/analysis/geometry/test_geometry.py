@@ -1,5 +1,8 @@
 """sRSA, dimension and sleep-wake distance by hand and on planted codes."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,6 +13,12 @@ from dreamerv3.analysis.geometry.dreamed import Sleep
 from dreamerv3.analysis.geometry.embedding import embed, one_direction
 from dreamerv3.analysis.geometry.saturation import hill_fit
 from dreamerv3.analysis.geometry.similarity import Similarity
+from dreamerv3.analysis.geometry.study import (
+  Estimate,
+  GeometryComparison,
+  LayerGeometry,
+)
+from dreamerv3.analysis.geometry.table import verdict
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track
 
@@ -228,6 +237,16 @@ def test_pairs_are_worked_through_in_parts_with_the_same_numbers():
   found = distances.pair_by_pair(Watched(), i, j)
   np.testing.assert_array_equal(found, cosine.pairs(i, j))
   assert max(taken) <= distances.PART
+
+
+def test_what_was_not_tested_is_not_called_nothing():
+  names = [x.name for x in dataclasses.fields(LayerGeometry)]
+  made: dict[str, Any] = {**dict.fromkeys(names), 'layer': 'dyn/deter'}
+  for p, said in ((np.nan, 'not tested'), (0.3, 'nothing shows'), (0.01, 'more than')):
+    value = Estimate(0.3, 0.2, 0.4, p)
+    made |= {'srsa': value, 'partial': value}
+    found = LayerGeometry(**made)
+    assert said in verdict(GeometryComparison(found))
 
 
 @pytest.mark.parametrize('episodes', [6, 8, 60])
