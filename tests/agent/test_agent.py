@@ -113,9 +113,9 @@ def test_evaluation_acts_with_the_newest_parameters_and_leaves_training(rng):
 
 def test_a_poisoned_parameter_stops_the_policy(rng):
   agent = agents.make_agent(['debug'], SMALL)
-  data = agent.save()
-  data['params']['dyn/dyngru/bias'][:] = np.nan
-  agent.load(data)
+  name = 'dyn/dyngru/bias'
+  poison = jnp.full_like(agent.state[name], np.nan)
+  agent.acting.now = {**agent.acting.now, name: poison}
   with pytest.raises(FloatingPointError, match='dyn/deter'):
     agent.policy(agent.init_policy(2), images(agent, rng, 2))
 
