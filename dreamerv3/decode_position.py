@@ -23,10 +23,10 @@ from dreamerv3.analysis.decoding import run, store
 from dreamerv3.analysis.decoding.comparisons import DETER, layer_pairs, verdict
 from dreamerv3.analysis.decoding.findings import Findings
 from dreamerv3.analysis.decoding.foresee import foresee
-from dreamerv3.analysis.decoding.linear.devices import devices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.protocol import Plan, Protocol, make_plan
 from dreamerv3.analysis.decoding.result import DecodeResult, table
+from dreamerv3.analysis.devices import devices
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags
 from dreamerv3.base.drawing import FigureFlags, only_draws

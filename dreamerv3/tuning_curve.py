@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dreamerv3.analysis.compatible import check_same, other_episodes, untrained
+from dreamerv3.analysis.devices import devices
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.analysis.tuning import layers as census
 from dreamerv3.analysis.tuning import overview, shares
 from dreamerv3.analysis.tuning.cell_types import Thresholds
-from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.base import files, flags
 from dreamerv3.base.drawing import FigureFlags
@@ -76,6 +76,11 @@ class TuningSettings(Placed, FigureFlags):
     None, help='Head-direction information that is some [bits] (0.5).'
   )
   n_jobs: int = flag(1, low=-1, never=NO_JOBS, help='Processes; -1 for one per CPU.')
+  device: str = flag(
+    'cpu',
+    choices=('cpu', 'cuda'),
+    help='Where units are tested against chance: numpy, or torch on the first GPU.',
+  )
   seed: int = flag(0, low=0, help='Of nulls, samples of units, and examples.')
 
 
@@ -117,6 +122,9 @@ def check(args: TuningSettings) -> None:
     raise UserError(f'{" and ".join(given)} would do nothing without figures to save.')
   if args.from_pkl:
     _check_reopened(args)
+  elif args.device != 'cpu' and not args.n_shuffles:
+    raise UserError('Without --n_shuffles no unit is tested; leave out --device.')
+  devices(args.device)
 
 
 _LOOK = dataclasses.asdict(FigureFlags())
@@ -127,7 +135,7 @@ def _check_reopened(args: TuningSettings) -> None:
   named = {x.name: x for x in dataclasses.fields(TuningSettings)}
   given = [
     f'--{x}'
-    for x in (*_MEASURED, 'test_data', 'control', 'area', 'max_episodes')
+    for x in (*_MEASURED, 'test_data', 'control', 'area', 'max_episodes', 'device')
     if x != 'seed' and getattr(args, x) != named[x].default
   ]
   if given:
@@ -167,7 +175,7 @@ class Recordings:
     """Raises UserError for recordings that do not go together."""
 
     def lacking(data: Trajectories) -> list[str]:
-      return lacks(data, args)
+      return census.lacks(data, measure_of(args))
 
     data = args.open(args.data, lacking)
     test = args.open(args.test_data, lacking) if args.test_data else None
@@ -215,29 +223,6 @@ def analyse(args: TuningSettings, opened: Recordings) -> Results:
   return Results(about, tables, compared, chosen_limits)
 
 
-def lacks(data: Trajectories, args: TuningSettings) -> list[str]:
-  """What the recording lacks for this analysis, and what that costs."""
-  lines = [x for x in data.lacks if not x.startswith(_UNUSED)]
-  if data.metadata.world_map is None:
-    lines.append(
-      'without a world map: no border scores, and no view or boundaries to compare '
-      'a code of place with'
-    )
-  faced = any((x.facing != 0).any() for x in data.episodes)
-  if not faced and not args.no_hd:
-    lines.append('without facing: no head direction, no HD cells, no view')
-  if not all('action' in x.arrays for x in data.episodes):
-    lines.append('without actions: no cells of the last action')
-  if not grids.large_enough(data.grid.count(data.track().pos)):
-    lines.append('too little of the world was visited to look for grid cells')
-  if len(data) < 2 and args.null == 'session' and args.n_shuffles:
-    lines.append('one episode: no other to pair it with, so no tests; try --null shift')
-  return lines
-
-
-_UNUSED = ('no achievements', 'no images')
-
-
 def reopen(args: TuningSettings) -> Results:
   """Results of an earlier run; classes by its thresholds, or by new ones."""
   results = Results.open(args.from_pkl).select(args.layers)
@@ -273,7 +258,7 @@ def describe(
     'n_control_episodes': 0 if control is None else len(control),
     'trained': data.metadata.trained,
     'walkable': data.metadata.walkable(),
-    'lacks': lacks(data, args),
+    'lacks': census.lacks(data, measure_of(args)),
     **{x: getattr(args, x) for x in _MEASURED},
   }
 

@@ -102,8 +102,8 @@ DASHBOARD = {
 # A heavy library is imported by these modules alone.
 ONLY = {
   'torch': {
-    'dreamerv3.analysis.decoding.linear.torch_arrays',
-    'dreamerv3.analysis.decoding.linear.devices',
+    'dreamerv3.analysis.torch_arrays',
+    'dreamerv3.analysis.devices',
   },
   'pynapple': {'dreamerv3.analysis.tuning.table', 'dreamerv3.data.convert'},
   'xarray': {'dreamerv3.data.convert'},

@@ -236,6 +236,12 @@ def test_old_recordings_work_and_say_what_is_missing(recording, tmp_path, capsys
     (['--data', '{rec}', '--save', '{tmp}', '--layers', 'enc/x'], 'No layer'),
     (['--data', '{rec}', '--save', '{tmp}', '--n_shuffles', '-1'], 'at least'),
     (['--data', '{rec}', '--save', '{tmp}', '--null', 'x'], '--null'),
+    (['--data', '{rec}', '--save', '{tmp}', '--device', 'cuda'], 'use `device` cpu'),
+    (
+      ['--data', '{rec}', '--save', '{tmp}', '--device', 'cuda', '--n_shuffles', '0'],
+      'leave out --device',
+    ),
+    (['--from_pkl', '{tmp}/none.pkl', '--device', 'cuda'], 'leave out --device'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_bbox', '1e9'], 'largest'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_visits', '999'], 'no tile'),
     (['--from_pkl', '{tmp}/none.pkl', '--save', '{tmp}'], 'none.pkl'),

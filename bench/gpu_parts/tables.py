@@ -67,6 +67,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     'units': 'units',
     'nulls': 'nulls',
     'seconds': 'seconds',
+    'tuned': 'share tuned',
   },
   'parity': {
     'dtype': 'dtype',

@@ -34,6 +34,7 @@ class Forecast:
     memory: bytes that are held at the most demanding time.
     seconds: of one CPU.
     least: bytes without which it cannot be done; None for `memory`.
+    gpu: bytes of a GPU; 0 without one. gpu_free: those that are free.
   """
 
   stage: str
@@ -43,20 +44,28 @@ class Forecast:
   memory: float
   seconds: float
   least: float | None = None
+  gpu: float = 0
+  gpu_free: float = 0
 
   def line(self) -> str:
     """The plan, for the terminal."""
     free = job.memory()
+    gpu = f' and {size(self.gpu)} of {size(self.gpu_free)} (GPU)' if self.gpu else ''
     return (
       f'Plan: {self.stage} of {self.units} units at {self.rows} timesteps; reads '
       f'{size(self.read)}, holds about {size(self.memory)} of {size(free.free)} '
-      f'({free.source}), about {duration(self.seconds)} of one CPU'
+      f'({free.source}){gpu}, about {duration(self.seconds)} of one CPU'
     )
 
   def check(self, advice: str) -> None:
     """UserError if the memory of the job is less than what is needed."""
     found = job.memory()
     least = self.memory if self.least is None else self.least
+    if self.gpu > self.gpu_free:
+      raise UserError(
+        f'{self.stage} needs about {size(self.gpu)} of the GPU, and '
+        f'{size(self.gpu_free)} are free; {advice}, or use `device` cpu.'
+      )
     if least > found.free:
       raise UserError(
         f'{self.stage} needs about {size(least)} of memory, and '

@@ -29,12 +29,12 @@ from dreamerv3.analysis.decoding.folds import (
   used_rows,
 )
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.linear.devices import FitDevices, devices
 from dreamerv3.analysis.decoding.linear.discriminant import fit_bytes
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
 from dreamerv3.analysis.decoding.perception import Source
 from dreamerv3.analysis.decoding.result import DecodeResult
 from dreamerv3.analysis.decoding.said import Decoder, Prediction, maps_of, said_by
+from dreamerv3.analysis.devices import FitDevices, devices
 from dreamerv3.analysis.parallel import in_threads, return_memory
 from dreamerv3.base.errors import UserError
 from dreamerv3.data import layers as names

@@ -1,7 +1,7 @@
 """Scores of the rivals of a spatial code, for the comparison with chance.
 
   rivals = Rivals.build(covariates.labels(track, steps))
-  rivals.scores(sums, total)                 # (R, D), one per label
+  rivals.scores(sums, 1 / total)             # (R, D), one per label
 
 As `significance.Scorer`: samples are summed over cells of all labels at once,
 and the sums over one label's values follow from them.
@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
+from dreamerv3.analysis.arrays import Array, Arrays
 from dreamerv3.analysis.tuning.maps.binned_path import indicator
 
 
@@ -33,7 +34,7 @@ class Rivals:
   cell: np.ndarray
   count: np.ndarray
   values: scipy.sparse.csr_array
-  inverse: np.ndarray
+  inverse: Array
 
   @classmethod
   def build(cls, labels: Mapping[str, np.ndarray]) -> 'Rivals':
@@ -54,25 +55,30 @@ class Rivals:
       scipy.linalg.block_diag(*[reciprocal(x @ count) for x in groups]),
     )
 
-  def scores(self, sums: np.ndarray, total: np.ndarray) -> np.ndarray:
+  def on(self, arrays: Arrays) -> 'Rivals':
+    """The same where other arrays compute."""
+    values, inverse = arrays.sparse(self.values), arrays.put(self.inverse)
+    return dataclasses.replace(self, values=values, inverse=inverse)
+
+  def scores(self, sums: Array, share: Array) -> Array:
     """Share of the variance that the means of each label explain, (R, D).
 
     Args:
       sums: (C, D) of centred activations over the cells.
-      total: (D,) sum of squares; 0 gives 0.
+      share: (D,) 1 / sum of squares; 0 of silent units.
     """
-    share = 1 / np.where(total > 0, total, np.inf)
-    return explained(self.values @ sums, self.inverse) * share
+    found: Array = explained(self.values @ sums, self.inverse) * share
+    return found
 
 
-def explained(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+def explained(sums: Array, inverse: Array) -> Array:
   """Sum of squares that the means of groups explain, (B, D) -> (D,) or (R, D).
 
   Args:
     sums: (B, D) of centred activations.
     inverse: (B,) 1 / samples of each group, see `reciprocal`; or (R, B) of R groupings.
   """
-  found: np.ndarray = inverse @ (sums * sums)
+  found: Array = inverse @ (sums * sums)
   return found
 
 

@@ -124,7 +124,7 @@ def _tested(raw: np.ndarray, drift: np.ndarray, setup: Setup) -> Evidence:
   if not len(setup.pairings):
     return Evidence({}, {})
   tested = raw if setup.faced is None else raw[setup.faced]
-  observed, null = setup.scorer.test(tested, setup.pairings)
+  observed, null = setup.tests.test(tested, setup.pairings)
   # In one piece per unit and score, as sums over the nulls are fastest.
   null = np.ascontiguousarray(null.transpose(2, 0, 1))
   return Evidence.of(setup.scorer.names, observed.T, null, drift)

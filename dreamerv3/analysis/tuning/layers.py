@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dreamerv3.analysis import forecast, parallel
+from dreamerv3.analysis import devices, forecast, parallel
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.forecast import Forecast
 from dreamerv3.analysis.tuning import block, table
-from dreamerv3.analysis.tuning.maps import binned_path, border
+from dreamerv3.analysis.tuning.maps import binned_path, border, grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.progress import ProgressBar
@@ -38,6 +38,7 @@ class Options:
   sigma: float = 0.0
   n_jobs: int = 1
   seed: int = 0
+  device: str = 'cpu'
 
 
 def run(
@@ -123,19 +124,52 @@ def foresee(
     + recordings * total * UNIT
     + widest * 4 * data.grid.size  # on their way from one file to another
   )
+  gpu, free = 0.0, 0.0
+  if options.device != 'cpu':
+    gpu = jobs * (CONTEXT + block_units * rows * GPU_ROW)
+    free = devices.free(devices.devices(options.device)[0])
+    memory += jobs * TORCH
+    nulls = 0
   each = (nulls + OTHER) * (ROW * rows + TILE * tiles)
   seconds = START + recordings * (SETUP_TIME * tiles + total * each)
-  return Forecast('tuning', every, total, 2.0 * every * total, memory, seconds)
+  read = 2.0 * every * total
+  return Forecast('tuning', every, total, read, memory, seconds, gpu=gpu, gpu_free=free)
 
 
 # Bytes of the setup per row and visited tile; of a unit.
 SETUP_ROW, SETUP_TILE, UNIT = 700, 20e3, 3000
 # Bytes of a block's arrays per unit and row, and per unit and visited tile.
 BLOCK_ROW, BLOCK_TILE = 24, 450
+# Bytes that a process holds of torch with CUDA, on the host and on the GPU, by guess;
+# those of the GPU per row and unit: activations, those of all cells, and their sums.
+TORCH, CONTEXT, GPU_ROW = 2e9, 0.5e9, 24
 # CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
 ROW, TILE, OTHER = 0.35e-9, 11.4e-9, 110
 # Of imports, and of the setup per tile.
 START, SETUP_TIME = 2.4, 0.6e-3
+
+
+def lacks(data: Trajectories, options: Options) -> list[str]:
+  """What the recording lacks for this analysis, and what that costs."""
+  lines = [x for x in data.lacks if not x.startswith(_UNUSED)]
+  if data.metadata.world_map is None:
+    lines.append(
+      'without a world map: no border scores, and no view or boundaries to compare '
+      'a code of place with'
+    )
+  faced = any((x.facing != 0).any() for x in data.episodes)
+  if not faced and not options.no_hd:
+    lines.append('without facing: no head direction, no HD cells, no view')
+  if not all('action' in x.arrays for x in data.episodes):
+    lines.append('without actions: no cells of the last action')
+  if not grids.large_enough(data.grid.count(data.track().pos)):
+    lines.append('too little of the world was visited to look for grid cells')
+  if len(data) < 2 and options.null == 'session' and options.n_shuffles:
+    lines.append('one episode: no other to pair it with, so no tests; try --null shift')
+  return lines
+
+
+_UNUSED = ('no achievements', 'no images')
 
 
 def prepare(
@@ -158,6 +192,7 @@ def prepare(
     sigma=options.sigma,
     hd=not options.no_hd,
     brief=brief,
+    device=devices.devices(options.device)[0],
   )
 
 

@@ -4,6 +4,7 @@ setup = Setup.build(design, find_walls(walkable), n_shuffles=200)
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,6 +44,7 @@ class Setup:
     seed: of everything that is drawn.
     sigma: smoothing of the maps [tiles]; 0 for none.
     hd: whether to analyse head direction.
+    device: that tests units, 'cpu' or 'cuda:k'.
   """
 
   design: Design
@@ -59,6 +61,12 @@ class Setup:
   seed: int
   sigma: float = 0.0
   hd: bool = True
+  device: str = 'cpu'
+
+  @functools.cached_property
+  def tests(self) -> significance.Scorer:
+    """The scorer on its device; made in the process that tests."""
+    return self.scorer.on(self.device)
 
   @classmethod
   def build(
@@ -73,6 +81,7 @@ class Setup:
     sigma: float = 0.0,
     hd: bool = True,
     brief: bool = False,
+    device: str = 'cpu',
   ) -> 'Setup':
     """Prepares the path of a recording.
 
@@ -82,6 +91,7 @@ class Setup:
       steps: what the recording holds of the same samples besides the track.
       n_shuffles, null, seed, sigma, hd: the flags of tuning_curve.py.
       brief: whether classes alone are wanted, without the selected model.
+      device: that tests units.
     """
     steps = Steps.of_track(design.track) if steps is None else steps
     known = design.heading >= 0
@@ -114,6 +124,7 @@ class Setup:
       seed=seed,
       sigma=sigma,
       hd=hd,
+      device=device,
     )
 
 

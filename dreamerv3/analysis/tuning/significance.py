@@ -12,10 +12,13 @@ those sums in the caches.
 import dataclasses
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from dreamerv3.analysis import devices
+from dreamerv3.analysis.arrays import Array, Arrays
 from dreamerv3.analysis.explain.chance import Rivals, explained, reciprocal
 from dreamerv3.analysis.tuning.maps import border, head_direction, information
 from dreamerv3.analysis.tuning.maps.binned_path import Design, indicator
@@ -28,7 +31,6 @@ HEADING = ('HD_info', 'place_given_HD', 'HD_given_place')
 WIDE = ('place_given_HD_wide', 'HD_given_place_wide')
 BLOCK = 3  # [tiles]
 BORDER = ('border_score',)
-PIECE = 64  # units whose sums over the cells stay near the processor
 # Explained variances, kept to take the bias of finite data out of them.
 R2 = ('R2_place', 'R2_HD', 'R2_both')
 
@@ -40,28 +42,30 @@ class Scorer:
   Attributes:
     cells: (N, 1 or 2) cell of tile and facing of each sample, and that of the rivals,
       counted on.
-    count: (C,) samples per cell.
+    per_cell: (C,) 1 / samples of each cell.
     visits: (V,) samples per tile.
-    seen: (4,) samples per facing; (1,) without facing.
+    seen: (4,) float64 samples per facing; (1,) without facing.
     groups: (V + B, C) makes of the cells' sums the tiles' means, and below them the
       sums of blocks of tiles, each facing apart.
-    facings: (4, B) sums blocks over facings.
-    block_count: (B,) samples per block.
+    facings: (4, B) makes of the blocks' sums the facings' means.
+    per_block: (B,) 1 / samples of each block.
     block_tiles: (B, V) samples of each block that lie on each tile.
     walls: near and far tiles of the walls; no wall without a map.
     rivals: speed, action and view, see `explain.chance`; None without labels.
+    arrays: what computes, see `on`.
   """
 
   cells: np.ndarray
-  count: np.ndarray
-  visits: np.ndarray
-  seen: np.ndarray
+  per_cell: Array
+  visits: Array
+  seen: Array
   groups: scipy.sparse.csr_array
-  facings: np.ndarray
-  block_count: np.ndarray
+  facings: Array
+  per_block: Array
   block_tiles: scipy.sparse.csr_array
   walls: border.Contrast
   rivals: Rivals | None = None
+  arrays: Arrays = dataclasses.field(default_factory=Arrays)
 
   @classmethod
   def build(
@@ -92,17 +96,33 @@ class Scorer:
     means = scipy.sparse.diags_array(1 / visits) @ tiles
     rivals = Rivals.build(labels) if labels else None
     cells = [cell] if rivals is None else [cell, len(ids) + rivals.cell]
+    seen = np.bincount(ids % bins, count, bins)
     return cls(
       cells=np.stack(cells, 1).astype(np.int32),
-      count=count,
+      per_cell=reciprocal(count),
       visits=visits.astype(np.float32),
-      seen=np.bincount(ids % bins, count, bins).astype(np.float32),
+      seen=seen,
       groups=scipy.sparse.vstack([means, blocks], 'csr').astype(np.float32),
-      facings=indicator(found % bins, bins).toarray().astype(np.float32),
-      block_count=(blocks @ count).astype(np.float32),
+      facings=indicator(found % bins, bins).toarray().astype(np.float32)
+      * reciprocal(seen)[:, None],
+      per_block=reciprocal(blocks @ count),
       block_tiles=(blocks @ samples @ tiles.T).tocsr().astype(np.float32),
       walls=border.Contrast.build(distance),
       rivals=rivals,
+    )
+
+  def on(self, device: str) -> 'Scorer':
+    """The same sums and scores, computed by a device: 'cpu' or 'cuda:k'."""
+    arrays = devices.on(device)
+    dense = ('per_cell', 'visits', 'seen', 'facings', 'per_block')
+    return dataclasses.replace(
+      self,
+      **{x: arrays.put(getattr(self, x)) for x in dense},
+      groups=arrays.sparse(self.groups),
+      block_tiles=arrays.sparse(self.block_tiles),
+      walls=self.walls.on(arrays),
+      rivals=None if self.rivals is None else self.rivals.on(arrays),
+      arrays=arrays,
     )
 
   @property
@@ -113,7 +133,7 @@ class Scorer:
     rivals = self.rivals.names if self.rivals else ()
     return (*PLACE, *faced, *walled, *(R2 if faced else R2[:1]), *rivals)
 
-  def summing(self, rows: np.ndarray | None = None) -> scipy.sparse.csc_array:
+  def summing(self, rows: np.ndarray | None = None) -> Any:
     """(C + R, N), which sums X[rows] over the cells and those of the R rivals.
 
     X is read once and in its own order, so that the cost is linear in the rows;
@@ -129,9 +149,10 @@ class Scorer:
       cells = np.empty_like(cells)
       cells.view(whole)[rows] = self.cells.view(whole)
     ones, first = self._columns
-    size = len(self.count) + (0 if self.rivals is None else len(self.rivals.count))
-    shape = size, len(cells)
-    return scipy.sparse.csc_array((ones, cells.ravel(), first), shape=shape)
+    size = len(self.per_cell) + (0 if self.rivals is None else len(self.rivals.count))
+    parts = ones, cells.ravel(), first
+    found = scipy.sparse.csc_array(parts, shape=(size, len(cells)))
+    return self.arrays.sparse(found)
 
   @functools.cached_property
   def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -139,10 +160,8 @@ class Scorer:
     n, k = self.cells.shape
     return np.ones(n * k, np.float32), np.arange(0, n * k + 1, k, dtype=np.int32)
 
-  def scores(
-    self, sums: np.ndarray, floor: np.ndarray, total: np.ndarray
-  ) -> np.ndarray:
-    """Scores (S, D) from the cells' sums of centred activations.
+  def scores(self, sums: Array, floor: Array, share: Array) -> Array:
+    """Scores (S, D) from the sums of centred activations, in the order of `names`.
 
     SS_m is the sum of squares that model m explains: the cells' means (both),
     the tiles' (place), the facings' (HD); SST is all.
@@ -160,52 +179,41 @@ class Scorer:
     SS_blocks - SS_HD, since each block has one facing.
 
     Args:
-      sums: (C, D) of X - mean X.
+      sums: (C + R, D) of X - mean X, see `summing`.
       floor: (D,) lowest activation minus mean, <= 0: the zero of rates.
-      total: (D,) SST.
+      share: (D,) 1 / SST; 0 of silent units.
     """
-    share = 1 / np.where(total > 0, total, np.inf)
+    arrays, tiles, cells = self.arrays, len(self.visits), len(self.per_cell)
+    others = sums[cells:]
+    sums = sums[:cells]
     grouped = self.groups @ sums
-    tiles = len(self.visits)
     means, blocks = grouped[:tiles], grouped[tiles:]
-    rates = means - floor
-    np.maximum(rates, 0, out=rates)
+    rates = arrays.at_least(means - floor, 0)
     ss_place = self.visits @ (means * means) * share
-    rows = [ss_place, information.spatial(rates, self.visits)]
-    of_models = [ss_place]
+    p = self.visits / self.visits.sum()
+    rows, of_models = [ss_place, information.skaggs(rates, p, arrays)], [ss_place]
     if len(self.seen) > 1:
-      facing = (self.facings @ blocks) * self._per_facing[:, None]
-      ss_facing = self.seen @ (facing * facing) * share
-      ss_both = explained(sums, self._per_cell) * share
-      ss_blocks = explained(blocks, self._per_block) * share
-      left = np.maximum(1 - ss_both, 1e-6)
-      known = self.seen > 0
-      # Of four curve points, whose information may be as small as float32 rounds.
-      rates_turned = np.maximum(facing[known].astype(np.float64) - floor, 0)
+      turned = arrays.double(self.facings @ blocks)  # their information may be small
+      ss_facing = self.seen @ (turned * turned) * share
+      ss_both = explained(sums, self.per_cell) * share
+      ss_blocks = explained(blocks, self.per_block) * share
       blocks -= self.block_tiles @ means
+      ss_residual = explained(blocks, self.per_block) * share
+      left = arrays.at_least(1 - ss_both, 1e-6)
+      p, rates_turned = self.seen / self.seen.sum(), arrays.at_least(turned - floor, 0)
       rows += [
-        information.spatial(rates_turned, self.seen[known]),
+        information.skaggs(rates_turned, p, arrays),
         (ss_both - ss_facing) / left,
         (ss_both - ss_place) / left,
         (ss_blocks - ss_facing) / left,
-        explained(blocks, self._per_block) * share / left,
+        ss_residual / left,
       ]
       of_models += [ss_facing, ss_both]
     if len(self.walls.wall):
-      rows.append(border.contrast(rates, self.walls).max(0))
-    return np.stack([*rows, *of_models]).astype(np.float32)
-
-  @functools.cached_property
-  def _per_cell(self) -> np.ndarray:
-    return reciprocal(self.count)
-
-  @functools.cached_property
-  def _per_facing(self) -> np.ndarray:
-    return reciprocal(self.seen)
-
-  @functools.cached_property
-  def _per_block(self) -> np.ndarray:
-    return reciprocal(self.block_count)
+      rows.append(arrays.highest(border.contrast(rates, self.walls)))
+    if self.rivals is not None:
+      of_models += [*self.rivals.scores(others, share)]
+    return arrays.stack([*rows, *of_models])
 
   def test(self, X: np.ndarray, pairings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Observed scores (S, D) and null scores (S, n, D) of units X (N, D).
@@ -215,26 +223,21 @@ class Scorer:
     Args:
       pairings: (n, N) permutations of the rows, see `nulls`.
     """
-    observed = np.empty((len(self.names), X.shape[1]), np.float32)
-    null = np.empty((len(observed), len(pairings), X.shape[1]), np.float32)
-    n = X.shape[1]
-    size = -(-n // max(round(n / PIECE), 1))
-    for start in range(0, n, size):
+    shape = len(self.names), len(pairings), X.shape[1]
+    observed, null = np.empty(shape[::2], np.float32), np.empty(shape, np.float32)
+    size = -(-shape[2] // max(round(shape[2] / self.arrays.columns), 1))
+    for start in range(0, shape[2], size):
       some = slice(start, start + size)
-      units = _Units.of(X[:, some])
-      found = self._of(self.summing(), units)
-      observed[:, some] = np.where(units.total > 0, found, np.nan)
+      units = _Units.of(X[:, some], self.arrays)
+      observed[:, some] = np.where(units.silent, np.nan, self._of(None, units))
       for i, rows in enumerate(pairings):
-        null[:, i, some] = self._of(self.summing(rows), units)
+        null[:, i, some] = self._of(rows, units)
     return observed, null
 
-  def _of(self, summing: scipy.sparse.csc_array, units: '_Units') -> np.ndarray:
-    """Scores (S, D) of units whose samples are summed."""
-    sums, cells = summing @ units.X, len(self.count)
-    found = self.scores(sums[:cells], units.floor, units.total)
-    if self.rivals is None:
-      return found
-    return np.concatenate([found, self.rivals.scores(sums[cells:], units.total)])
+  def _of(self, rows: np.ndarray | None, units: '_Units') -> np.ndarray:
+    """Scores (S, D) of units under one pairing."""
+    sums = self.summing(rows) @ units.X
+    return self.arrays.host(self.scores(sums, units.floor, units.share))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,19 +247,23 @@ class _Units:
   Attributes:
     X: (N, D) float32 minus their mean.
     floor: (D,) lowest activation minus mean, <= 0.
-    total: (D,) sum of squares; 0 of silent units.
+    share: (D,) 1 / sum of squares; 0 of silent units.
+    silent: (D,) bool on the host.
   """
 
-  X: np.ndarray
-  floor: np.ndarray
-  total: np.ndarray
+  X: Array
+  floor: Array
+  share: Array
+  silent: np.ndarray
 
   @classmethod
-  def of(cls, X: np.ndarray) -> '_Units':
+  def of(cls, X: np.ndarray, arrays: Arrays) -> '_Units':
     """Takes activations (N, D)."""
     mean = X.mean(0, dtype=np.float64)
     low = np.minimum(X.min(0), 0)
     X = X - mean.astype(np.float32)
     total = weighted_squares(np.ones(len(X)), X)
-    total = np.where(total > 1e-10 * len(X) * (1 + mean**2), total, 0)
-    return cls(X, (low - mean).astype(np.float32), total.astype(np.float32))
+    silent = total <= 1e-10 * len(X) * (1 + mean**2)
+    share = (1 / np.where(silent, np.inf, total)).astype(np.float32)
+    floor = (low - mean).astype(np.float32)
+    return cls(arrays.put(X), arrays.put(floor), arrays.put(share), silent)

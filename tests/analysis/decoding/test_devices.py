@@ -7,8 +7,8 @@ import numpy as np
 from dreamerv3.analysis.decoding import folds as shared
 from dreamerv3.analysis.decoding import layers, splits
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.linear.devices import FitDevices
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
+from dreamerv3.analysis.devices import FitDevices
 from dreamerv3.data.trajectories import Trajectories
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from dreamerv3.analysis import devices
+from dreamerv3.analysis.torch_arrays import TorchArrays
 from dreamerv3.analysis.tuning import significance
 from dreamerv3.analysis.tuning.maps import border
 from dreamerv3.analysis.tuning.maps.binned_path import Design
@@ -121,3 +123,21 @@ def test_all_scores_equal_plain_loops(kind, rng):
         # Differences may be as small as float32 rounds what they are of.
         close = 3e-6 if name in ('SI', 'border_score') else 1e-7
         np.testing.assert_allclose(got, want[name], 1e-5, close, err_msg=f'{name} {d}')
+
+
+def test_torch_scores_as_numpy_does(rng, monkeypatch):
+  tiles = synthetic.world(AREA, ROCKS)
+  track = planted.track(tiles, rng, 8, 200)
+  design = Design.build(track, Grid(*AREA))
+  walls = border.find_walls(planted.free(tiles))
+  distance = design.from_map(np.stack([x.distance for x in walls]))
+  labels = {'action': rng.integers(-1, 5, len(design))}
+  scorer = significance.Scorer.build(design, distance, labels)
+  X = np.concatenate([signals(design, rng), np.full((len(design), 1), 2.0)], 1)
+  pairings = np.stack([rng.permutation(len(X)) for _ in range(3)]).astype(np.int32)
+  monkeypatch.setattr(devices, 'on', lambda _: TorchArrays('cpu'))
+  found = scorer.on('cuda:0').test(X.astype(np.float32), pairings)
+  for mine, other in zip(
+    found, scorer.test(X.astype(np.float32), pairings), strict=True
+  ):
+    np.testing.assert_allclose(mine, other, 1e-5, 1e-6)

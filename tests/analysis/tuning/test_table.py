@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from dreamerv3.analysis import devices
+from dreamerv3.analysis.torch_arrays import TorchArrays
 from dreamerv3.analysis.tuning import block, cell_types
 from dreamerv3.analysis.tuning import table as tuning
 from dreamerv3.analysis.tuning.maps import head_direction, information
@@ -48,6 +50,21 @@ def test_curves_and_information_equal_pynapple(path, design, rates):
   np.testing.assert_allclose(table.curves, maps, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(table.hd_curves, turned, rtol=1e-5, atol=1e-5)
   np.testing.assert_allclose(table.metrics['SI'], bits, rtol=1e-5, atol=1e-5)
+
+
+def test_tests_by_torch_are_those_of_numpy(path, design, rates, monkeypatch):
+  table = measure(path, design, rates, n_shuffles=30)
+  made = []
+
+  def on(name):
+    made.append(name)
+    return TorchArrays('cpu')
+
+  monkeypatch.setattr(devices, 'on', on)
+  other = measure(path, design, rates, n_shuffles=30, device='cuda:0')
+  assert made == ['cuda:0']
+  for name, p in table.p.items():
+    np.testing.assert_allclose(p, other.p[name], err_msg=name)
 
 
 def test_unvisited_tiles_are_nan_and_nothing_else(path, design, rates):

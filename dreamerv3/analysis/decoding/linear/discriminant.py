@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays, Draws
-from dreamerv3.analysis.decoding.linear.devices import on
+from dreamerv3.analysis.arrays import Array, Arrays, Draws
+from dreamerv3.analysis.devices import on
 from dreamerv3.data.activations import Matrix
 
 SKETCH = 512  # directions kept beside the tile means in wide layers

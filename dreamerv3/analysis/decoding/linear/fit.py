@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from dreamerv3.analysis.arrays import Array, Draws
 from dreamerv3.analysis.decoding import chance
-from dreamerv3.analysis.decoding.linear.arrays import Array, Draws
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
 from dreamerv3.analysis.decoding.linear.discriminant import (
   Features,

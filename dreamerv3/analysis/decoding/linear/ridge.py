@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays
+from dreamerv3.analysis.arrays import Array, Arrays
 from dreamerv3.analysis.decoding.linear.decoder import (
   CHUNK,
   Search,

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from dreamerv3.analysis.decoding.linear.arrays import Array, Arrays
+from dreamerv3.analysis.arrays import Array, Arrays
 from dreamerv3.analysis.decoding.linear.discriminant import (
   CHUNK,
   Features,

@@ -16,6 +16,8 @@ import numpy as np
 import scipy.ndimage
 import scipy.sparse
 
+from dreamerv3.analysis.arrays import Array, Arrays
+
 # Walls with fewer adjacent tiles than this are no wall of their own.
 MIN_TILES = 5
 # As far along a path as activity can be from a wall and count as near it.
@@ -99,8 +101,12 @@ class Contrast:
   """
 
   few: scipy.sparse.csr_array
-  reach: np.ndarray
+  reach: Array
   wall: np.ndarray
+
+  def on(self, arrays: Arrays) -> 'Contrast':
+    """The same where other arrays compute."""
+    return Contrast(arrays.sparse(self.few), arrays.put(self.reach), self.wall)
 
   @classmethod
   def build(cls, distance: np.ndarray) -> 'Contrast':
@@ -116,7 +122,7 @@ class Contrast:
     rest = np.where(most, -(known & ~far).astype(int), far) / n_far
     parts = [scipy.sparse.csr_array(x) for x in (near / n_near, rest)]
     few = scipy.sparse.vstack([*parts, kinds], 'csr').astype(np.float32)
-    return cls(few, (reach & most).astype(np.float32) / n_far, wall)
+    return cls(few, ((reach & most) / n_far).astype(np.float32), wall)
 
 
 def _kinds(known: np.ndarray) -> tuple[np.ndarray, scipy.sparse.csr_array]:
@@ -131,7 +137,7 @@ def _kinds(known: np.ndarray) -> tuple[np.ndarray, scipy.sparse.csr_array]:
   return known[:, first], scipy.sparse.csr_array(each, shape=(len(first), tiles))
 
 
-def contrast(rates: np.ndarray, walls: Contrast) -> np.ndarray:
+def contrast(rates: Array, walls: Contrast) -> Array:
   """(near - far) / (near + far) of all usable walls, (G', D); see `score`."""
   sums, g = walls.few @ rates, len(walls.wall)
   near, reached = sums[:g], walls.reach @ sums[2 * g :]
@@ -139,7 +145,7 @@ def contrast(rates: np.ndarray, walls: Contrast) -> np.ndarray:
   far *= far > ROUNDING * reached  # else it is what rounding leaves of nothing
   total = near + far
   total += total <= 0
-  compared: np.ndarray = (near - far) / total
+  compared: Array = (near - far) / total
   return compared
 
 

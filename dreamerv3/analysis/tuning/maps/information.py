@@ -7,9 +7,12 @@ bits = mutual(counts)                       # plug-in, biased upwards
 import numpy as np
 import numpy.typing
 
+from dreamerv3.analysis.arrays import Array, Arrays
+
 LEVELS = 3  # activation levels for mutual information, about equally often
 _SAMPLE = 2048  # rows that the level edges are estimated from
 _PIECE = 512  # rows
+TINY = float(np.finfo(np.float32).tiny)  # no logarithm of 0
 
 
 def floor_of(X: np.ndarray) -> np.ndarray:
@@ -38,14 +41,18 @@ def spatial(rates: np.ndarray, visits: np.ndarray) -> np.ndarray:
   Returns:
     (D,) [bits]; 0 for a unit whose mean is 0.
   """
-  p = (visits / visits.sum()).astype(rates.dtype)
+  return skaggs(rates, (visits / visits.sum()).astype(rates.dtype), Arrays())
+
+
+def skaggs(rates: Array, p: Array, arrays: Arrays) -> Array:
+  """`spatial` of rates (B, D) at bins with probabilities p (B,), on any device."""
   mean = p @ rates
   known = mean > 0
   # sum p r log2(r) / mean - log2(mean); r log r -> 0 for r -> 0.
-  logs = np.log2(np.maximum(rates, np.finfo(rates.dtype).tiny))
+  logs = arrays.log2(arrays.at_least(arrays.copy(rates), TINY))
   logs *= rates
-  scale = np.where(known, mean, 1)
-  return np.where(known, p @ logs / scale - np.log2(scale), 0)
+  scale = arrays.where(known, mean, 1)
+  return arrays.where(known, p @ logs / scale - arrays.log2(scale), 0)
 
 
 def edges(X: np.ndarray) -> np.ndarray:

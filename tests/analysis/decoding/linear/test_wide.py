@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from dreamerv3.analysis.arrays import Arrays
 from dreamerv3.analysis.decoding.linear import discriminant
-from dreamerv3.analysis.decoding.linear.arrays import Arrays
 from dreamerv3.analysis.decoding.linear.discriminant import SKETCH, fit_bytes
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
 from dreamerv3.data.grid import Grid, manhattan

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from dreamerv3.analysis.decoding.linear.arrays import Arrays
+from dreamerv3.analysis.arrays import Arrays
 from dreamerv3.base.errors import UserError
 
 
@@ -20,7 +20,7 @@ def on(device: str) -> Arrays:
   """The arrays of a device, 'cpu' or 'cuda:k'."""
   if device == 'cpu':
     return Arrays()
-  from dreamerv3.analysis.decoding.linear.torch_arrays import TorchArrays
+  from dreamerv3.analysis.torch_arrays import TorchArrays
 
   return TorchArrays(device)
 
@@ -44,6 +44,13 @@ def devices(name: str) -> list[str]:
   if not count:
     raise UserError('`device` cuda, but torch sees no GPU here; use `device` cpu.')
   return [f'cuda:{i}' for i in range(count)]
+
+
+def free(device: str) -> float:
+  """Bytes of a GPU's memory that are free."""
+  import torch
+
+  return float(torch.cuda.mem_get_info(device)[0])
 
 
 class FitDevices:

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
+from dreamerv3.analysis.arrays import Arrays, Draws
 from dreamerv3.analysis.decoding.linear import discriminant
-from dreamerv3.analysis.decoding.linear.arrays import Arrays, Draws
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
-from dreamerv3.analysis.decoding.linear.torch_arrays import TorchArrays
+from dreamerv3.analysis.torch_arrays import TorchArrays
 from dreamerv3.data.grid import Grid
 
 
@@ -38,6 +39,9 @@ def test_both_kinds_of_arrays_do_the_same():
     found += [Q @ Q.T, arrays.mean(X), arrays.log(arrays.softmax(z).clip(min=1e-9))]
     found += [arrays.lengths(X, 1), arrays.lengths(X, 0)]
     found += [arrays.single(S), arrays.copy(X), arrays.empty(3, 2) * 0]
+    found += [arrays.sparse(scipy.sparse.csc_array(x > 1)) @ X.T[:, :3]]
+    found += [arrays.log2(abs(X)), arrays.where(X > 0, X, 2), arrays.highest(X)]
+    found += [arrays.at_least(X - 1, 0.5), arrays.stack([X[0], S[0]])]
     return [*(arrays.host(a) for a in found), np.array(arrays.cross_entropy(z, y))]
 
   for mine, other in zip(

@@ -1,13 +1,17 @@
-"""The arrays of a fit and what numpy and torch do under different names.
+"""The arrays of fits and tests, and what numpy and torch do under different names.
 
   arrays = Arrays()
   factor = arrays.cholesky(arrays.put(covariance))
 
-For the modules beside it, which are written once: plain arithmetic, `@`, slices
-and sums read the same in both libraries, and the rest is a method here. The CPU
+For `decoding.linear` and `tuning.significance`, which are written once: plain
+arithmetic, `@`, slices and sums read the same in both libraries, and the rest is a
+method here. The CPU
 needs numpy and scipy alone; `torch_arrays` does the same on a GPU, and its numbers
 agree to rounding, since all random draws are made on the host.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -19,10 +23,21 @@ BLOCKED = 64  # columns whose reflections LAPACK may apply together
 
 
 class Arrays:
-  """numpy and scipy on the CPU; the contract of `torch_arrays.TorchArrays`."""
+  """numpy and scipy on the CPU; the contract of `torch_arrays.TorchArrays`.
+
+  Attributes:
+    columns: of a working array that are computed together: as few as keep it near
+      the processor, or as many as keep a GPU at work.
+  """
+
+  columns = 64
 
   def put(self, x: np.ndarray) -> Array:
     """The same numbers where the fit computes; not a copy if they are there."""
+    return x
+
+  def sparse(self, x: scipy.sparse.sparray) -> Any:
+    """The same numbers where `@` takes arrays of these; each sum in a fixed order."""
     return x
 
   def host(self, x: Array) -> np.ndarray:
@@ -58,6 +73,30 @@ class Arrays:
     """Natural logarithm of each number."""
     logs: Array = np.log(x)
     return logs
+
+  def log2(self, x: Array) -> Array:
+    """Binary logarithm of each number."""
+    logs: Array = np.log2(x)
+    return logs
+
+  def where(self, which: Array, x: Array, other: float) -> Array:
+    """x where it is so, and the other number elsewhere."""
+    chosen: Array = np.where(which, x, other)
+    return chosen
+
+  def at_least(self, x: Array, low: float) -> Array:
+    """x, of which what is less than `low` was replaced by it in place."""
+    np.maximum(x, low, out=x)
+    return x
+
+  def highest(self, x: Array) -> Array:
+    """The largest number of each column."""
+    largest: Array = x.max(0)
+    return largest
+
+  def stack(self, rows: Sequence[Array]) -> Array:
+    """Rows (D,) as (S, D) float32."""
+    return np.stack(rows).astype(np.float32)
 
   def lengths(self, x: Array, axis: int) -> Array:
     """Euclidean lengths along an axis, which stays."""
