@@ -5,9 +5,9 @@
   python bench/gpu.py --platform cpu --quick   # does everything run?
 
 For whoever has a GPU for a few minutes. It needs what requirements-cuda.txt installs;
-the part `decode` is left out where torch sees no GPU. Every part is a process of its
-own, and many compile side by side, the less useful at a lower priority. A part that is
-ready is timed at once, while all others are held (stopped); its rows are printed and
+`decode` and `tuning` stay on the CPU where torch sees none. Every part is a process of
+its own, and many compile side by side, the less useful at a lower priority. A part that
+is ready is timed at once, while all others are held (stopped); its rows are printed and
 saved (--json) as they come. What is not ready in time is left out, and said. A part for
 which the memory did not suffice beside the others is tried once more, alone.
 docs/performance.md says how to read it.
@@ -21,7 +21,7 @@ profile  of one such step by kind of kernel, and what bounds an update
 policy   a call for 1 and for 16 environments
 record   a recording with all layers, 16 environments
 decode   fits of a position decoder by numpy on the CPU and torch on the GPU
-tuning   of planted units with 200 pairings of chance
+tuning   of planted units with 200 pairings of chance, tested by numpy and by torch
 parity   bench/golden.py's forward pass, losses and gradients: float32 with
          products in full and in TF32, and bfloat16; relative errors, the largest and
          the median over arrays, and that of the total loss. Modes of near ties flip
