@@ -79,7 +79,7 @@ def outs_of(changes=None, **more):
   config = elements.Config(**config, **more)
   model = Model(agents.obs_space(), agents.act_space(), config)
   aux: Any = types.SimpleNamespace(
-    feat=Feat(*(jnp.zeros(0) for _ in range(3))),
+    feat=Feat(*(jnp.zeros((1, 1, 4, 4)) for _ in range(3))),
     terms=dict(image=1.0, rew=2.0, con=4.0, dyn=8.0, rep=16.0, policy=99.0),
   )
   return model.outs(aux, jnp.zeros(0)).get('replay', {})

@@ -1,6 +1,7 @@
 """The page in Streamlit's own test client: chosen, ordered, scrubbed, opened again."""
 
 import shutil
+import sys
 import time
 
 import pytest
@@ -16,6 +17,12 @@ def script(folders):
   from dreamerv3.dashboard_page.app import page
 
   page([pathlib.Path(x) for x in folders])
+
+
+@pytest.fixture(autouse=True)
+def main_again(monkeypatch):
+  """Streamlit makes each script the main module, which new processes would run."""
+  monkeypatch.setitem(sys.modules, '__main__', sys.modules['__main__'])
 
 
 @pytest.fixture
