@@ -23,7 +23,7 @@ from dreamerv3.analysis.tuning.maps import (
   smoothness,
 )
 from dreamerv3.analysis.tuning.maps.reliability import PartSums, tile_weight
-from dreamerv3.analysis.tuning.setup import Setup, distances
+from dreamerv3.analysis.tuning.setup import Setup
 
 
 def mutual(raw: np.ndarray, setup: Setup) -> np.ndarray:
@@ -107,18 +107,12 @@ def shape(maps: np.ndarray, floor: np.ndarray, setup: Setup) -> dict[str, np.nda
 
 def walls(rates: np.ndarray, setup: Setup) -> dict[str, np.ndarray]:
   """Border scores of all walls, of the edge's and of the obstacles'."""
-  distance = distances(setup.walls, setup.design)
-  inner = np.array([x.inner for x in setup.walls], bool)
   out: dict[str, np.ndarray] = {}
-  for name, chosen in (
-    ('border_score', np.ones(len(inner), bool)),
-    ('border_edge', ~inner),
-    ('border_inner', inner),
-  ):
-    if not chosen.any():
+  for name in border.SCORES:
+    if name not in setup.contrasts:
       out[name] = np.full(rates.shape[1], np.nan)
       continue
-    best = border.score(rates, border.Contrast.build(distance[chosen]))
+    best = border.score(rates, setup.contrasts[name])
     out[name] = best.score
     if name == 'border_score':
       out['border_wall'] = best.wall.astype(float)
@@ -130,8 +124,9 @@ def fits(
 ) -> dict[str, np.ndarray]:
   """How well one round field, and one wall, explain the map."""
   design = setup.design
+  weight = tile_weight(design)
   grid = np.zeros(design.grid.size)
-  grid[design.classes] = tile_weight(design)
+  grid[design.classes] = weight
   grid = grid.reshape(design.grid.shape)
   maps = design.to_map(place)
   field = fields.fit_field(maps, grid, signed)
@@ -146,7 +141,7 @@ def fits(
     'field_y': field.centre[:, 1].astype(float),
     'field_width': field.width,
     'field_second': second.astype(float),
-    'slope_r2': slope(place, tile_weight(design), design.grid.to_pos(design.classes)),
+    'slope_r2': slope(place, weight, design.grid.to_pos(design.classes)),
     'wall_r2': wall.score,
     'wall': wall.wall.astype(float),
     'band_r2': band.score,

@@ -5,7 +5,7 @@ setup = Setup.build(design, find_walls(walkable), n_shuffles=200)
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from dreamerv3.analysis.explain.models import Models
 from dreamerv3.analysis.tuning import significance
 from dreamerv3.analysis.tuning.maps import grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
-from dreamerv3.analysis.tuning.maps.border import Wall
+from dreamerv3.analysis.tuning.maps.border import Contrast, Wall, contrasts
 from dreamerv3.analysis.tuning.maps.drift import Drift
 from dreamerv3.analysis.tuning.maps.reliability import tile_weight
 from dreamerv3.analysis.tuning.maps.vectors import Vectors
@@ -38,6 +38,7 @@ class Setup:
     mi_pairings: (n', N) of all rows, for the bias of mutual information.
     models: of everything a unit may follow, see `explain.models`.
     drift: halves of the recording, see `drift`.
+    contrasts: near and far of the walls of each of `border.SCORES` that there are.
     profiles: activity along the walls of this world.
     vectors: candidates of boundary vectors in this world.
     grids: whether the world is large enough to look for grid cells.
@@ -55,6 +56,7 @@ class Setup:
   mi_pairings: np.ndarray
   models: Models
   drift: Drift
+  contrasts: Mapping[str, Contrast]
   profiles: WallProfiles
   vectors: Vectors
   grids: bool
@@ -118,6 +120,7 @@ class Setup:
       mi_pairings=_draw(design, null, min(MI_NULLS, n_shuffles), seed),
       models=Models.build(design, steps, hd, brief),
       drift=Drift.build(design, seed),
+      contrasts=contrasts(walls, distances(walls, design)),
       profiles=WallProfiles.build(distances(walls, design), weight),
       vectors=Vectors.build(np.array([x.distance for x in walls]), design, weight),
       grids=grids.large_enough(design.occupancy),

@@ -10,7 +10,7 @@ inside it are told apart, and so are the sides of each.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.ndimage
@@ -123,6 +123,17 @@ class Contrast:
     parts = [scipy.sparse.csr_array(x) for x in (near / n_near, rest)]
     few = scipy.sparse.vstack([*parts, kinds], 'csr').astype(np.float32)
     return cls(few, ((reach & most) / n_far).astype(np.float32), wall)
+
+
+# Scores of all walls, of the edge's and of the obstacles'.
+SCORES = ('border_score', 'border_edge', 'border_inner')
+
+
+def contrasts(walls: Sequence[Wall], distance: np.ndarray) -> dict[str, Contrast]:
+  """Near and far of the walls of each of `SCORES` that has some; distance (G, V)."""
+  inner = np.array([x.inner for x in walls], bool)
+  chosen = zip(SCORES, (np.ones(len(walls), bool), ~inner, inner), strict=True)
+  return {name: Contrast.build(distance[x]) for name, x in chosen if x.any()}
 
 
 def _kinds(known: np.ndarray) -> tuple[np.ndarray, scipy.sparse.csr_array]:
