@@ -25,8 +25,7 @@ $python dreamerv3/manifold_analysis.py "${pair[@]}" --save $out/manifold_results
 $python dreamerv3/decode_position.py "${pair[@]}" --mode layers \
   --save $out/layer_results --n_jobs -1
 $python dreamerv3/tuning_curve.py "${pair[@]}" --save $out/tuning_results \
-  --max_neurons 128 --n_jobs -1 --layers enc/cnn2 enc/cnn3 dyn/post_logit dyn/deter \
-  dec/space pol/mlp/linear2 val/mlp/linear2
+  --max_neurons 512 --n_jobs -1
 $python dreamerv3/plot_training.py --logdir $agent
 $python dreamerv3/plot_trajectories.py --data $out/trajectories --plot world \
   --max_episodes 5 --save $out/plots
