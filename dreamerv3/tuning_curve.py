@@ -193,9 +193,11 @@ class Recordings:
 
   def announce(self, args: TuningSettings) -> None:
     """Prints what the work will need; UserError where the memory is too little."""
-    plan = census.foresee(
-      self.data, measure_of(args), self.names, self.test, self.control
-    )
+    measure = measure_of(args)
+    plan = census.foresee(self.data, measure, self.names, self.test, self.control)
+    if not args.no_intervals:
+      more = shares.seconds(self.data, measure, self.names, self.control)
+      plan = dataclasses.replace(plan, seconds=plan.seconds + more)
     print(plan.line())
     plan.check('choose fewer --layers, --max_neurons, --n_jobs or --max_episodes')
 

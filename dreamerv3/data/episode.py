@@ -8,7 +8,7 @@ episode.read('image')    # (T, 64, 64, 3) uint8
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -168,6 +168,14 @@ class Episode:
   def read(self, key: str) -> np.ndarray:
     """An array of the episode, read from disk."""
     return _array(self._source(key))
+
+  def several(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Those of some arrays that the episode has, by one look into its file."""
+    sources = {k: self.arrays[k].source for k in keys if k in self.arrays}
+    if any(v is None for v in sources.values()):
+      content = unpickle.scan(self.path)
+      sources = {k: content[k] if v is None else v for k, v in sources.items()}
+    return {k: _array(v) for k, v in sources.items()}
 
   def view(self, key: str) -> np.ndarray:
     """As `read`, but of a large array only the rows that are looked at."""

@@ -78,15 +78,25 @@ class Steps:
     first, about = int(data.drop_first), data.metadata
     one_world = about.fixed_seed and about.world_map is not None
     held = all('view_materials' in x.arrays for x in data.episodes)
+    read = [x.several(('action', 'daylight', *VITALS)) for x in data.episodes]
+    pairs = [*zip(data.episodes, read, strict=True)]
+    last = [_last_action(x, found.get('action')) for x, found in pairs]
+    before = [_before(x, y) for x, y in zip(data.episodes, last, strict=True)]
+
+    def recorded(key: str) -> np.ndarray | None:
+      if not all(key in x for x in read):
+        return None
+      return np.concatenate([x[key][first:] for x in read])
+
     return cls(
       moved=np.concatenate([_moved(x)[first:] for x in data.episodes]),
-      action=np.concatenate([_last_action(x)[first:] for x in data.episodes]),
-      daylight=_recorded(data, 'daylight'),
-      vitals=_stacked([_recorded(data, x) for x in VITALS]),
+      action=np.concatenate([x[first:] for x in last]),
+      daylight=recorded('daylight'),
+      vitals=_stacked([recorded(x) for x in VITALS]),
       world_map=about.world_map if one_world else None,
       seen=_as_seen(data.surroundings()) if held else None,
       walkable=tuple(i for i, x in enumerate(about.materials) if x in WALKABLE),
-      before=np.concatenate([_before(x)[first:] for x in data.episodes]),
+      before=np.concatenate([x[first:] for x in before]),
     )
 
   @classmethod
@@ -239,9 +249,9 @@ def _binned(values: np.ndarray) -> tuple[np.ndarray, int]:
   return np.searchsorted(edges, values, 'right'), len(edges) + 1
 
 
-def _before(episode: Episode) -> np.ndarray:
+def _before(episode: Episode, last: np.ndarray) -> np.ndarray:
   """The two actions before the last, and where the last step led, (T, 3)."""
-  last, known = _last_action(episode), np.full((len(episode), 3), -1)
+  known = np.full((len(episode), 3), -1)
   for k in (1, 2):
     known[k:, k - 1] = last[:-k]
   step = np.diff(episode.pos, axis=0).clip(-1, 1)
@@ -254,20 +264,11 @@ def _moved(episode: Episode) -> np.ndarray:
   return np.concatenate([[-1], moved])
 
 
-def _last_action(episode: Episode) -> np.ndarray:
+def _last_action(episode: Episode, action: np.ndarray | None) -> np.ndarray:
   last = np.full(len(episode), -1)
-  if 'action' in episode.arrays:
-    action = episode.read('action')
-    if action.ndim == 1:
-      last[1:] = action[:-1]
+  if action is not None and action.ndim == 1:
+    last[1:] = action[:-1]
   return last
-
-
-def _recorded(data: Trajectories, key: str) -> np.ndarray | None:
-  if not all(key in x.arrays for x in data.episodes):
-    return None
-  first = int(data.drop_first)
-  return np.concatenate([x.read(key)[first:] for x in data.episodes])
 
 
 def _stacked(columns: list[np.ndarray | None]) -> np.ndarray | None:

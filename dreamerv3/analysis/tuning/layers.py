@@ -130,8 +130,8 @@ def foresee(
     free = devices.free(devices.devices(options.device)[0])
     memory += jobs * TORCH
     nulls = 0
-  each = (nulls + OTHER) * (ROW * rows + TILE * tiles)
-  seconds = START + recordings * (SETUP_TIME * tiles + total * each)
+  each = unit_seconds(rows, tiles, nulls)
+  seconds = START + recordings * (SETUP_TIME * tiles + total * each) + OPENING * every
   read = 2.0 * every * total
   return Forecast('tuning', every, total, read, memory, seconds, gpu=gpu, gpu_free=free)
 
@@ -144,9 +144,14 @@ BLOCK_ROW, BLOCK_TILE = 24, 450
 # those of the GPU per row and unit: activations, those of all cells, and their sums.
 TORCH, CONTEXT, GPU_ROW = 2e9, 0.5e9, 24
 # CPU seconds of a unit and pairing per row and tile; pairings that all else costs.
-ROW, TILE, OTHER = 0.35e-9, 11.4e-9, 110
-# Of imports, and of the setup per tile.
-START, SETUP_TIME = 2.4, 0.6e-3
+ROW, TILE, OTHER = 0.5e-9, 10e-9, 110
+# Of imports; of the setup per tile; of reading what is known of a row.
+START, SETUP_TIME, OPENING = 2.4, 0.6e-3, 0.2e-3
+
+
+def unit_seconds(rows: int, tiles: int, nulls: int) -> float:
+  """CPU seconds that a unit takes, of an idle core."""
+  return (nulls + OTHER) * (ROW * rows + TILE * tiles)
 
 
 def lacks(data: Trajectories, options: Options) -> list[str]:

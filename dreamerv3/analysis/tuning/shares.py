@@ -17,7 +17,12 @@ import scipy.special
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.tuning import cell_types, table
 from dreamerv3.analysis.tuning.cell_types import Thresholds
-from dreamerv3.analysis.tuning.layers import Options, prepare
+from dreamerv3.analysis.tuning.layers import (
+  SETUP_TIME,
+  Options,
+  prepare,
+  unit_seconds,
+)
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
@@ -80,6 +85,22 @@ def class_shares(
     found = [_shares(side, name, options, limits) for side in resampled]
     rows += _rows(name, found, [min(len(x) for x in sides), GROUPS])
   return rows
+
+
+def seconds(
+  data: Trajectories,
+  options: Options,
+  names: Sequence[str],
+  control: Trajectories | None = None,
+) -> float:
+  """CPU seconds of `class_shares`, by the laws of `layers`."""
+  if not options.n_shuffles:
+    return 0.0
+  track, sizes = data.track(), data.layers()
+  rows, tiles = len(track), int((data.grid.count(track.pos) > 0).sum())
+  units = sum(min(UNITS, sizes[x]) for x in names or sizes)
+  once = SETUP_TIME * tiles + units * unit_seconds(rows, tiles, PAIRINGS)
+  return (1 if control is None else 2) * (GROUPS + 1) * once
 
 
 def matched(
