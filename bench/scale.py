@@ -53,7 +53,7 @@ TARGETS = ('size50m:100x300', 'size200m:100x500', 'size200m:1000x500')
 LAYERS = ('enc/cnn0', 'dyn/deter', 'pol/mlp/linear0')
 FEATURES = 16
 # Rows that cost a null as much as a visited tile; in small cases both grow together.
-TILE_ROWS = 33
+TILE_ROWS = 20
 # Units of all layers and of the widest: linear in the preset's width.
 WIDTHS = {
   'size1m': 64,
@@ -124,7 +124,7 @@ LAWS: dict[str, tuple[str, Terms, str, Terms]] = {
     lambda x: [1, x.tiles * x.widest],
   ),
   'tuning': (
-    '1, tiles, tuned (tiles + rows / 33)',
+    '1, tiles, tuned (tiles + rows / 20)',
     lambda x: [1, x.tiles, x.tuned * (x.tiles + x.rows / TILE_ROWS)],
     '1, tiles, tuned',
     lambda x: [1, x.tiles, x.tuned],
