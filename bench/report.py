@@ -23,6 +23,7 @@ import time
 import numpy as np
 
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import flags
@@ -98,7 +99,7 @@ def planted(each: int) -> Results:
     tables[f'layer/{k}'] = TuningTable(
       layer=f'layer/{k}',
       units=np.arange(each),
-      curves=rng.random((each, SIDE, SIDE), np.float32),
+      curves=TileMaps.of(rng.random((each, SIDE, SIDE), np.float32)),
       hd_curves=rng.random((each, 4)),
       occupancy=np.ones((SIDE, SIDE)),
       metrics=metrics,

@@ -17,6 +17,7 @@ from dreamerv3.analysis.geometry.study import (
   to_dict,
 )
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import files
@@ -125,7 +126,7 @@ def tuning(plan: PlannedRun, units: int = 20) -> dict:
     tables[layer] = TuningTable(
       layer=layer,
       units=np.arange(units),
-      curves=np.zeros((units, 4, 4), np.float32),
+      curves=TileMaps.of(np.zeros((units, 4, 4), np.float32)),
       hd_curves=np.zeros((units, 4)),
       occupancy=np.ones((4, 4)),
       metrics=metrics,

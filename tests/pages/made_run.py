@@ -6,6 +6,7 @@ import numpy as np
 
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import files
@@ -38,7 +39,7 @@ def table(name: str, units: int = UNITS, seed: int = 0) -> TuningTable:
   return TuningTable(
     layer=name,
     units=np.arange(units),
-    curves=curves,
+    curves=TileMaps.of(curves),
     hd_curves=rng.uniform(0, 1, (units, 4)),
     occupancy=occupancy,
     metrics=metrics,

@@ -33,7 +33,7 @@ def test_maps_have_the_visited_tiles_alone():
   visited = table.occupancy.reshape(-1) > 0
   np.testing.assert_array_equal(found['tiles'], np.flatnonzero(visited))
   values = maps['low'] + maps['codes'][:, 0] / 254 * (maps['high'] - maps['low'])
-  first = table.curves.reshape(len(table), -1)[:, found['tiles'][0]]
+  first = table.curves[:].reshape(len(table), -1)[:, found['tiles'][0]]
   np.testing.assert_allclose(values, first, atol=0.02)
 
 

@@ -32,7 +32,7 @@ class Block:
   """What was measured of D units.
 
   Attributes:
-    curves: (D, W, H) float32 mean activation per tile, NaN where unvisited.
+    curves: (D, V) float32 mean activation per visited tile.
     hd_curves: (D, 4) mean activation per facing.
     metrics: {name: (D,)}; docs/science.md defines each.
     evidence: what the null pairings say of the tested scores.
@@ -112,7 +112,7 @@ def measure_block(setup: Setup, work: Work) -> Block:
     out['map_drift'] = measures.drifted(drift[0], parts)
   out = {k: np.where(alive, v, np.nan) for k, v in out.items()}
   return Block(
-    curves=maps.astype(np.float32),
+    curves=design.from_map(maps).astype(np.float32),
     hd_curves=hd_curves,
     metrics={**out, 'mean': wild.mean(0, dtype=np.float64), 'outliers': outliers},
     evidence=_tested(raw, drift, setup),

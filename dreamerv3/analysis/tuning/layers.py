@@ -15,7 +15,7 @@ from dreamerv3.analysis import devices, forecast, parallel
 from dreamerv3.analysis.compatible import check_same
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.forecast import Forecast
-from dreamerv3.analysis.tuning import block, table
+from dreamerv3.analysis.tuning import block, results, table
 from dreamerv3.analysis.tuning.maps import binned_path, border, grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
@@ -115,6 +115,9 @@ def foresee(
   nulls, jobs = options.n_shuffles, parallel.count(options.n_jobs)
   ahead = min(forecast.AHEAD, forecast.budget() / 4, 4.0 * rows * widest)
   recordings = 1 if control is None else 2
+  maps = 4.0 * recordings * total * data.grid.size  # as they are saved
+  if maps > results.WHOLE:
+    maps = 4.0 * widest * tiles
   memory = (
     forecast.PROGRAM
     + rows * (4 * nulls + SETUP_ROW)
@@ -122,7 +125,7 @@ def foresee(
     + max(ahead, 4 * rows * block_units)
     + jobs * block_units * rows * BLOCK_ROW
     + recordings * total * UNIT
-    + widest * 4 * data.grid.size  # on their way from one file to another
+    + maps
   )
   gpu, free = 0.0, 0.0
   if options.device != 'cpu':

@@ -16,6 +16,7 @@ import numpy as np
 from dreamerv3.analysis.explain import models
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.base import unpickle
 from dreamerv3.base.errors import reading
@@ -23,6 +24,7 @@ from dreamerv3.base.unpickle import LazyArray
 from dreamerv3.data import convert, layers
 
 FORMAT = 1
+WHOLE = 256e6  # bytes of maps up to which a file holds unvisited tiles, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Results:
     w, h = table.curves.shape[1:]
     coords = {'unit': table.units, 'x': np.arange(w), 'y': np.arange(h)}
     return convert.to_xarray(
-      table.curves,
+      table.curves[:],
       ('unit', 'x', 'y'),
       {**coords, 'cell_type': ('unit', named)},
       layer,
@@ -118,6 +120,8 @@ class Results:
 
   def to_dict(self) -> dict[str, Any]:
     """Plain containers and arrays for the pickle, see docs/data_format.md."""
+    every = [*self.tables.values(), *self.control.values()]
+    whole = sum(x.curves.nbytes for x in every) <= WHOLE
     return {
       'format': FORMAT,
       'metadata': {
@@ -125,8 +129,8 @@ class Results:
         'group_names': list(cell_types.NAMES),
         'thresholds': dataclasses.asdict(self.limits),
       },
-      'layers': {k: _pack(t, self.limits) for k, t in self.tables.items()},
-      'control': {k: _pack(t, self.limits) for k, t in self.control.items()},
+      'layers': {k: _pack(t, self.limits, whole) for k, t in self.tables.items()},
+      'control': {k: _pack(t, self.limits, whole) for k, t in self.control.items()},
     }
 
   @classmethod
@@ -197,10 +201,12 @@ def wall_name(table: TuningTable, index: float) -> str:
   return table.walls[int(index)] if known else ''
 
 
-def _pack(table: TuningTable, limits: Thresholds) -> dict[str, Any]:
+def _pack(table: TuningTable, limits: Thresholds, whole: bool) -> dict[str, Any]:
   simple, tested = classes(table, limits)
+  maps = table.curves
+  seen = {'visited_curves': maps.values, 'visited': maps.visited}
   packed = {
-    'tuning_curves': table.curves,
+    **({'tuning_curves': maps[:]} if whole else seen),
     'hd_curves': table.hd_curves,
     'occupancy': table.occupancy,
     'units': table.units,
@@ -223,9 +229,15 @@ def _masks(ids: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _unpack(name: str, packed: Mapping[str, Any]) -> TuningTable:
-  curves = packed['tuning_curves']
-  curves = curves.mapped() if isinstance(curves, LazyArray) else np.asarray(curves)
-  packed = unpickle.at_hand({k: v for k, v in packed.items() if k != 'tuning_curves'})
+  key = 'visited_curves' if 'visited_curves' in packed else 'tuning_curves'
+  values = packed[key]
+  values = values.mapped() if isinstance(values, LazyArray) else np.asarray(values)
+  packed = unpickle.at_hand({k: v for k, v in packed.items() if k != key})
+  visited = packed.get('visited')
+  if visited is None:
+    curves = TileMaps.of(values)
+  else:
+    curves = TileMaps(values, np.asarray(visited, bool))
   d = len(curves)
   return TuningTable(
     layer=name,

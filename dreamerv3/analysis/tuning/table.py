@@ -22,6 +22,7 @@ from dreamerv3.analysis.tuning import block
 from dreamerv3.analysis.tuning.block import Block
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.stored import StoredMaps
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.data.activations import Units
 
@@ -37,7 +38,8 @@ class TuningTable:
   Attributes:
     layer: name.
     units: (D,) index of each unit in the layer.
-    curves: (D, W, H) float32 mean activation per tile, NaN where unvisited.
+    curves: (D, W, H) float32 mean activation per tile, NaN where unvisited; an array
+      once it is indexed by units or given to numpy.
     hd_curves: (D, 4) mean activation per facing, see `head_direction.NAMES`.
     occupancy: (W, H) samples per tile.
     metrics: {name: (D,)}; docs/science.md defines each.
@@ -49,7 +51,7 @@ class TuningTable:
 
   layer: str
   units: np.ndarray
-  curves: np.ndarray
+  curves: TileMaps
   hd_curves: np.ndarray
   occupancy: np.ndarray
   metrics: Mapping[str, np.ndarray]
@@ -119,7 +121,7 @@ def measure(
   return TuningTable(
     layer=samples.layer,
     units=units,
-    curves=joined.curves,
+    curves=TileMaps(joined.curves, design.occupancy > 0),
     hd_curves=joined.hd_curves,
     occupancy=design.occupancy,
     metrics={**joined.metrics, **evidence.shares},

@@ -56,6 +56,14 @@ function shown(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
+// Numbers that stand beside each other, with the decimals that the largest one needs.
+function shownAlike(values, digits = 3) {
+  const size = Math.max(...values.map(Math.abs));
+  if (!(size >= 1e-3 && size < 1e5)) return values.map(x => shown(x, digits));
+  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
+  return values.map(x => x.toFixed(places));
+}
+
 // p values of a finite number of pairings are never 0.
 function chance(p) {
   if (p === null || p === undefined || Number.isNaN(p)) return '';

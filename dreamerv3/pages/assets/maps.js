@@ -70,7 +70,7 @@ function scaleBar(range, width) {
   }
   const middle = (range[0] + range[1]) / 2;
   const ends = make('div', {className: 'ends'},
-    ...[range[0], middle, range[1]].map(x => make('span', {textContent: shown(x)})));
+    ...shownAlike([range[0], middle, range[1]]).map(textContent => make('span', {textContent})));
   ends.style.width = `${width}px`;
   return make('div', {className: 'bar'}, canvas, ends);
 }

@@ -79,7 +79,7 @@ class UnitPanel {
         const bar = make('i');
         bar.style.width = `${100 * Math.abs(values[k]) / Math.max(Math.abs(low), Math.abs(high), 1e-9)}%`;
         if (values[k] < 0) bar.className = 'below';
-        return [make('td', {className: 'bars'}, bar), make('td', {textContent: shown(values[k])})];
+        return [make('td', {className: 'bars'}, bar), make('td', {textContent: shownAlike(values)[k]})];
       })));
     const head = make('tr', {}, make('th'), ...all.map(([name]) => make('th', {colSpan: 2, textContent: name})));
     return make('div', {}, make('h4', {textContent: 'Mean activation by facing'}),

@@ -6,6 +6,7 @@ import pytest
 
 from dreamerv3.analysis.tuning import cell_types
 from dreamerv3.analysis.tuning.cell_types import Thresholds
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.plots.units import tuning as plots
 from dreamerv3.plots.units.layer_summary import layer_summary
@@ -99,7 +100,7 @@ def test_layers_of_one_unit_have_no_bar(shown):
   one = dataclasses.replace(
     wide,
     units=wide.units[:1],
-    curves=wide.curves[:1],
+    curves=TileMaps.of(wide.curves[:1]),
     hd_curves=wide.hd_curves[:1],
     metrics=metrics,
     q=q,

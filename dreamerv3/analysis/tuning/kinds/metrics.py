@@ -37,7 +37,7 @@ def values_of(table: TuningTable) -> dict[str, np.ndarray]:
     if name in table.metrics:
       found[name] = np.asarray(table.metrics[name], np.float64)
     elif name in _FROM_MAPS:
-      found[name] = _FROM_MAPS[name](table.curves)
+      found[name] = _FROM_MAPS[name](table.curves[:])
   return found
 
 

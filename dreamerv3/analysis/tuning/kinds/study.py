@@ -137,8 +137,8 @@ def study(
 
 def _chosen(table: TuningTable, options: KindsOptions) -> tuple[np.ndarray, int]:
   """Units whose maps are not constant, a random sample of many; and how many are."""
-  curves = table.curves
-  varied = np.nan_to_num(np.nanmax(curves, (1, 2)) - np.nanmin(curves, (1, 2))) > 0
+  curves = table.curves.values
+  varied = np.nan_to_num(np.nanmax(curves, 1) - np.nanmin(curves, 1)) > 0
   rows = np.flatnonzero(varied)
   silent = len(curves) - len(rows)
   if 0 < options.max_neurons < len(rows):

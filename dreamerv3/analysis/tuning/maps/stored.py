@@ -1,8 +1,8 @@
 """Maps of many units that lie on disk while more are measured.
 
   with StoredMaps(folder) as maps:
-    first = maps.put(curves)   # (d, W, H), read again where it is looked at
-    curves = maps.whole()      # (D, W, H), all that were put, in their order
+    first = maps.put(curves)   # (d, V), read again where it is looked at
+    curves = maps.whole()      # (D, V), all that were put, in their order
 
 For `table.measure`: a wide layer of a large world has gigabytes of maps, which
 nothing needs until results are written.
@@ -16,7 +16,7 @@ import numpy as np
 
 
 class StoredMaps:
-  """Maps (D, W, H) float32 in a file without a name, so that a kill leaves none.
+  """Maps (D, V) float32 in a file without a name, so that a kill leaves none.
 
   Args:
     folder: on the disk to use; None keeps the maps in memory.
@@ -37,7 +37,7 @@ class StoredMaps:
       self._file.close()  # its bytes live as long as the maps
 
   def put(self, curves: np.ndarray) -> np.ndarray:
-    """Adds maps (d, W, H) float32; returns the same numbers where they now lie.
+    """Adds maps (d, V) float32; returns the same numbers where they now lie.
 
     Raises:
       OSError: the disk is full, with the folder as its filename.
@@ -58,7 +58,7 @@ class StoredMaps:
     if self._file is None:
       return np.concatenate(self._parts)
     count = sum(len(x) for x in self._parts)
-    return self._mapped(0, (count, *self._parts[0].shape[1:]))
+    return self._mapped(0, (count, self._parts[0].shape[1]))
 
   def _mapped(self, begin: int, shape: tuple[int, ...]) -> np.ndarray:
     file: Any = self._file  # whatever numpy's stubs make of it

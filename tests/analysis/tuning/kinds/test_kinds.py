@@ -8,6 +8,7 @@ import pytest
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.kinds import autocorrelograms, clusters, study
 from dreamerv3.analysis.tuning.maps import fields
+from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
 from dreamerv3.analysis.tuning.table import TuningTable
 
@@ -44,7 +45,7 @@ def found_in(*kinds, seed=0, each=36):
   table = TuningTable(
     layer='dyn/deter',
     units=np.arange(d),
-    curves=curves,
+    curves=TileMaps.of(curves),
     hd_curves=np.full((d, 4), np.nan),
     occupancy=np.isfinite(curves[0]).astype(int),
     metrics={k: np.ones(d) for k in (*needed, 'fieldasymmetry')},

@@ -9,8 +9,8 @@ import pytest
 from dreamerv3.analysis.tuning.maps.stored import StoredMaps
 from dreamerv3.base import files
 
-SHAPE = (200, 32, 64)
-LAYER = 4 * 200 * 32 * 64
+SHAPE = (200, 2048)
+LAYER = 4 * 200 * 2048
 
 
 def stored(folder, maps):
