@@ -73,7 +73,8 @@ def summary(logdir: pathlib.Path, pictures: bool = False) -> Iterator[str]:
   """
   shown: list[tuple[str, Callable[[pathlib.Path], Iterator[str]]]] = [
     ('run_info.json', recorded),
-    ('*summary.csv', decoding),
+    ('summary.csv', decoding),
+    ('layer_summary.csv', decoding),
     ('units.csv', cell_types),
     ('dream_curves.csv', dreams),
     *([('run_info.json', figures)] if pictures else []),
@@ -116,6 +117,8 @@ def said(logdir: pathlib.Path) -> Iterator[str]:
 def decoding(path: pathlib.Path) -> Iterator[str]:
   """Error per layer, with its interval, each chance level and the control."""
   rows = _rows(path)
+  if 'quantity' in rows[0]:  # of compare_conditions.py, which is about many runs
+    return
   yield ''
   yield f'Position decoding, mean error [tiles] ({path})'
   head = ('layer', 'units', 'error', '95 %', 'constant', 'prior', 'shuffled')
@@ -256,7 +259,7 @@ def _round(text: str) -> str:
 
 def _line(cells: Sequence[str]) -> str:
   first, *others = cells
-  return f'{first:<20}' + ''.join(f'{x:>10}' for x in others)
+  return f'{first:<20}' + ''.join(f' {x:>11}' for x in others)
 
 
 if __name__ == '__main__':

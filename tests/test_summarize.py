@@ -80,6 +80,20 @@ def test_a_run_that_was_moved_still_lists_its_figures(run, tmp_path, capsys):
   assert '  kept.png' in capsys.readouterr().out
 
 
+def test_columns_stay_apart_and_tables_of_other_commands_are_no_damage(run, capsys):
+  path = run / 'decoder_results' / 'summary.csv'
+  text = path.read_text().replace(',2.5,2,3,', ',14.97,10.7,23.74,')
+  path.write_text(text)
+  for name, head in (('manifold_summary.csv', 'layer,timesteps'), ('summary.csv', 'x')):
+    folder = files.make_folder(run / name.partition('.')[0])
+    (folder / name).write_text(f'{head},quantity\n1,2,3\n')
+  summarize.main([str(run)])
+  out = capsys.readouterr().out
+  row = next(x for x in out.splitlines() if x.startswith('deter '))
+  assert row.split()[2:4] == ['14.97', '10.70-23.74']
+  assert 'Left out' not in out
+
+
 def test_dreams_are_shown_with_their_verdict(run, capsys):
   folder = run / 'dream_results'
   curves = [
