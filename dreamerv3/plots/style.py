@@ -6,6 +6,7 @@ axes[0, 0].plot(error, color=BLUE)
 
 import contextlib
 import contextvars
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
 
 from dreamerv3.data import layers
 
@@ -83,6 +86,8 @@ RC: dict[Any, Any] = {
   'legend.frameon': False,
   'image.interpolation': 'nearest',
   'image.cmap': SEQUENTIAL,
+  # Names of runs and layers are text, also where they hold `$`; see `log_ticks`.
+  'text.parse_math': False,
   'svg.fonttype': 'none',
   'svg.hashsalt': 'dreamerv3-space',
   'pdf.fonttype': 42,
@@ -160,6 +165,27 @@ def new_figure(
   FigureCanvasAgg(figure)
   axes = figure.subplots(rows, cols, squeeze=False, **options)
   return figure, axes
+
+
+class _Powers(LogFormatterSciNotation):
+  """As matplotlib writes powers of ten, but in characters: 10⁻³, 2×10⁴."""
+
+  def __call__(self, x: float, pos: int | None = None) -> str:
+    text = re.sub(
+      r'\^\{(.*?)\}', lambda p: p[1].translate(_RAISED), super().__call__(x, pos)
+    )
+    text = text.removeprefix(r'$\mathdefault{').removesuffix('}$')
+    return text.replace(r'\times', '×').replace('-', '−')
+
+
+_RAISED = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
+
+
+def log_ticks(axis: Axis) -> None:
+  """Labels an axis that was made logarithmic; matplotlib's labels need mathtext."""
+  axis.set_major_formatter(_Powers())
+  if not isinstance(axis.get_minor_formatter(), NullFormatter):
+    axis.set_minor_formatter(_Powers(labelOnlyBase=False))
 
 
 def headline(figure: Figure, text: str) -> None:

@@ -168,7 +168,9 @@ def draw_map(
   if walkable is not None:
     draw_walls(ax, walkable)
   if colorbar and ax.figure is not None:
-    ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
+    bar = ax.figure.colorbar(image, ax=ax, label=label, shrink=0.8)
+    if bar.ax.get_yscale() == 'log':
+      style.log_ticks(bar.ax.yaxis)
   return image
 
 

@@ -154,6 +154,7 @@ def _losses(ax: Axes, runs: Sequence[Curves]) -> None:
     # The loss of the policy changes its sign: linear close to zero.
     ax.set_yscale('symlog', linthresh=0.1)
     ax.set_ylabel('loss (log, linear within ±0.1)')
+  style.log_ticks(ax.yaxis)
   ax.set_title('Losses')
 
 

@@ -56,6 +56,7 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
     ax.set(xlabel='environment steps', ylabel=unit)
     if name == LOSS:
       ax.set_yscale('log')
+      style.log_ticks(ax.yaxis)
     ax.xaxis.set_major_formatter(EngFormatter(sep=''))
     ax.xaxis.set_major_locator(MaxNLocator(6))
   for i, (condition, runs) in enumerate(groups.items()):

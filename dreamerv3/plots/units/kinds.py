@@ -53,6 +53,7 @@ def scree(x: LayerKinds) -> Figure:
   ax.axvline(x.used + 0.5, color=style.BLACK, lw=0.8, ls=':', label='used up to here')
   ax.set(xlabel='principal component', ylabel='variance [% of those shown]')
   ax.set_yscale('log')
+  style.log_ticks(ax.yaxis)
   ax.set_title(f'{x.layer}: autocorrelograms of {len(x.units)} units')
   ax.legend()
   return fig

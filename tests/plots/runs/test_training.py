@@ -88,6 +88,19 @@ def test_losses_are_logarithmic_unless_one_changes_its_sign():
   assert 'linear within' in ax.get_ylabel()
 
 
+def test_names_are_text_and_powers_of_ten_are_readable_without_mathtext():
+  run = make_run(path='logdir/a$_$b', policy=-10)
+  figure = training.progress([run])
+  figure.canvas.draw()  # mathtext would not end the formula a$_$b
+  labels = [x.get_text() for x in axis(figure, 'Losses').get_yticklabels()]
+  assert {'−10⁰', '0', '10⁰'} <= {*labels}
+  figure = training_conditions.progress({'a$_$b': [make_run(), make_run(9.0)]})
+  figure.canvas.draw()
+  labels = [x.get_text() for x in axis(figure, 'Loss of').get_yticklabels()]
+  assert '10⁰' in labels
+  assert not any('$' in x for x in labels)
+
+
 def test_a_curve_that_hides_another_is_dashed_and_legends_lie_below():
   ramp = make_run().score
   losses = {'dyn': ramp, 'rep': ramp, 'image': make_run(1.0).score}
