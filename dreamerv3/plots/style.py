@@ -168,16 +168,17 @@ def new_figure(
 
 
 class _Powers(LogFormatterSciNotation):
-  """As matplotlib writes powers of ten, but in characters: 10⁻³, 2×10⁴."""
+  """As matplotlib writes powers of ten, but in characters: 10⁻³."""
 
   def __call__(self, x: float, pos: int | None = None) -> str:
     text = re.sub(
       r'\^\{(.*?)\}', lambda p: p[1].translate(_RAISED), super().__call__(x, pos)
     )
     text = text.removeprefix(r'$\mathdefault{').removesuffix('}$')
-    return text.replace(r'\times', '×').replace('-', '−')
+    return text.replace(r'\times', TIMES).replace('-', MINUS)
 
 
+TIMES, MINUS = '\u00d7', '\u2212'
 _RAISED = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
 
 

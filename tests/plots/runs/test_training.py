@@ -93,7 +93,7 @@ def test_names_are_text_and_powers_of_ten_are_readable_without_mathtext():
   figure = training.progress([run])
   figure.canvas.draw()  # mathtext would not end the formula a$_$b
   labels = [x.get_text() for x in axis(figure, 'Losses').get_yticklabels()]
-  assert {'−10⁰', '0', '10⁰'} <= {*labels}
+  assert {'\u221210⁰', '0', '10⁰'} <= {*labels}
   figure = training_conditions.progress({'a$_$b': [make_run(), make_run(9.0)]})
   figure.canvas.draw()
   labels = [x.get_text() for x in axis(figure, 'Loss of').get_yticklabels()]
