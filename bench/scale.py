@@ -38,6 +38,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 import scipy.optimize
 
+from dreamerv3.analysis.decoding.linear.discriminant import SKETCH
 from dreamerv3.base.amounts import duration, size
 from dreamerv3.data import layers as names
 from dreamerv3.data.trajectories import Trajectories
@@ -118,10 +119,10 @@ LAWS: dict[str, tuple[str, Terms, str, Terms]] = {
     lambda x: [1, x.total],
   ),
   'layers': (
-    '1, rows units, tiles units',
-    lambda x: [1, min(x.rows, 1e4) * x.decoded, x.tiles * x.decoded],
-    '1, tiles units',
-    lambda x: [1, x.tiles * x.widest],
+    '1, rows units, (tiles + 512)^3',
+    lambda x: [1, min(x.rows, 1e4) * x.decoded, (x.tiles + SKETCH) ** 3],
+    '1, tiles units, (tiles + 512)^2',
+    lambda x: [1, x.tiles * x.widest, (x.tiles + SKETCH) ** 2],
   ),
   'tuning': (
     '1, tiles, tuned (tiles + rows / 20)',
