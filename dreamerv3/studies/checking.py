@@ -35,7 +35,7 @@ def check(study: Study) -> dict[str, elements.Config]:
   for stage in study.stages[1:]:
     where = f'{study.path}, stage {stage.name}'
     task = first[study.conditions[0].name, stage.name]
-    if task.program == 'main':
+    if task.kind.program == 'main':
       _check_group(where, stage, blocks)
       _settings(where, task, blocks)
     else:
@@ -76,9 +76,10 @@ def _check_group(where: str, stage: Stage, blocks: config.Blocks) -> None:
 
 def _parse(where: str, task: Task) -> None:
   # By name, as main.py does: a command is no library.
-  module = importlib.import_module(f'dreamerv3.{task.program}')
+  program = task.kind.program
+  module = importlib.import_module(f'dreamerv3.{program}')
   try:
-    args = parsers.parse(parsers.settings_of(module), words(task), task.program)
+    args = parsers.parse(parsers.settings_of(module), words(task), program)
     if hasattr(module, 'check_flags'):  # those that do not go together
       module.check_flags(args)
   except UserError as e:

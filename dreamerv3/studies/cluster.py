@@ -68,7 +68,7 @@ def submit(study: Study, chosen: Sequence[Task], dry: bool) -> Iterator[str]:
       else:
         groups.setdefault(before, []).append(task)
     for before, group in groups.items():
-      job = _send(study, file, group, before, dry)
+      job = _send(study, file, group, before, known, dry)
       jobs |= {x.name: job for x in group}
       sent += len(group)
       after = f' after {", ".join(before)}' if before else ''
@@ -90,7 +90,12 @@ def _before(
 
 
 def _send(
-  study: Study, file: pathlib.Path, group: Sequence[Task], before: Jobs, dry: bool
+  study: Study,
+  file: pathlib.Path,
+  group: Sequence[Task],
+  before: Jobs,
+  known: Mapping[str, Standing],
+  dry: bool,
 ) -> str:
   """Submits an array and writes its tasks down; returns its number."""
   words = ['bash', str(SCRIPT), *_settings(study, file, group[0])]
@@ -101,8 +106,8 @@ def _send(
   with state.claiming(study):  # a job that begins at once waits for its record
     job = _call(words).partition(';')[0]
     for task in group:
-      now = state.standings(study, task.run)[task.name]
-      spent = now.record.seconds if now.record else 0.0
+      now = known[task.name].record
+      spent = now.seconds if now else 0.0
       record = TaskRecord(
         'queued', task.digest, task.flags, seconds=spent, job=f'{job}_{task.index}'
       )
@@ -118,7 +123,7 @@ def _settings(study: Study, file: pathlib.Path, task: Task) -> list[str]:
     f'STUDY_FILE={file}',
     f'STUDY_STAGE={task.stage}',
     f'STUDY_RUNS={" ".join(runs)}',
-    f'STUDY_KIND={"gpu" if task.gpu else "cpu"}',
+    f'STUDY_KIND={"gpu" if task.kind.gpu else "cpu"}',
   ]
 
 

@@ -6,6 +6,7 @@
 The pool is that of concurrent.futures; each of its threads waits for a command.
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -76,7 +77,7 @@ def run(study: Study, chosen: Sequence[Task], jobs: int) -> Outcome:
 def _ready(todo: Sequence[Task], settled: dict[str, str]) -> list[Task]:
   """What can begin; runs that are further on first, so that they are whole soon."""
   found = [x for x in todo if all(settled[y] == 'done' for y in x.needs)]
-  left = {x.run: sum(y.run == x.run for y in todo) for x in found}
+  left = collections.Counter(x.run for x in todo)
   return sorted(found, key=lambda x: left[x.run])
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from dreamerv3.base import files, regular
@@ -136,19 +136,15 @@ def standings(study: Study, run: str = '') -> dict[str, Standing]:
   chosen = [x for x in tasks(study) if run in ('', x.run)]
   for task in chosen:
     found[task.name] = _standing(study, task, found)
+  read_by_others = {y for x in chosen for y in x.needs}
   wanted = {y for x in chosen if found[x.name].word != 'done' for y in x.needs}
   for task in reversed(chosen):
     lost = found[task.name].word == 'done' and not task.proof.exists()
     # Recordings are large: what nobody will read may be deleted.
-    if lost and (task.name in wanted or not _read(task, chosen)):
+    if lost and (task.name in wanted or task.name not in read_by_others):
       found[task.name] = Standing('missing', None, f'{task.proof} is gone')
       wanted |= {*task.needs}
   return found
-
-
-def _read(task: Task, chosen: Sequence[Task]) -> bool:
-  """Whether another task reads what this one leaves."""
-  return any(task.name in x.needs for x in chosen)
 
 
 def _standing(study: Study, task: Task, before: Mapping[str, Standing]) -> Standing:

@@ -43,9 +43,11 @@ class Stage:
   flags: Mapping[str, Words]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Study:
   """Conditions x seeds, each a run that goes through all stages.
+
+  One is equal to itself alone, so that its tasks are listed once.
 
   Attributes:
     path: of the file.

@@ -16,6 +16,7 @@ from dreamerv3.base.progress import duration
 from dreamerv3.data.metrics_log import last_step
 from dreamerv3.studies import state
 from dreamerv3.studies.estimates import Cost, estimate
+from dreamerv3.studies.kinds import KINDS
 from dreamerv3.studies.state import Standing
 from dreamerv3.studies.study import Study
 from dreamerv3.studies.tasks import Task, tasks
@@ -166,5 +167,6 @@ def _counted(task: Task) -> tuple[float, int]:
   if task.stage == 'record':
     return float(task.flags.get('eval_trajectory.num_episodes', ('100',))[0]), done
   if task.stage == 'control':
-    return float(len([*task.reads[0].glob(EPISODES)])), done
+    recording = task.logdir / KINDS['record'].folder
+    return float(len([*recording.glob(EPISODES)])), done
   return math.nan, 0

@@ -6,6 +6,7 @@ Nothing here looks at a disk.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -28,14 +29,9 @@ class Task:
     run: label of the run, <condition>_seed<N>.
     index: of the run in the study.
     condition, seed, stage: which.
-    program: name of the command.
     flags: of the command; paths are seen from the folder of the run.
     logdir: folder of the run.
-    reads: files and folders that it needs.
-    output: folder of its results.
-    proof: is there once it is done.
     needs: names of the tasks before it.
-    gpu: whether a GPU makes it faster by much.
     digest: of what its results depend on, those of the tasks before it included.
   """
 
@@ -44,14 +40,9 @@ class Task:
   condition: str
   seed: int
   stage: str
-  program: str
   flags: Mapping[str, Words]
   logdir: pathlib.Path
-  reads: tuple[pathlib.Path, ...]
-  output: pathlib.Path
-  proof: pathlib.Path
   needs: tuple[str, ...]
-  gpu: bool
   digest: str
 
   @property
@@ -59,8 +50,24 @@ class Task:
     """'usual_seed0/decode'."""
     return f'{self.run}/{self.stage}'
 
+  @property
+  def kind(self) -> StageKind:
+    """What its stage runs."""
+    return KINDS[self.stage]
 
-def tasks(study: Study) -> list[Task]:
+  @property
+  def output(self) -> pathlib.Path:
+    """Folder of its results."""
+    return self.logdir / self.kind.folder
+
+  @property
+  def proof(self) -> pathlib.Path:
+    """What is there once it is done."""
+    return self.output / self.kind.proof
+
+
+@functools.lru_cache(maxsize=8)
+def tasks(study: Study) -> tuple[Task, ...]:
   """All tasks, each behind those that it needs: run by run, stage by stage."""
   found: list[Task] = []
   runs = [(c, s) for c in study.conditions for s in study.seeds]
@@ -70,24 +77,24 @@ def tasks(study: Study) -> list[Task]:
       task = _task(study, index, condition, seed, stage, digests)
       digests[stage.name] = task.digest
       found.append(task)
-  return found
+  return tuple(found)
 
 
 def command(task: Task, programs: pathlib.Path = PROGRAMS) -> list[str]:
   """The words that do a task."""
-  return [sys.executable, str(programs / f'{task.program}.py'), *words(task)]
+  return [sys.executable, str(programs / f'{task.kind.program}.py'), *words(task)]
 
 
 def words(task: Task) -> list[str]:
   """The flags of a task's command, its paths as they are from here."""
-  kind = KINDS[task.stage]
+  kind = task.kind
   paths = {*kind.places, *(x for x, _ in kind.optional.values())}
   found = []
   for name, values in task.flags.items():
     if name in paths:
       found += [f'--{name}', str(task.logdir / values[0])]
     else:
-      found += [*_flag(name, values, task.program)]
+      found += [*_flag(name, values, kind.program)]
   return found
 
 
@@ -109,28 +116,21 @@ def _task(
 ) -> Task:
   kind = KINDS[stage.name]
   run = f'{condition.name}_seed{seed}'
-  logdir = study.folder / run
   read = {k: v for k, v in kind.optional.items() if k in digests}
   flags = _flags(kind, stage, condition, seed, dict(read.values()))
   before = (*kind.needs, *read)
   setting = {k: v for k, v in flags.items() if k not in NEUTRAL}
   facts = [kind.program, setting, {x: digests[x] for x in before}]
   text = json.dumps(facts, sort_keys=True)
-  outputs = {x: KINDS[x].folder for x in before}
   return Task(
     run=run,
     index=index,
     condition=condition.name,
     seed=seed,
     stage=stage.name,
-    program=kind.program,
     flags=flags,
-    logdir=logdir,
-    reads=tuple(logdir / x for x in outputs.values()),
-    output=logdir / kind.folder,
-    proof=logdir / kind.folder / kind.proof,
+    logdir=study.folder / run,
     needs=tuple(f'{run}/{x}' for x in before),
-    gpu=kind.gpu,
     digest=hashlib.sha256(text.encode()).hexdigest()[:16],
   )
 

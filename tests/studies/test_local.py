@@ -11,7 +11,7 @@ import pytest
 
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.host.holder import here
-from dreamerv3.studies import again, local, results, state, tables, tasks
+from dreamerv3.studies import again, checking, local, results, state, tables, tasks
 from dreamerv3.studies.working import Stop, work
 from tests import cli
 from tests.studies import fakes
@@ -184,6 +184,16 @@ def test_flags_belong_to_actions(tmp_path):
   )
   assert 'did you mean usual_seed0?' in line
   assert not (tmp_path / 'out').exists()
+
+
+def test_tasks_are_listed_once_for_plan_and_status(tmp_path, monkeypatch):
+  found = fakes.make(tmp_path)
+  listed, task = [], tasks._task
+  monkeypatch.setattr(tasks, '_task', lambda *x: listed.append(x) or task(*x))
+  known = state.standings(found)
+  settled = checking.check(found)
+  assert [*tables.plan(found, settled, known), *tables.status(found, known)]
+  assert len(listed) == len(known)
 
 
 def test_a_plan_writes_nothing_and_says_what_it_costs(tmp_path):
