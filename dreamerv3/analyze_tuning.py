@@ -117,22 +117,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _check(args: KindsSettings) -> None:
   """Refuses flags that would do nothing, before anything is read."""
   if not args.data:
-    _refuse(args, _AREA, 'without --data')
+    flags.refuse_idle(args, _AREA, 'without --data')
   if args.mode != 'autocorr':
-    _refuse(args, _GROUPS, f'with --mode {args.mode}')
+    flags.refuse_idle(args, _GROUPS, f'with --mode {args.mode}')
   if args.mode != 'metrics':
-    _refuse(args, ('isomap_neighbors',), f'with --mode {args.mode}')
+    flags.refuse_idle(args, ('isomap_neighbors',), f'with --mode {args.mode}')
   if args.mode == 'distributions':
-    _refuse(args, _UNITS, 'with --mode distributions')
+    flags.refuse_idle(args, _UNITS, 'with --mode distributions')
   if args.interactive:
     from dreamerv3.plots.screen import windows
 
     windows.check('--interactive')
-
-
-def _refuse(args: KindsSettings, names: Sequence[str], why: str) -> None:
-  if given := flags.changed(args, names):
-    raise UserError(f'{given} would do nothing {why}; leave it out.')
 
 
 def _open(args: KindsSettings, source: pathlib.Path) -> Results | list[LayerKinds]:
@@ -145,7 +140,7 @@ def _open(args: KindsSettings, source: pathlib.Path) -> Results | list[LayerKind
       f'{source} holds groups of autocorrelograms; --mode {args.mode} needs '
       'tuning_results.pkl.'
     )
-  _refuse(args, (*_GROUPS, *_UNITS), 'with results that are only drawn again')
+  flags.refuse_idle(args, (*_GROUPS, *_UNITS), 'with results that are only drawn again')
   with reading(source, 'cluster_results.pkl of this program; cluster again'):
     found = study.from_dict(content)
     names = layers.select(args.layers, {x.layer: len(x.units) for x in found})
@@ -230,7 +225,7 @@ def _measures(
   """Modes metrics and distributions: draws the measures of units."""
   from dreamerv3.plots.units import kinds
 
-  made, rows = {}, []
+  made, rows, lines = {}, [], []
   for name, table in results.tables.items():
     if args.mode == 'distributions':
       made[name] = kinds.distributions(table, results.walkable)
@@ -244,10 +239,14 @@ def _measures(
       args.seed,
     )
     if isinstance(laid, str):
-      print(laid)
+      lines.append(laid)
       continue
     rows += laid.rows()
     made[name] = kinds.layout(laid)
+  if not made:
+    raise UserError(' '.join(lines))
+  for line in lines:
+    print(line)
   if rows:
     note.outputs.append(files.save_csv(save / 'unit_metrics.csv', rows))
   return _named(made)

@@ -114,17 +114,14 @@ def _check(args: ConditionsSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_csv) == bool(args.conditions):
     raise UserError('Give --conditions to compare runs, or --from_csv to do so again.')
-  usual = {x.name: x.default for x in dataclasses.fields(ConditionsSettings)}
-  given = [f'--{x}' for x in READS if getattr(args, x) != usual[x]]
+  given = flags.changed(args, READS)
   if args.from_csv and given:
-    raise UserError(
-      f'--from_csv holds what was read then; leave out {" and ".join(given)}.'
-    )
+    raise UserError(f'--from_csv holds what was read then; leave out {given}.')
   for name in ('decode', 'tuning'):
-    if getattr(args, f'no_{name}') and getattr(args, f'{name}_subdir'):
-      raise UserError(f'--{name}_subdir would do nothing with --no_{name}.')
-  if args.sweep_of and not args.sweep:
-    raise UserError('--sweep_of would do nothing without --sweep.')
+    if getattr(args, f'no_{name}'):
+      flags.refuse_idle(args, (f'{name}_subdir',), f'with --no_{name}')
+  if not args.sweep:
+    flags.refuse_idle(args, ('sweep_of',), 'without --sweep')
   if not args.save and not args.from_csv:
     raise UserError('--save is missing; give a folder for the comparison.')
 

@@ -204,9 +204,8 @@ def check_flags(args: DecodeSettings) -> None:
   if not args.data:
     raise UserError('Give --data to decode, or --from_pkl to draw again.')
   for names, idle, why in IDLE:
-    given = flags.changed(args, names.split())
-    if given and idle(args):
-      raise UserError(f'{given} would do nothing {why}; leave it out.')
+    if idle(args):
+      flags.refuse_idle(args, names.split(), why)
   if args.n_cv_folds == 1:
     raise UserError('--n_cv_folds is 1; expected at least 2, or 0 for as usual.')
 

@@ -31,7 +31,7 @@ from dreamerv3.data import layers, nwb
 from dreamerv3.data.trajectories import Trajectories
 from dreamerv3.run_info import noting, plain, read_run_info, version_line
 from dreamerv3.run_info.chain import trace
-from dreamerv3.run_info.inputs import describe
+from dreamerv3.run_info.inputs import describe, describe_all
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   inputs = {'data': args.data, 'tuning': args.tuning}
   extra = {'layers': names, 'step_s': args.step_s}
   with noting(save, 'export_nwb', args, inputs, [path], extra) as note:
-    about = _about(data, args)
+    about = _about(data, names, args)
     content = nwb.build(data, names, about, units, args.images)
     with files.atomic_path(path) as file:
       nwb.write(content, file)
@@ -75,9 +75,10 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(f'Saved {path}: {len(data)} episodes, {", ".join(names)}.')
 
 
-def _about(data: Trajectories, args: NwbSettings) -> nwb.About:
+def _about(data: Trajectories, names: Sequence[str], args: NwbSettings) -> nwb.About:
   """Identifier, beginning and provenance of the recording."""
-  source = describe('data', args.data, pathlib.Path.cwd())
+  here = pathlib.Path.cwd()
+  source = describe('data', args.data, here)
   entries = read_run_info(data.path if data.path.is_dir() else data.path.parent)
   made = [x for x in entries if x.id in source.made_by]
   changed = datetime.datetime.fromtimestamp(data.path.stat().st_mtime).astimezone()
@@ -87,10 +88,12 @@ def _about(data: Trajectories, args: NwbSettings) -> nwb.About:
     lines += step.lines()
   facts = {'world': data.metadata.world, 'source': data.source()}
   lines.append(json.dumps(plain(facts)))
-  chosen = (source.digest, args.layers, args.step_s, args.images, len(data))
+  episodes = [x.number for x in data.episodes]
+  measures = [x.digest for x in describe_all({'tuning': args.tuning}, here)]
+  chosen = (source.digest, names, args.step_s, args.images, episodes, measures)
   identifier = hashlib.sha256(repr(chosen).encode()).hexdigest()[:32]
-  weights = data.metadata.source.get('weights', '')
-  agent = f'{data.path.resolve().parent.name}-{weights}'.strip('-')
+  weights = data.metadata.source['weights']
+  agent = data.path.resolve().parent.name + (f'-{weights}' if weights else '')
   return nwb.About(identifier, start, agent, '\n'.join(lines), args.step_s)
 
 

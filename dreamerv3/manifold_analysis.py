@@ -102,6 +102,8 @@ def check_flags(args: ManifoldSettings) -> None:
     raise UserError('Give --data to measure, or --from_pkl to draw again.')
   if args.from_pkl:
     only_draws(args)
+  if args.no_isomap:
+    flags.refuse_idle(args, ('n_neighbors',), 'with --no_isomap')
 
 
 def _open(args: ManifoldSettings) -> tuple[Trajectories, Trajectories | None, Dreams]:

@@ -65,9 +65,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   check_flags(args)
   opened = None if args.from_csv else _open(args)
   found = [] if opened else reopen(args.from_csv)
-  save = files.make_folder(
-    args.save or pathlib.Path(args.data).parent / 'checkpoint_results'
-  )
+  data = pathlib.Path(args.data).expanduser().resolve()
+  save = files.make_folder(args.save or data.parent / 'checkpoint_results')
   names = ('data', 'logdir', 'control', 'from_csv')
   with noting(
     save,
@@ -97,14 +96,22 @@ def check_flags(args: GrowthSettings) -> None:
   """Flags that do not go together."""
   if bool(args.from_csv) == bool(args.data):
     raise UserError('Give --data to measure a run, or --from_csv to put runs together.')
-  usual = {x.name: x.default for x in dataclasses.fields(GrowthSettings)}
-  others = [k for k, v in vars(args).items() if v != usual[k] and k not in AGAIN]
+  others = flags.changed(args, [x for x in vars(args) if x not in AGAIN])
   if args.from_csv and others:
-    raise UserError(f'--from_csv holds what was measured; leave out --{others[0]}.')
+    raise UserError(f'--from_csv holds what was measured; leave out {others}.')
   if args.from_csv and not args.save:
     raise UserError('--save is missing; give a folder for the runs together.')
-  if args.max_wake_samples != usual['max_wake_samples'] and not args.geometry:
-    raise UserError('--max_wake_samples would do nothing without --geometry.')
+  together = pathlib.Path(args.save, TABLE).expanduser().resolve()
+  tables = [pathlib.Path(x).expanduser().resolve() for x in args.from_csv]
+  if len(tables) > 1 and together in tables:
+    raise UserError(
+      f'{together} is one of these tables and would be written over; give another '
+      '--save.'
+    )
+  if not args.geometry:
+    flags.refuse_idle(args, ('max_wake_samples',), 'without --geometry')
+  if not args.logdir:
+    flags.refuse_idle(args, ('smooth',), 'without --logdir')
 
 
 def _open(args: GrowthSettings) -> dict[int, Trajectories]:
@@ -147,12 +154,16 @@ def _measure(args: GrowthSettings, opened: dict[int, Trajectories]) -> growth.Gr
 
 
 def reopen(paths: Sequence[str]) -> list[growth.Growth]:
-  """Runs of tables that earlier calls have written."""
+  """Runs of tables that earlier calls have written; UserError for one run twice."""
   found = []
   for path in paths:
     with reading(path, f'{TABLE} of this program; measure again'):
       text = regular.read_text(pathlib.Path(path).expanduser(), MOST_BYTES)
       found += growth.from_rows([*csv.DictReader(io.StringIO(text))])
+  names = [x.run for x in found]
+  for name in names:
+    if names.count(name) > 1:
+      raise UserError(f'{name} is in two of the tables; each run counts once.')
   return found
 
 

@@ -46,6 +46,19 @@ TYPES = (
   'world_only',
 )
 
+FILMS = ('animate', 'animate_world', 'worldview')
+# Flags of some plots, and these.
+USES = {
+  'layer': ('activation', 'spatial'),
+  'unit': ('activation',),
+  'egocentric_view': ('world', 'worldview'),
+  'view_half': ('world', 'worldview'),
+  'window_tiles': ('worldview',),
+  'step_ms': FILMS,
+  'mp4': FILMS,
+  'show': tuple(x for x in TYPES if x not in FILMS),
+}
+
 # Small enough to mail: about 10 kB a frame, 5 kB in an MP4.
 FRAMES = {'.gif': 600, '.mp4': 3000}
 WORLDVIEW_EPISODES = 10
@@ -182,7 +195,11 @@ def choose(
     UserError: a plot that was asked for by name, or a layer or unit of it,
       is not there.
   """
-  seen_as(args, data)  # a bad view is an error whatever is drawn
+  for name, plots in USES.items():
+    if args.plot not in ('all', *plots):
+      flags.refuse_idle(args, (name,), f'with --plot {args.plot}')
+  if seen_as(args, data).egocentric:  # a bad view is an error whatever is drawn
+    flags.refuse_idle(args, ('view_half',), 'with an egocentric view')
   wanted = list(TYPES) if args.plot == 'all' else [args.plot]
   lacks = {x: lacking(x, args, data) for x in wanted}
   left_out = {k: v for k, v in lacks.items() if v}

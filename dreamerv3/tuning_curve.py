@@ -117,9 +117,10 @@ def check(args: TuningSettings) -> None:
     raise UserError('Give --data to measure, or --from_pkl to view, not both.')
   if not args.from_pkl and not (args.data and args.save):
     raise UserError('Give --data and --save to measure, or --from_pkl to view results.')
-  given = [f'--{x}' for x in ('format', 'width') if getattr(args, x) != _LOOK[x]]
-  if given and (args.no_plots or not args.save):
-    raise UserError(f'{" and ".join(given)} would do nothing without figures to save.')
+  if args.no_plots or not args.save:
+    flags.refuse_idle(args, ('format', 'width'), 'without figures to save')
+  if not args.save:
+    flags.refuse_idle(args, ('no_plots',), 'without --save')
   if args.from_pkl:
     _check_reopened(args)
   elif args.device != 'cpu' and not args.n_shuffles:
@@ -127,21 +128,14 @@ def check(args: TuningSettings) -> None:
   devices(args.device)
 
 
-_LOOK = dataclasses.asdict(FigureFlags())
-
-
 def _check_reopened(args: TuningSettings) -> None:
   """Results are shown as they were measured, and never lose layers."""
-  named = {x.name: x for x in dataclasses.fields(TuningSettings)}
-  given = [
-    f'--{x}'
-    for x in (*_MEASURED, 'test_data', 'control', 'area', 'max_episodes', 'device')
-    if x != 'seed' and getattr(args, x) != named[x].default
-  ]
-  if given:
+  measured = [x for x in _MEASURED if x != 'seed']  # examples are drawn by it, too
+  others = ('test_data', 'control', 'area', 'max_episodes', 'device', 'n_jobs')
+  if given := flags.changed(args, [*measured, *others]):
     raise UserError(
-      f'--from_pkl shows what was measured; leave out {" and ".join(given)}, '
-      'or measure again with --data.'
+      f'--from_pkl shows what was measured; leave out {given}, or measure again with '
+      '--data.'
     )
   source = pathlib.Path(args.from_pkl).expanduser().resolve()
   if args.layers and args.save and source == _results_path(args).resolve():

@@ -79,6 +79,16 @@ def test_measures_are_laid_out_and_drawn(tuned):
   assert [x.args['mode'] for x in read_run_info(save)] == ['metrics', 'distributions']
 
 
+def test_a_call_that_can_lay_out_nothing_leaves_what_was_there(tuned, tmp_path):
+  source = str(tuned / 'tuning_results' / 'tuning_results.pkl')
+  words = ['--from_pkl', source, '--mode', 'metrics', '--save', str(tmp_path)]
+  analyze_tuning.main([*words, '--layers', 'dyn/deter'])
+  there = {x.name for x in tmp_path.iterdir()}
+  with pytest.raises(UserError, match='too few to lay out'):
+    analyze_tuning.main([*words, '--max_neurons', '5'])
+  assert {x.name for x in tmp_path.iterdir()} == there
+
+
 def test_episodes_are_drawn_again_from_the_recording_of_the_maps(
   tuned, recording, tmp_path
 ):

@@ -43,8 +43,24 @@ def test_the_file_says_where_it_comes_from(exported):
     assert 'recording: sha256:' in content.notes
     assert content.identifier == entry.extra['identifier']
     assert '0.5 s' in content.session_description
+    assert 'None' not in content.subject.subject_id
     units = content.processing['activations']['dyn_deter_units']
     assert len(units) == content.processing['activations']['dyn_deter'].data.shape[1]
+
+
+def test_other_episodes_and_the_same_layers_by_another_name_are_told_apart(
+  recording, tmp_path
+):
+  def identifier(*words):
+    path = tmp_path / 'x.nwb'
+    export_nwb.main(['--data', str(recording), '--save', str(path), *words])
+    return read_run_info(tmp_path)[-1].extra['identifier']
+
+  data = Trajectories.open(recording)
+  sizes = sorted(np.ptp(x.pos, 0).prod() for x in data.episodes)
+  largest = identifier('--min_bbox', str(sizes[-1]))
+  assert identifier('--max_episodes', '1') != largest
+  assert identifier('--layers', 'deter') == identifier('--layers', 'dyn/deter')
 
 
 @pytest.mark.parametrize(

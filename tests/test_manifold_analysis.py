@@ -86,6 +86,10 @@ def test_trained_and_control_share_their_scales(results):
   [
     ([], 'Give --data'),
     (['--from_pkl', 'x', '--n_boot', '9'], 'leave out --n_boot'),
+    (
+      ['--data', 'x', '--no_isomap', '--n_neighbors', '9'],
+      '--n_neighbors would do nothing with --no_isomap',
+    ),
     (['--data', '{rec}', '--dream_data', 'y', '--layers', 'enc'], 'dyn/deter'),
     (['--data', 'x', '--max_wake_samples', '3'], 'at least 20'),
   ],

@@ -35,6 +35,12 @@ def test_a_run_is_measured_and_put_together_with_others(checkpoints, tmp_path, c
   table = save / 'over_training.csv'
   main('--from_csv', table, '--save', tmp_path / 'both')
   assert (tmp_path / 'both' / 'over_training.csv').read_text() == table.read_text()
+  other = tmp_path / 'other.csv'
+  other.write_text(table.read_text().replace(str(logs), 'another'))
+  with pytest.raises(UserError, match='would be written over'):
+    main('--from_csv', table, other, '--save', save)
+  with pytest.raises(UserError, match='is in two of the tables'):
+    main('--from_csv', table, table, '--save', tmp_path / 'twice')
 
 
 def main(*words):
@@ -51,6 +57,7 @@ EMPTY = ROOT / 'dreamerv3' / 'data' / '__init__.py'
     (['--from_csv', 'x', '--layer', 'a'], 'leave out --layer'),
     (['--from_csv', 'x'], '--save is missing'),
     (['--data', '.', '--max_wake_samples', '99'], 'nothing without --geometry'),
+    (['--data', '.', '--smooth', '9'], '--smooth would do nothing without --logdir'),
     (['--data', '.'], 'has no recordings step_*'),
     (['--from_csv', EMPTY, '--save', 'both'], 'it has no rows'),
   ],

@@ -230,6 +230,12 @@ def test_worlds_of_their_own(tmp_path, capsys):
     (('--area', 5, 5), 'leave the flag out'),
     (('--windowtiles', 5), 'did you mean --window_tiles'),
     (('--show',), 'needs a screen'),
+    (('--plot', 'heatmap', '--mp4'), '--mp4 would do nothing with --plot heatmap'),
+    (('--plot', 'animate', '--show'), '--show would do nothing with --plot animate'),
+    (
+      ('--egocentric_view', 7, '--view_half', 3),
+      '--view_half would do nothing with an egocentric view',
+    ),
   ],
 )
 def test_bad_input_writes_nothing(two, flags, message):

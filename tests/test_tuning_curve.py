@@ -241,7 +241,11 @@ def test_old_recordings_work_and_say_what_is_missing(recording, tmp_path, capsys
       ['--data', '{rec}', '--save', '{tmp}', '--device', 'cuda', '--n_shuffles', '0'],
       'leave out --device',
     ),
-    (['--from_pkl', '{tmp}/none.pkl', '--device', 'cuda'], 'leave out --device'),
+    (
+      ['--from_pkl', '{tmp}/none.pkl', '--device', 'cuda', '--n_jobs', '2'],
+      'leave out --device and --n_jobs',
+    ),
+    (['--from_pkl', '{tmp}/none.pkl', '--no_plots'], 'would do nothing without --save'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_bbox', '1e9'], 'largest'),
     (['--data', '{rec}', '--save', '{tmp}', '--min_visits', '999'], 'no tile'),
     (['--from_pkl', '{tmp}/none.pkl', '--save', '{tmp}'], 'none.pkl'),

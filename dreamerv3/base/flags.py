@@ -168,6 +168,12 @@ def changed(settings: Any, names: Iterable[str]) -> str:
   return ' and '.join(given)
 
 
+def refuse_idle(settings: Any, names: Iterable[str], why: str) -> None:
+  """UserError if some flags were given that would do nothing, and why."""
+  if given := changed(settings, names):
+    raise UserError(f'{given} would do nothing {why}; leave it out.')
+
+
 def settings_of(command: types.ModuleType) -> type:
   """The settings of a command's module: its one class whose name ends so."""
   named = [v for k, v in vars(command).items() if k.endswith('Settings')]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import unittest.mock
 
 import pytest
 
@@ -188,12 +189,12 @@ def test_flags_belong_to_actions(tmp_path):
 
 def test_tasks_are_listed_once_for_plan_and_status(tmp_path, monkeypatch):
   found = fakes.make(tmp_path)
-  listed, task = [], tasks._task
-  monkeypatch.setattr(tasks, '_task', lambda *x: listed.append(x) or task(*x))
+  task = unittest.mock.Mock(wraps=tasks._task)
+  monkeypatch.setattr(tasks, '_task', task)
   known = state.standings(found)
   settled = checking.check(found)
   assert [*tables.plan(found, settled, known), *tables.status(found, known)]
-  assert len(listed) == len(known)
+  assert task.call_count == len(known)
 
 
 def test_a_plan_writes_nothing_and_says_what_it_costs(tmp_path):
