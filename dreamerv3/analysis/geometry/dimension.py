@@ -47,7 +47,8 @@ def participation(X: np.ndarray, episode: np.ndarray, weight: np.ndarray) -> Dim
   starts = np.flatnonzero(np.diff(episode, prepend=episode[0] - 1))
   lengths = np.einsum('nd,nd->n', centred, centred, dtype=np.float64)
   trace = np.add.reduceat(lengths, starts)
-  if X.shape[1] <= len(X):  # per episode the products of units, else of rows
+  # The products of units of each episode, or those of rows, whichever are fewer.
+  if len(starts) * X.shape[1] ** 2 <= len(X) ** 2:
     parts = np.split(centred.astype(np.float64), starts[1:])
     inner = np.stack([x.T @ x for x in parts]).reshape(len(parts), -1)
     squares = inner @ inner.T

@@ -19,7 +19,8 @@ class Embedding:
   Attributes:
     method: isomap or pca.
     explained: share of the variance in the two components (PCA), or of the pairwise
-      geodesic distances that the plane keeps (Isomap: 1 - residual variance).
+      geodesic distances that the plane keeps (Isomap: 1 - residual variance); NaN of
+      states that are all equal.
   """
 
   method: str
@@ -47,7 +48,8 @@ def embed(
     found = model.transform(both)
     explained = _kept(model.dist_matrix_, model.embedding_)
   else:
-    pca = PCA(min(2, both.shape[1]), random_state=seed).fit(both[fitted])
+    with np.errstate(invalid='ignore'):  # of states that are all equal
+      pca = PCA(min(2, both.shape[1]), random_state=seed).fit(both[fitted])
     found = pca.transform(both)
     found = np.pad(found, ((0, 0), (0, 2 - found.shape[1])))  # of a single unit
     explained = float(pca.explained_variance_ratio_.sum())

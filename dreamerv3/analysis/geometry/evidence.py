@@ -86,7 +86,8 @@ def exchanged(
     count: null pairings; 0 for none.
 
   Returns:
-    p, p_partial: one-sided; NaN without nulls or for a constant code.
+    p, p_partial: one-sided; NaN without nulls, for a constant code or a path that
+        stays on one tile.
   """
   none = {'p': float('nan'), 'p_partial': float('nan')}
   pick = np.random.default_rng([seed, 34]).permutation(len(rows))[:TESTED]
@@ -133,7 +134,10 @@ def _values_of(
   def values(label: np.ndarray) -> np.ndarray:
     space = rank_table[label[i], label[j]]
     space = space - space.mean()
-    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / np.linalg.norm(space)
+    length = np.linalg.norm(space)
+    if not length:  # all pairs are equally far apart
+      return np.full(2, np.nan)
+    matrix[0, 1:] = matrix[1:, 0] = fixed @ space / length
     inverse = np.linalg.pinv(matrix)
     partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
     return np.array([matrix[0, 1], partial])

@@ -20,6 +20,7 @@ from dreamerv3.analysis.geometry.distances import Ranks, distances_of, ranks_of
 
 BINS = 60  # of cosine distance, in the histogram
 CHUNK = 1 << 22  # pairs at a time
+EQUAL = 1e-6  # variance of ranks that rounding may leave of equal distances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,17 +120,21 @@ class Similarity:
     self.near[:] += np.bincount(apart, code, len(self.near))
 
   def correlations(self, weight: np.ndarray | None = None) -> np.ndarray:
-    """Rank correlations (V, V), each episode counted `weight` (E,) times."""
+    """Rank correlations (V, V), each episode counted `weight` (E,) times.
+
+    NaN of variables that are the same in all pairs.
+    """
     w = np.ones(len(self.count)) if weight is None else np.asarray(weight, float)
     pair = w[:, None] * w[None]
-    n = (pair * self.count).sum()
-    mean = (pair * self.sums).sum((1, 2)) / n
-    moments = (pair * self.products).sum((2, 3)) / n
+    with np.errstate(invalid='ignore', divide='ignore'):  # a draw may have no pairs
+      n = (pair * self.count).sum()
+      mean = (pair * self.sums).sum((1, 2)) / n
+      moments = (pair * self.products).sum((2, 3)) / n
     moments = np.triu(moments) + np.triu(moments, 1).T
     covariance = moments - mean[:, None] * mean[None]
-    spread = np.sqrt(np.diag(covariance))
-    with np.errstate(invalid='ignore', divide='ignore'):
-      found: np.ndarray = covariance / (spread[:, None] * spread[None])
+    variance = np.diag(covariance)
+    spread = np.sqrt(np.where(variance > EQUAL, variance, np.nan))
+    found: np.ndarray = covariance / (spread[:, None] * spread[None])
     return found
 
   @property

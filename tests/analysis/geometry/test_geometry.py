@@ -1,6 +1,7 @@
 """sRSA, dimension and sleep-wake distance by hand and on planted codes."""
 
 import dataclasses
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,18 @@ def test_ring_and_plane_come_back_with_their_dimension(rng):
   assert narrow.value == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-3)
 
 
+def test_the_dimension_of_wide_layers_takes_little_memory(rng):
+  X, episode = rng.normal(size=(600, 300)).astype(np.float32), np.arange(600) // 6
+  tracemalloc.start()
+  found = dimension.participation(X, episode, evidence.weights(100, 5, 0))
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert peak < 20e6  # the products of units of all episodes are 72e6
+  values = np.linalg.eigvalsh(np.cov(X.T))
+  expected = values.sum() ** 2 / (values**2).sum()
+  assert found.value == pytest.approx(expected, rel=1e-5)
+
+
 def test_neighbours_in_time_are_no_neighbours():
   """A slow path is a line to its own steps; other episodes fill the space."""
   rng = np.random.default_rng(0)
@@ -160,6 +173,25 @@ def test_neighbours_in_time_are_no_neighbours():
   episode = np.repeat(np.arange(20), 100)
   found = dimension.two_nn(X, episode, evidence.weights(20, 20, 0))
   assert found.value > 2.5
+
+
+def test_a_path_on_one_tile_and_a_constant_code_have_no_srsa(rng):
+  track = walks(rng, 5, 20)
+  still = dataclasses.replace(track, pos=np.zeros_like(track.pos))
+  for path, X in ((still, noise(rng, track)), (track, np.ones((100, 3), np.float32))):
+    assert np.isnan(similarity(X, path).srsa)
+    tile, rows = GRID.to_class(path.pos), np.arange(100)
+    p = evidence.exchanged(X, tile, TABLE, path, rows, None, 9, 0)
+    assert np.isnan([*p.values()]).all()
+
+
+def test_no_draw_of_episodes_correlates_more_than_1(rng):
+  """Draws of few pairs may hold one rank alone, whose variance is rounding."""
+  track = walks(rng, 6, 1)
+  found = similarity(rng.normal(size=(6, 20)).astype(np.float32), track)
+  drawn = evidence.draws(found, (), evidence.weights(6, 300, 0))
+  assert np.isnan(drawn).any()
+  assert np.nanmax(np.abs(drawn)) <= 1 + 1e-5
 
 
 def test_walking_goes_around_walls():
@@ -219,6 +251,9 @@ def test_a_single_unit_of_one_sign_has_components_alone(rng):
   found = embed(X, X[:0], 12, False, 0)
   assert found.wake.shape == (60, 2)
   assert not found.wake[:, 1].any()
+  constant = embed(np.ones((60, 2), np.float32), X[:0], 12, False, 0)
+  assert not constant.wake.any()
+  assert np.isnan(constant.explained)
 
 
 def test_pairs_are_worked_through_in_parts_with_the_same_numbers():
