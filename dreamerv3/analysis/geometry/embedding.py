@@ -43,7 +43,8 @@ def embed(
   fitted = rng.permutation(len(both))[:FITTED]
   if isomap:
     most = max(2, min(n_neighbors, len(fitted) // 4))
-    model = Isomap(n_neighbors=most, n_components=2, metric='cosine')
+    # The usual solver starts from numbers that no seed reaches.
+    model = Isomap(n_neighbors=most, metric='cosine', eigen_solver='dense')
     model.fit(both[fitted])
     found = model.transform(both)
     explained = _kept(model.dist_matrix_, model.embedding_)

@@ -240,6 +240,8 @@ def test_a_plane_is_drawn_flat(rng):
   assert found.wake.shape == (300, 2)
   assert found.dream.shape == (100, 2)
   assert found.explained > 0.95
+  again = embed(X[:300], X[300:], 12, True, 0)
+  np.testing.assert_array_equal(again.wake, found.wake)
   flat = embed(X, X[:0], 12, False, 0)
   assert flat.explained == pytest.approx(1, abs=1e-4)
 

@@ -44,5 +44,7 @@ def isomap(points: np.ndarray, neighbors: int) -> np.ndarray:
   """Tenenbaum et al. 2000, doi:10.1126/science.290.5500.2319."""
   most = max(2, min(neighbors, len(points) // 4))
   # Equal points, as of silent units, have equal neighbours and leave islands.
-  found: np.ndarray = Isomap(n_neighbors=most).fit_transform(points)
+  # The usual solver starts from numbers that no seed reaches.
+  model = Isomap(n_neighbors=most, eigen_solver='dense')
+  found: np.ndarray = model.fit_transform(points)
   return found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.tuning.cell_types import Thresholds
-from dreamerv3.analysis.tuning.kinds import autocorrelograms, clusters, study
+from dreamerv3.analysis.tuning.kinds import autocorrelograms, clusters, pictures, study
 from dreamerv3.analysis.tuning.maps import fields
 from dreamerv3.analysis.tuning.maps.tile_maps import TileMaps
 from dreamerv3.analysis.tuning.results import Results
@@ -117,6 +117,12 @@ def test_agreement_is_the_best_jaccard_index():
   drawn = clusters.agreement(first, second[some], some)
   np.testing.assert_allclose(drawn[:2], [1, 1])
   assert np.isnan(drawn[2])
+
+
+def test_units_are_laid_out_the_same_way_twice(rng):
+  points = rng.normal(size=(400, 7))
+  first, second = (pictures.isomap(points, 15) for _ in range(2))
+  np.testing.assert_array_equal(first, second)
 
 
 def test_results_go_through_plain_containers():
