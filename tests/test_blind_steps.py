@@ -71,6 +71,7 @@ def at(tmp_path_factory):
     record(at / f'still{n}', frozen(n), str(n))
     record(at / f'untrained{n}', nowhere, str(n), 'new', False)
   record(at / 'other', fading(10, KEEPS), '10', 'others')
+  record(at / 'dark1', fading(1, KEEPS), '1')
   visits = np.ones(GRID.shape, int)
   eye = 20 * np.eye(GRID.size, dtype=np.float32)
   made = LinearDecoder(eye, np.arange(GRID.size), GRID, 'dyn/deter', {'visits': visits})
@@ -126,6 +127,7 @@ def test_a_network_that_follows_is_told_from_one_that_stands_still(
   ('more', 'text'),
   [
     (['--blind', 'seen'], 'observe is all'),
+    (['--blind', 'dark1'], 'observe is 1, .* N at least 2'),
     (['--data', 'dark10'], 'replay with observe 10'),
     (['--blind', 'other'], 'other weights'),
     (['--control_blind', 'untrained10'], 'other episodes or at other timesteps'),

@@ -162,7 +162,8 @@ def slope(place: np.ndarray, weight: np.ndarray, at: np.ndarray) -> np.ndarray:
   root = np.sqrt(weight / weight.sum())[:, None]
   columns = root * np.concatenate([np.ones((len(at), 1)), at - at.mean(0)], 1)
   values = root * (place - (weight / weight.sum()) @ place)
-  basis = np.linalg.svd(columns, full_matrices=False)[0]
+  basis, size, _ = np.linalg.svd(columns, full_matrices=False)
+  basis = basis[:, size > 1e-9 * size[0]]  # tiles in a row have no slope across it
   total = np.square(values).sum(0)
   found: np.ndarray = np.square(basis.T @ values).sum(0) / np.maximum(total, 1e-20)
   return found

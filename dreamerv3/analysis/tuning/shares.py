@@ -23,6 +23,7 @@ from dreamerv3.analysis.tuning.layers import (
   prepare,
   unit_seconds,
 )
+from dreamerv3.analysis.tuning.maps.binned_path import often_visited
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
@@ -69,15 +70,19 @@ def class_shares(
 
   With a control both are measured at matched occupancy, and the difference of
   the shares has an interval of both sides. Up to 96 units of a layer are
-  classed; the same ones on both sides. Empty below 8 episodes.
+  classed; the same ones on both sides. Empty below 8 episodes, and for recordings
+  that have no tile in common.
   """
   sides = [data] if control is None else [data, control]
   if min(len(x) for x in sides) < FEWEST or not options.n_shuffles:
     return []
   tracks = [x.track() for x in sides]
-  keep = [np.ones(len(x), bool) for x in tracks]
+  keep = [often_visited(x, data.grid, options.min_visits) for x in tracks]
   if control is not None:
-    keep = [*matched(tracks[0], tracks[1], data.grid, options.seed)]
+    a, b = tracks
+    keep = [*matched(a, b, data.grid, options.seed, options.min_visits)]
+  if not all(x.any() for x in keep):
+    return []
   pairs = zip(sides, tracks, keep, strict=True)
   resampled = [_side(x, t, k, options) for x, t, k in pairs]
   rows: list[dict[str, str | float]] = []
@@ -104,14 +109,16 @@ def seconds(
 
 
 def matched(
-  a: Track, b: Track, grid: Grid, seed: int = 0
+  a: Track, b: Track, grid: Grid, seed: int = 0, min_visits: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
   """Rows of two tracks with equally many samples on every tile, as masks.
 
-  The samples that stay on a tile are drawn at random; of equal tracks all stay.
+  The samples that stay on a tile are drawn at random; of equal tracks all stay. None
+  do where they are fewer than `min_visits`.
   """
   counts = [grid.count(x.pos) for x in (a, b)]
   least = np.minimum(*counts).ravel()
+  least = np.where(least < min_visits, 0, least)
   masks = []
   for track in (a, b):
     rng = np.random.default_rng([seed, 50])

@@ -120,14 +120,14 @@ def check_sighted(data: Trajectories) -> None:
 
 
 def limit_of(data: Trajectories) -> int:
-  """Timesteps that were seen before the dark, at least 1."""
-  known = _replay(data)
+  """Timesteps that were seen before the dark, of which the last one is decoded."""
+  known, least = _replay(data), 1 + data.drop_first
   observe = str(known.get('observe', 'all'))
-  if not observe.isdigit() or int(observe) < 1 or known.get('perturb') != 'none':
+  if not observe.isdigit() or int(observe) < least or known.get('perturb') != 'none':
     raise UserError(
       f'{data.path} is no replay that loses its sight: observe is {observe}, perturb '
       f'{known.get("perturb", "none")}; expected --script replay_activations with '
-      '--replay_activations.observe N, N at least 1.'
+      f'--replay_activations.observe N, N at least {least}.'
     )
   return int(observe)
 

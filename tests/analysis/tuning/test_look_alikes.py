@@ -97,3 +97,7 @@ def test_a_slope_is_told_by_the_best_plane():
   assert found[0] == pytest.approx(1)
   assert found[1] < 0.1
   assert found[2] < 1e-6
+  row, map_ = np.arange(6.0), np.array([0.0, 1, 0, 0, 0, 0])
+  corridor = np.stack([row, np.zeros(6)], 1)  # the plane has no slope across it
+  found = slope(map_[:, None], np.ones(6), corridor)
+  assert found[0] == pytest.approx(np.corrcoef(row, map_)[0, 1] ** 2)

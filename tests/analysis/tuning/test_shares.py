@@ -60,6 +60,39 @@ def test_shares_of_one_network_do_not_differ(twice):
   assert sum(x['share'] for x in rows) == pytest.approx(1)
 
 
+@pytest.mark.parametrize('control', [False, True])
+def test_shares_are_of_the_tiles_that_are_visited_often(twice, control, monkeypatch):
+  sides = []
+
+  def shares_of(side, *_):
+    sides.append(side)
+    return shares.Share(np.zeros(15), np.zeros(15))
+
+  monkeypatch.setattr(shares, '_shares', shares_of)
+  options, other = Options(n_shuffles=1, min_visits=8), twice[1] if control else None
+  shares.class_shares(twice[0], options, ['dyn/deter'], Thresholds(), other)
+  assert len(sides) == 1 + control
+  for side in sides:
+    visits = side.setups[0].design.occupancy
+    assert visits[visits > 0].min() >= 8
+
+
+def test_recordings_of_other_tiles_have_no_shares(tmp_path):
+  codes = {'dyn/deter': synthetic.noise}
+  sides = []
+  for x in (2, 9):
+    wall = tuple(
+      (y, z) for y in (range(x, 12) if x < 5 else range(x)) for z in range(10)
+    )
+    folder = tmp_path / str(x)
+    synthetic.record(folder, codes, 8, 20, synthetic.world(walls=wall))
+    sides.append(Trajectories.open(folder))
+  found = shares.class_shares(
+    sides[0], Options(n_shuffles=4), ['dyn/deter'], Thresholds(), sides[1]
+  )
+  assert not found
+
+
 def test_few_episodes_have_no_interval(recording):
   data = Trajectories.open(recording)
   assert not shares.class_shares(data, Options(), ['dyn/deter'], Thresholds())
