@@ -87,6 +87,7 @@ def record(
   seed: int = 0,
   image: int = 16,
   dtype: str = 'float16',
+  walker: Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]] = walk,
   **walking: Any,
 ) -> pathlib.Path:
   """Writes a recording in the form of docs/data_format.md; returns folder.
@@ -99,12 +100,11 @@ def record(
   for k in range(1, episodes + 1):
     rng = np.random.default_rng([seed, k])
     T = length - int(rng.integers(0, max(length // 4, 1)))
-    pos, facing, action = walk(tiles, T, rng, **walking)
+    pos, facing, action = walker(tiles, T, rng, **walking)
     acts = {x: np.asarray(f(pos, facing, rng)) for x, f in codes.items()}
     shapes = {x: v.shape[1] for x, v in acts.items()}
     reward = (rng.random(T) < 0.02).astype(np.float64)
-    reward[0] = 0
-    action[-1] = 0
+    reward[0] = action[-1] = 0
     episode = {
       'player_pos': pos.astype(np.float32),
       'player_facing': facing.astype(np.int32),

@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dreamerv3.analysis.decoding.comparisons import DETER, verdict
+from dreamerv3.analysis.decoding.comparisons import DETER, unbeaten, verdict
 from dreamerv3.base.errors import UserError
 from dreamerv3.run_info import Entry, read_run_info
 
@@ -93,7 +93,14 @@ def decoding(extra: Mapping[str, Any]) -> Iterator[str]:
     if row['layer'] in DETER:
       yield verdict({k: number(v) for k, v in row.items()})
   if len(rows) > 3:
-    better = [x['layer'] for x in rows if number(x['p_vs_chance_all']) <= 0.05]
+    known = [{k: number(v) for k, v in x.items()} for x in rows]
+    better = [
+      x
+      for x in known
+      if x['p_vs_chance_all'] <= 0.05
+      and x['mean'] < x['best_constant']
+      and not unbeaten(x, corrected=True)
+    ]
     count = f'{len(better)} of {len(rows)}'
     yield f'{count} layers beat the hardest chance level (corrected for their number).'
 

@@ -95,6 +95,7 @@ def decoding(plan: PlannedRun, rng: np.random.Generator) -> dict:
       best_constant=constant,
       prior=constant,
       shuffled=constant,
+      timed=constant,
       fold_visits=np.ones((1, 10, 10), np.int64),
       fits=(),
       example_rows=np.zeros(0, np.int64),

@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from dreamerv3.pages.verdicts import Said, distinct, tuning
+from dreamerv3.pages.verdicts import Said, decoding, distinct, tuning
 
 NAN = float('nan')
 
@@ -25,6 +25,22 @@ def test_the_commonest_classes_have_their_intervals_and_the_controls_share():
     'dyn/deter: border cells 30% [20%, 41%] (control 0%), '
     'speed 10% [0%, 25%] (control 2%), HD cells 4% (control 0%).'
   ]
+
+
+def test_layers_that_are_worse_than_chance_or_no_better_than_the_time_do_not_count():
+  def layer(name, mean, shuffled=6.0, p=0.01):
+    row = {'layer': name, 'mean': mean, 'best_constant': 5.0, 'shuffled': shuffled}
+    return {**row, 'p_vs_chance_all': 0.01, 'p_vs_shuffled_all': p}
+
+  rows = [
+    layer('enc/cnn0', 2.0),
+    layer('enc/cnn1', 5.5),
+    layer('enc/cnn2', 2.0, 2.1, 0.4),
+    layer('enc/cnn3', 2.0, 1.9),
+    layer('pol/value', 2.0, p='nan'),
+  ]
+  (said,) = decoding({'summary': rows})
+  assert said.startswith('2 of 5 layers beat the hardest chance level')
 
 
 def test_results_without_shares_over_episodes_are_told_as_they_are():

@@ -19,6 +19,11 @@ from dreamerv3.analysis.differences import Differences, Side, paired, unpaired
 DETER = ('deter', 'dyn/deter')
 ALPHA = 0.05
 NAN = float('nan')
+# Chance levels that know the time in the episode.
+TIMED = {
+  'timed': 'a guess by the time in the episode',
+  'shuffled': "a decoder of other episodes' paths",
+}
 
 
 def compare(
@@ -38,7 +43,7 @@ def compare(
   episode = results[0].episode
   errors = np.stack([x.errors for x in results])
   chance = paired(errors - results[0].best_constant, episode, n_boot, seed)
-  shuffled = _against_shuffled(results, errors, seed)
+  levels = {x: _against(x, results, errors, seed) for x in TIMED}
   against = _against_control(results, control, n_boot, seed)
   columns = []
   for i, result in enumerate(results):
@@ -47,8 +52,8 @@ def compare(
     columns.append(
       {
         **_columns('chance', chance, i),
-        'p_vs_shuffled': float(shuffled.p[i]),
-        'p_vs_shuffled_all': float(shuffled.p_all[i]),
+        **_p_values('shuffled', levels, i),
+        **_p_values('timed', levels, i),
         **_columns('control', against.get(result.layer), 0),
         'control_paired': NAN if other is None else float(known),
       }
@@ -111,11 +116,17 @@ def verdict(row: Mapping[str, Any]) -> str:
     text += f' [{row["low"]:.2f}, {row["high"]:.2f}]'
   text += '; a best constant guess '
   text += f'{row["best_constant"]:.2f} ({_word(row, "chance")}).'
+  level = unbeaten(row) if _beats(row, 'chance') else ''
   if row['control'] == row['control']:
     share = row['mean'] / row['best_constant'] if row['best_constant'] else NAN
     other = row['control'] / row['control_constant'] if row['control_constant'] else NAN
     text += f' That is {share:.0%} of the guess, in the untrained network {other:.0%} '
     text += f'({_word(row, "control")}).'
+  if level:
+    text += (
+      f' Not shown to be better than {TIMED[level]}, {row[level]:.2f} '
+      f'({_word(row, level)}): what is read may be the time alone.'
+    )
   if not row.get('seen'):
     return text + ' Memory unknown: nothing of what is seen was decoded.'
   text += f' From what is seen now, {row["seen"]}: {row["seen_error"]:.2f} '
@@ -127,6 +138,8 @@ def verdict(row: Mapping[str, Any]) -> str:
       text += f' [{row["memory_low"]:.2f}, {row["memory_high"]:.2f}]'
     known = row['p_memory'] == row['p_memory']
     text += f', p {_p(row["p_memory"])}' if known else ' (not tested)'
+  if level:
+    return text + ': no memory shown.'
   if _beats(row, 'seen'):
     return text + ': memory.'
   if gain > 0 and row['p_memory'] <= ALPHA:
@@ -143,11 +156,19 @@ def _columns(name: str, found: Differences | None, i: int) -> dict[str, float]:
   return dict(zip(keys, values, strict=True))
 
 
-def _against_shuffled(
-  results: Sequence[DecodeResult], errors: np.ndarray, seed: int
+def _p_values(name: str, levels: Mapping[str, Differences], i: int) -> dict[str, float]:
+  found = levels[name]
+  return {
+    f'p_vs_{name}': float(found.p[i]),
+    f'p_vs_{name}_all': float(found.p_all[i]),
+  }
+
+
+def _against(
+  level: str, results: Sequence[DecodeResult], errors: np.ndarray, seed: int
 ) -> Differences:
-  shuffled = np.stack([x.shuffled for x in results])
-  return paired(errors - shuffled, results[0].episode, 0, seed)
+  chance = np.stack([getattr(x, level) for x in results])
+  return paired(errors - chance, results[0].episode, 0, seed)
 
 
 def _against_control(
@@ -202,6 +223,22 @@ def hardest(seen: Mapping[str, DecodeResult]) -> str:
   return min(seen, key=lambda x: float(seen[x].errors.mean()))
 
 
+def unbeaten(row: Mapping[str, Any], corrected: bool = False) -> str:
+  """The first of the levels that know the time which a layer does not beat; else ''.
+
+  Where all episodes take one path the time tells the place, and a clock is read as a
+  place. A level that was not tested counts as beaten.
+
+  Args:
+    corrected: by p values that hold for all layers together.
+  """
+  for name in TIMED:
+    p = row.get(f'p_vs_{name}' + ('_all' if corrected else ''), NAN)
+    if p == p and not (p <= ALPHA and row['mean'] < row[name]):
+      return name
+  return ''
+
+
 def _beats(row: Mapping[str, Any], name: str) -> bool:
   return bool(row[f'diff_{name}'] < 0 and row[f'p_vs_{name}'] <= ALPHA)
 
@@ -212,7 +249,8 @@ def _word(row: Mapping[str, Any], name: str) -> str:
     return 'not tested'
   if p > ALPHA:
     return f'not told apart, p {_p(p)}'
-  return f'{"better" if row[f"diff_{name}"] < 0 else "worse"}, p {_p(p)}'
+  gap = row[f'diff_{name}'] if name not in TIMED else row['mean'] - row[name]
+  return f'{"better" if gap < 0 else "worse"}, p {_p(p)}'
 
 
 def _p(value: float) -> str:

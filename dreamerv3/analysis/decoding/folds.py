@@ -29,8 +29,8 @@ class Fold:
     pos: (M, 2) true tile of each training row.
     paired: (M, 2) tile on another episode's path; None with one episode.
     paired_groups: (M,) validation groups of the decoder of those.
-    best_constant, prior: (T,) errors [tiles] of the best constant and of the
-      occupancy prior.
+    best_constant, prior, timed: (T,) errors [tiles] of the best constant, of the
+      occupancy prior, and of the best guess by the time in the episode.
     visits: (W, H) training visits.
     examples: (K,) places in `split.test` whose maps are kept.
   """
@@ -42,6 +42,7 @@ class Fold:
   paired_groups: np.ndarray
   best_constant: np.ndarray
   prior: np.ndarray
+  timed: np.ndarray
   visits: np.ndarray
   examples: np.ndarray
 
@@ -92,6 +93,7 @@ def _fold(
     paired_groups=splits.inner(train.episode, GROUPS, seed),
     best_constant=manhattan(tile, test.pos).astype(np.float32),
     prior=chance.prior_error(train.pos, test.pos, grid),
+    timed=manhattan(chance.by_time(train.pos, train.t, test.t), test.pos),
     visits=grid.count(train.pos).astype(np.int32),
     examples=example_rows(test.episode, test.t),
   )

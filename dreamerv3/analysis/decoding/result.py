@@ -28,8 +28,9 @@ class DecodeResult:
     errors: (N,) |dx| + |dy| between them [tiles].
     episode, t, fold: (N,) where each row comes from.
     visited: (N,) whether training visited the true tile.
-    best_constant, prior, shuffled: (N,) errors at chance: best constant, training
-      occupancy, decoder fitted to another episode's path (NaN without one).
+    best_constant, prior, shuffled, timed: (N,) errors at chance: best constant,
+      training occupancy, decoder fitted to another episode's path (NaN without one),
+      guess by the time in the episode (NaN of saved decoders and of older results).
     fold_visits: (F, W, H) training visits of each fold.
     fits: one dict per fold: penalty, temperature, iterations, curve, rows.
     example_rows: (K,) rows that `proba` (K, W, H) holds.
@@ -51,6 +52,7 @@ class DecodeResult:
   best_constant: np.ndarray
   prior: np.ndarray
   shuffled: np.ndarray
+  timed: np.ndarray
   fold_visits: np.ndarray
   fits: tuple[Mapping[str, Any], ...]
   example_rows: np.ndarray
@@ -156,7 +158,7 @@ class DecodeResult:
     changed = {'grid': Grid(*values['grid']), 'fits': tuple(values['fits'])}
     # Results of before named the most probable tile.
     nan = np.full((len(values['pos']), 2), np.nan, np.float32)
-    older = {'argmax': values['errors'], 'estimate': nan}
+    older = {'argmax': values['errors'], 'estimate': nan, 'timed': nan[:, 0]}
     named = {k: v for k, v in values.items() if k != 'constant'}
     changed['best_constant'] = values['constant']
     return cls(**{**older, **named, **changed})
@@ -172,6 +174,7 @@ _PER_ROW = (
   'best_constant',
   'prior',
   'shuffled',
+  'timed',
   'argmax',
 )
 
@@ -197,6 +200,7 @@ def summary(result: DecodeResult, n_boot: int = 1000, seed: int = 0) -> dict[str
     'best_constant': float(result.best_constant.mean()),
     'prior': float(result.prior.mean()),
     'shuffled': float(result.shuffled.mean()),
+    'timed': float(result.timed.mean()),
     'unvisited': float(1 - result.visited.mean()),
     'timesteps': len(errors),
     'episodes': len(np.unique(result.episode)),

@@ -51,3 +51,16 @@ def test_other_path_gives_each_episode_another_ones_positions(rng):
 def test_other_path_needs_two_episodes(rng):
   pos = np.zeros((3, 2), int)
   assert chance.other_path(pos, pos[:, 0], np.arange(3), rng) is None
+
+
+def test_a_guess_by_the_time_is_the_median_around_it():
+  t = np.repeat(np.arange(10), 3)
+  pos = np.stack([t + np.tile([0, 1, 9], 10), np.zeros(30)], 1)
+  # Of five timesteps the middle one's, but for the first and last ones.
+  found = chance.by_time(pos, t, np.array([5, 9, 5, 40]))
+  near = [np.median(pos[abs(t - x) <= 2], 0) for x in (5, 9)]
+  np.testing.assert_allclose(found[:3], [near[0], near[1], near[0]])
+  # As far as it takes to have some.
+  assert found[3].tolist() == np.median(pos[t >= 8], 0).tolist()
+  lonely = chance.by_time(pos[:2], t[:2], np.array([7]))
+  assert lonely.tolist() == [[0.5, 0]]

@@ -90,6 +90,31 @@ def test_a_state_that_only_repeats_the_view_is_no_memory(tmp_path):
   assert 'no memory' in verdict(row)
 
 
+def one_way(tiles, length, rng, **walking):
+  """The same walk in every episode, as a script leads it."""
+  return synthetic.walk(tiles, length, np.random.default_rng(3), **walking)
+
+
+def clock(pos, facing, rng):
+  """Tells the time in the episode, and nothing of the place."""
+  t, peaks = np.arange(len(pos)), np.linspace(0, 50, 12)
+  return np.exp(-((t[:, None] - peaks) ** 2) / 20) + 0.1 * rng.normal(size=(len(t), 12))
+
+
+def test_a_clock_on_one_path_is_no_memory_of_places(tmp_path):
+  codes = {'dyn/deter': clock, 'dyn/stoch': noise, 'enc/tokens': noise}
+  tiles = synthetic.world(AREA)
+  path = synthetic.record(
+    tmp_path / 'a', codes, 16, 50, tiles=tiles, walker=one_way, start=(15, 14)
+  )
+  row = study(Trajectories.open(path))[2]['dyn/deter']
+  assert row['p_vs_chance'] < 0.05
+  assert row['p_vs_seen'] < 0.05
+  said = verdict(row)
+  assert 'Not shown to be better than a guess by the time in the episode, ' in said
+  assert said.endswith('no memory shown.')
+
+
 def test_layers_are_told_from_chance_control_and_each_other(remembers):
   results, _, rows = remembers
   assert rows['dyn/deter']['p_vs_control_all'] < 0.05
