@@ -116,7 +116,7 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   Under each kind of code that was found: EV, the median over its units of the
   held-out variance that their best model explains.
   """
-  figure, axes = style.new_figure(width=7.02, height=2.5)
+  figure, axes = style.new_figure(width=7.02, height=2.8)
   narrow = figure.get_figwidth() < 5  # names stand upright, and bars have no numbers
   ax = axes[0, 0]
   simple, tested = results.classes(layer)
@@ -127,12 +127,16 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   if layer in results.control:
     other = [x for x in results.classes(layer, control=True) if x is not None]
     bars.append(('untrained control', other[-1], {'hatch': '/////', 'fill': False}))
-  width = 0.8 / len(bars)
+  rows = [x for x in results.metadata.get('class_shares', []) if x['layer'] == layer]
+  # Where there are intervals they lie between the bars, clear of the numbers.
+  step = 2 if rows else 1
+  width = min(0.9 / (step * (len(bars) - 1) + 1), 0.8 / len(bars))
+  places = (np.arange(len(bars)) - (len(bars) - 1) / 2) * step * width
   x = np.arange(len(cell_types.NAMES))
   colors = [COLORS[n] for n in cell_types.NAMES]
-  for k, (_, ids, look) in enumerate(bars):
+  for beside, (_, ids, look) in zip(places, bars, strict=True):
     shares = cell_types.fractions(ids) * 100
-    place = x + (k - (len(bars) - 1) / 2) * width
+    place = x + beside
     ax.bar(place, shares, width, color=colors, edgecolor=colors, **look)
     for at, share in zip(place, shares, strict=True):
       if share and not narrow:
@@ -147,20 +151,19 @@ def cell_type_bars(results: Results, layer: str, seed: int = 0) -> Figure:
   ax.set_xticks(x, _names(results, layer, narrow), fontsize=style.SMALL)
   slant = dict(rotation=90) if narrow else dict(rotation=38, rotation_mode='anchor')
   ax.tick_params('x', length=0)
+  ax.set_xlim(-0.6, len(x) - 0.4)
   for text in ax.get_xticklabels():
     text.set(ha='center' if narrow else 'right', **slant)
   ax.set(ylabel='units [%]', title=f'{layer}: {len(simple)} units')
-  handles = [
+  handles: list[Any] = [
     Patch(facecolor='#777777', edgecolor='#777777', label=label, **look)
     for label, _, look in bars
   ]
-  rows = results.metadata.get('class_shares', [])
-  drawn = class_intervals.draw(ax, [x for x in rows if x['layer'] == layer])
+  between = {'': places[0] + width, 'control_': places[-1] - width}
+  handles += class_intervals.draw(ax, rows, between)
   if narrow:
     figure.set_figheight(3.6)
-    figure.legend(handles=[*handles, *drawn], loc='outside upper center')
-  else:
-    ax.legend(handles=[*handles, *drawn])
+  figure.legend(handles=handles, loc='outside upper center', ncols=1 if narrow else 3)
   return figure
 
 

@@ -40,6 +40,24 @@ def test_bars_show_the_fractions(shown):
     assert label == plots.LABELS[cell_types.NAMES[k]] + told
 
 
+def test_intervals_are_clear_of_the_numbers_of_the_bars(shown):
+  one = dict(share=0.4, low=0.0, high=0.95)
+  both = {**one, **{f'control_{k}': v for k, v in one.items()}, 'layer': 'dyn/deter'}
+  rows = [{**both, 'class': x} for x in cell_types.NAMES]
+  metadata = {**shown.metadata, 'class_shares': rows}
+  figure = plots.cell_type_bars(
+    dataclasses.replace(shown, metadata=metadata), 'dyn/deter'
+  )
+  figure.canvas.draw()
+  (ax,) = figure.axes
+  numbers = [x.get_window_extent() for x in ax.texts]
+  lines = [x for of in ax.collections for x in of.get_segments()]
+  assert numbers
+  assert len(lines) == 2 * len(cell_types.NAMES)
+  across = [ax.transData.transform(x)[0, 0] for x in lines]
+  assert not [x for x in across for box in numbers if box.x0 <= x <= box.x1]
+
+
 def test_scatter_shows_every_unit_in_the_colour_of_its_class(shown):
   figure = plots.si_ev_scatter(shown, 'dyn/deter')
   points: Any = figure.axes[0].collections[0]
