@@ -156,8 +156,11 @@ def read(folders: Sequence[pathlib.Path], smooth: int) -> list[learning.Curves]:
   for log, run in zip(logs, found, strict=True):
     for line in (*log.notes, *run.lacks):
       print(f'{log.path}: {line}', file=sys.stderr)
-    numbers = '  '.join(f'{k} {v:.6g}' for k, v in run.summary.items())
-    print(f'{log.path}: {numbers}')
+    numbers = (
+      f'{k} {f"{v:.2f}" if isinstance(v, float) else f"{v:,}"}'
+      for k, v in run.summary.items()
+    )
+    print(f'{log.path}: {"  ".join(numbers)}')
   return found
 
 

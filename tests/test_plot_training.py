@@ -37,6 +37,8 @@ def test_as_a_script_from_another_folder(logdir, tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'no achievements of 22' in done.stderr
   assert 'episodes 231' in done.stdout
+  numbers = [x for x in done.stdout.split('\n')[0].split() if x[0].isdigit()]
+  assert {len(x.partition('.')[2]) for x in numbers} == {0, 2}  # equal decimals
   (entry,) = read_run_info(logdir / 'plots')
   assert entry.stage == 'plot_training'
   assert entry.args['smooth'] == 50

@@ -201,6 +201,12 @@ def folded(figure: Figure, text: str, part: float = 1.0) -> str:
   return '\n'.join(y for x in lines for y in x)
 
 
+def decimals(values: np.ndarray) -> int:
+  """Of all numbers of a panel: 2, or as many as tell their range apart, 4 at most."""
+  spread = float(np.nanmax(values) - np.nanmin(values))
+  return 2 if spread == 0 else int(np.clip(np.ceil(1 - np.log10(spread)), 2, 4))
+
+
 def ink(color: str) -> tuple[float, float, float]:
   """A colour, darkened where text of it would be pale on white.
 

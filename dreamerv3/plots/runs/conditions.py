@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from dreamerv3.analysis.conditions import quantities
 from dreamerv3.analysis.conditions.found import Cell, Comparison
@@ -59,7 +60,7 @@ def heatmap(found: Comparison, quantity: str) -> Figure:
   ax = axes[0, 0]
   image = ax.imshow(values, aspect='auto', cmap=style.SEQUENTIAL)
   middle = (np.nanmin(values) + np.nanmax(values)) / 2
-  places = _decimals(values)
+  places = style.decimals(values)
   for y, layer in enumerate(layers):
     for x, condition in enumerate(found.conditions):
       if np.isnan(values[y, x]):
@@ -138,7 +139,7 @@ def every_run(found: Comparison) -> Figure:
     title = style.folded(fig, of.label, 0.7 / cols)
     ax.set_title(title + (f'\n{layer}' if layer else ''), fontsize=8)
     ax.set_ylabel(of.unit)
-    ax.yaxis.set_major_formatter('{x:.3g}')
+    ax.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
   for ax in axes.flat[len(panels) :]:
     ax.set_axis_off()
   title = 'Dots: runs; bars: mean and 95 % interval over runs'
@@ -269,12 +270,6 @@ def _label(condition: str, cell: Cell) -> str:
   n = len(cell.values)
   few = ', no interval' if n < ENOUGH else ''
   return f'{condition} ({n} {"run" if n == 1 else "runs"}{few})'
-
-
-def _decimals(values: np.ndarray) -> int:
-  """Equal decimals of all cells, 2 or as many as tell their range apart, 4 at most."""
-  spread = float(np.nanmax(values) - np.nanmin(values))
-  return 2 if spread == 0 else int(np.clip(np.ceil(1 - np.log10(spread)), 2, 4))
 
 
 def _named(found: Comparison, quantity: str, condition: str) -> str:

@@ -59,12 +59,11 @@ def _grid(ax: Axes, sweep: Sweep, known: dict[str, float]) -> ScalarMappable:
     a, b = sweep.points[condition]
     values[y.index(b), x.index(a)] = value
   image = ax.imshow(values, aspect='auto', origin='lower', cmap=style.SEQUENTIAL)
+  places = style.decimals(values)
   for (row, col), value in np.ndenumerate(values):
     if np.isfinite(value):
-      color = _readable(value, values)
-      ax.text(
-        col, row, f'{value:.3g}', ha='center', va='center', color=color, fontsize=8
-      )
+      text, color = f'{value:.{places}f}', _readable(value, values)
+      ax.text(col, row, text, ha='center', va='center', color=color, fontsize=8)
   ax.set_xticks(range(len(x)), [f'{v:g}' for v in x])
   ax.set_yticks(range(len(y)), [f'{v:g}' for v in y])
   ax.tick_params(length=0)
@@ -93,9 +92,10 @@ def _triangle(ax: Axes, sweep: Sweep, known: dict[str, float]) -> ScalarMappable
     lw=0.6,
     clip_on=False,
   )
+  places = style.decimals(values)
   for (x, y), value in zip(at, values, strict=True):
-    color = _readable(value, values)
-    ax.text(x, y, f'{value:.2g}', ha='center', va='center', color=color, fontsize=7)
+    text, color = f'{value:.{places}f}', _readable(value, values)
+    ax.text(x, y, text, ha='center', va='center', color=color, fontsize=7)
   for (x, y), name in zip(CORNERS, sweep.names, strict=True):
     label = f'100 %\n{name.rpartition(".")[2]}'
     over = 'bottom' if y else 'top'

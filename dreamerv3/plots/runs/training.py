@@ -273,20 +273,22 @@ def _bound(runs: Sequence[Curves]) -> bool:
 
 
 def _totals(runs: Sequence[Curves]) -> str:
-  """Score at the benchmark's budget, score and return over all episodes."""
-  parts = []
-  for key, what, unit in (
-    ('crafter_score_1e6', 'first 1e6 steps ', ' %, all episodes'),
-    ('crafter_score', '', ' %'),
-    ('return_mean', 'return ', ''),
-  ):
-    values = [x.summary[key] for x in runs if key in x.summary]
-    if len(values) != len(runs):
-      continue
-    mean, low, high = learning.interval(values)
-    spread = f' [{low:.1f}, {high:.1f}]' if len(values) > 1 else ''
-    parts.append(f'{what}{mean:.1f}{unit}{spread}')
-  return f'\n{", ".join(parts)} (all episodes)' if parts else ''
+  """Score and return over all episodes, and the score at the benchmark's budget."""
+  score = _total(runs, 'crafter_score', '{} %')
+  mean = _total(runs, 'return_mean', 'return {}')
+  first = _total(runs, 'crafter_score_1e6', '{} % (first 1e6 steps)')
+  whole = ', '.join(x for x in (score, mean) if x)
+  lines = [f'{whole} (all episodes)' if whole else '', first]
+  return ''.join(f'\n{x}' for x in lines if x)
+
+
+def _total(runs: Sequence[Curves], key: str, text: str) -> str:
+  """A number in words, with its interval over runs; '' where a run lacks it."""
+  if not all(key in x.summary for x in runs):
+    return ''
+  mean, low, high = learning.interval([x.summary[key] for x in runs])
+  spread = f' [{low:.1f}, {high:.1f}]' if len(runs) > 1 else ''
+  return text.format(f'{mean:.1f}{spread}')
 
 
 def _title(runs: Sequence[Curves]) -> str:

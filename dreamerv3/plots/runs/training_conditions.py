@@ -66,8 +66,8 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
   fig.legend(*handles, loc='outside upper center', ncols=len(groups))
   window = next(iter(groups.values()))[0].window
   fig.supxlabel(
-    f'Means over {window} episodes; thin: runs; bands and bars: 95 % of the mean over '
-    'runs',
+    f'Means over {window} episodes; thin: runs; bands and bars: 95 % interval of the '
+    'mean over runs',
     fontsize=8,
   )
   return fig

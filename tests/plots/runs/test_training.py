@@ -122,6 +122,15 @@ def test_several_runs_show_their_mean():
   assert 'return 2.0 [-10.7, 14.7]' in title  # 2 +- 12.706 * 1
 
 
+def test_what_a_number_is_over_stands_behind_it():
+  summary = {'last_step': 200, 'crafter_score': 3.04, 'return_mean': 2.4}
+  runs = [make_run(summary={**summary, 'crafter_score_1e6': 2.0})]
+  assert axis(training.progress(runs), 'Crafter score').get_title().split('\n')[1:] == [
+    '3.0 %, return 2.4 (all episodes)',
+    '2.0 % (first 1e6 steps)',
+  ]
+
+
 def test_rate_map_is_the_mean_over_runs_on_shared_steps():
   a = make_run(steps=(0, 100))
   rise = Curve(np.array([50.0, 200.0]), np.array([0.0, 1.0]))
