@@ -49,7 +49,7 @@ def test_intervals_are_clear_of_the_numbers_of_the_bars(shown):
     dataclasses.replace(shown, metadata=metadata), 'dyn/deter'
   )
   figure.canvas.draw()
-  (ax,) = figure.axes
+  ax: Any = figure.axes[0]
   numbers = [x.get_window_extent() for x in ax.texts]
   lines = [x for of in ax.collections for x in of.get_segments()]
   assert numbers
