@@ -4,7 +4,8 @@
   python docs/flags.py --check  # exit code 1 if a table is out of date
 
 A table stands between `<!-- flags NAME -->` and `<!-- end -->`; NAME is a
-script with a settings dataclass, or a section of configs.yaml.
+script with a settings dataclass, a section of configs.yaml, or what several
+scripts share, which stands once.
 """
 
 import pathlib
@@ -16,11 +17,19 @@ sys.path[0] = str(ROOT)
 
 import dataclasses
 import importlib
+from collections.abc import Iterable
 
+from dreamerv3.analysis.opening import Opening, Placed
 from dreamerv3.base import flags
+from dreamerv3.base.drawing import FigureFlags
 
 PAGE = ROOT / 'docs' / 'commands.md'
 BLOCK = re.compile(r'(<!-- flags (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+SHARED: dict[str, tuple[type, ...]] = {
+  'figures': (FigureFlags,),
+  'recordings': (Opening, Placed),
+}
 
 
 def main() -> int:
@@ -35,29 +44,40 @@ def main() -> int:
 
 def table(name: str) -> str:
   """The rows of one script as Markdown."""
-  if (ROOT / 'dreamerv3' / f'{name}.py').exists() and not _section(name):
-    rows = script_rows(name)
+  also = ''
+  if name in SHARED:
+    rows = settings_rows(SHARED[name][-1])
+  elif (ROOT / 'dreamerv3' / f'{name}.py').exists() and not _section(name):
+    settings = flags.settings_of(importlib.import_module(f'dreamerv3.{name}'))
+    shared = {k: v for k, v in SHARED.items() if issubclass(settings, v[0])}
+    rows = [x for x in settings_rows(settings) if x not in _of(settings, shared)]
+    if shared:
+      also = '\nAnd those of ' + ' and '.join(f'[{x}](#{x})' for x in shared) + '.\n'
   else:
     rows = _section(name)
   lines = ['| flag | default | what it does |', '|---|---|---|']
   lines += [
     f'| `{x}` | {_safe(default)} | {_safe(text)} |' for x, default, text in rows
   ]
-  return '\n'.join(lines) + '\n'
+  return '\n'.join(lines) + '\n' + also
 
 
-def script_rows(name: str) -> list[tuple[str, str, str]]:
-  """(flag, default, help) of a script with a settings dataclass."""
-  module = importlib.import_module(f'dreamerv3.{name}')
-  settings = flags.settings_of(module)
+def _of(settings: type, shared: Iterable[str]) -> list[tuple[str, str, str]]:
+  """Rows of what a script shares, where it has the same default and help."""
+  bases = [x for name in shared for x in SHARED[name] if issubclass(settings, x)]
+  return [row for base in bases for row in settings_rows(base)]
+
+
+def settings_rows(settings: type) -> list[tuple[str, str, str]]:
+  """(flag, default, help) of a settings dataclass."""
   parser = flags.make_parser(settings)
   helps = {x.dest: x.help or '' for x in parser._actions}
   rows = []
   for field in dataclasses.fields(settings):
     text = field.metadata['help'].rstrip('.')
     choices = field.metadata['choices']
-    if choices:
-      text += ': ' + ', '.join(choices)
+    if not all(x in text for x in choices):
+      text += f' ({", ".join(choices)})'
     if '(required)' in helps[field.name]:
       default = 'required'
     else:

@@ -42,22 +42,24 @@ class KindsSettings(Placed, FigureFlags):
   """Looks for kinds of maps among the units of tuning results."""
 
   from_pkl: str = flag(
-    help='tuning_results.pkl; or cluster_results.pkl, to draw it again.'
+    help='A tuning_results.pkl; or a cluster_results.pkl, to draw it again.'
   )
   save: str = flag('', help='Folder to write to (<from_pkl>/../cluster_results).')
   mode: str = flag(
     'autocorr',
     choices=('autocorr', 'metrics', 'distributions'),
-    help='Groups of autocorrelograms, Isomap of measures, or histograms of each.',
+    help='Groups of autocorrelograms, Isomap of the measures, or a histogram of each.',
   )
   layers: tuple[str, ...] = flag((), help=f'{layers.PATTERNS}; all by default.')
   n_components: int = flag(
     50, low=2, help='Most principal components of autocorrelograms that are kept.'
   )
-  perplexity: float = flag(30.0, low=1, help='Of t-SNE.')
-  umap_neighbors: int = flag(15, low=2, help='Of UMAP, where umap-learn is installed.')
+  perplexity: float = flag(30.0, low=1, help='Perplexity of t-SNE.')
+  umap_neighbors: int = flag(
+    15, low=2, help='Neighbours of UMAP, where umap-learn is installed.'
+  )
   min_cluster_size: int = flag(20, low=2, help='Units of the smallest group.')
-  isomap_neighbors: int = flag(15, low=2, help='Of Isomap, mode metrics.')
+  isomap_neighbors: int = flag(15, low=2, help='Neighbours of Isomap, in mode metrics.')
   no_normalize: bool = flag(
     False, help='Do not scale each autocorrelogram, or measure, to variance 1.'
   )
@@ -70,7 +72,7 @@ class KindsSettings(Placed, FigureFlags):
   )
   data: str = flag('', help='Recording of the maps, to draw its episodes again.')
   interactive: bool = flag(False, help='Show the figures in windows when done.')
-  seed: int = flag(0, low=0, help='Of samples, nulls, draws and pictures.')
+  seed: int = flag(0, low=0, help='Seed of samples, nulls, draws and pictures.')
 
 
 _AREA = ('area', 'max_episodes', 'min_bbox', 'spawn_relative')

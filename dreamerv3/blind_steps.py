@@ -43,7 +43,7 @@ class BlindSettings(Placed, FigureFlags):
   )
   from_model: str = flag('', help='Decoders of other episodes (folder or file).')
   control: str = flag('', help='The same path through the untrained network.')
-  control_blind: tuple[str, ...] = flag((), help='As --blind, of the control.')
+  control_blind: tuple[str, ...] = flag((), help='Replays of the control, as --blind.')
   control_model: str = flag('', help='Decoders of the untrained network.')
   layer: str = flag(
     '', help='Layer, or representation, that is decoded (deter, or the only one).'
@@ -56,7 +56,7 @@ class BlindSettings(Placed, FigureFlags):
   save: str = flag('', help='Folder to write to (<data>/../blind_results).')
   from_pkl: str = flag('', help='Draw these blind_results.pkl again.')
   n_boot: int = flag(1000, low=1, help='Draws of episodes behind the 95 % intervals.')
-  seed: int = flag(0, low=0, help='Of draws and flips.')
+  seed: int = flag(0, low=0, help='Seed of draws and flips.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

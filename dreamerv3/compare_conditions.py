@@ -67,7 +67,7 @@ class ConditionsSettings(FigureFlags):
     help='Pair runs by seed where all seeds match: from 6 pairs on, always, or never.',
   )
   n_boot: int = flag(2000, low=100, help='Draws of runs behind the 95 % intervals.')
-  seed: int = flag(0, low=0, help='Of draws and exchanges.')
+  seed: int = flag(0, low=0, help='Seed of draws and exchanges.')
   from_csv: str = flag('', help='Compare the runs of this numbers.csv again.')
 
 

@@ -45,20 +45,24 @@ class ManifoldSettings(Placed, FigureFlags):
     '', help='Folder to write to (<data>/../manifold_results, or that of --from_pkl).'
   )
   control: str = flag('', help='Recording of another network, to compare with.')
-  dream_data: str = flag('', help='dream_results.pkl, for distances of dreams to wake.')
+  dream_data: str = flag(
+    '', help='A dream_results.pkl, to measure how far dreams lie from waking states.'
+  )
   layers: tuple[str, ...] = flag(
     ('dyn/deter',), help=f'{layers.PATTERNS}; of dreams dyn/deter alone.'
   )
   max_wake_samples: int = flag(4000, low=20, help='Timesteps that are compared.')
   n_neighbors: int = flag(
-    150, low=2, help='Of Isomap; a quarter of the states at most.'
+    150, low=2, help='Neighbours of Isomap; a quarter of the states at most.'
   )
   no_isomap: bool = flag(False, help='Draw principal components instead of Isomap.')
-  no_hill: bool = flag(False, help='Leave out the saturating fit.')
+  no_hill: bool = flag(
+    False, help='Leave out the fit of a saturating (Hill) curve to code over space.'
+  )
   n_shuffles: int = flag(200, low=0, help='Null pairings behind p; 0 for no test.')
   n_boot: int = flag(500, low=1, help='Draws of episodes behind the 95 % intervals.')
   from_pkl: str = flag('', help='Draw these manifold_results.pkl again.')
-  seed: int = flag(0, low=0, help='Of samples, nulls and draws.')
+  seed: int = flag(0, low=0, help='Seed of samples, nulls and draws.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -47,16 +47,20 @@ class GrowthSettings(Placed, FigureFlags):
   save: str = flag('', help='Folder to write to (<data>/../checkpoint_results).')
   control: str = flag('', help='Recording of the untrained network, as step 0.')
   layer: str = flag('dyn/deter', help='Layer that is decoded.')
-  geometry: bool = flag(False, help='Similarity of distances (sRSA) too.')
+  geometry: bool = flag(
+    False, help='Also correlate distances in the code with those in space (sRSA).'
+  )
   max_wake_samples: int = flag(2000, low=20, help='Timesteps that sRSA compares.')
-  smooth: int = flag(50, low=1, help='Episodes of a mean of the score.')
-  from_csv: tuple[str, ...] = flag((), help='These tables of several runs instead.')
-  n_iters: int = flag(5000, low=0, help='Most iterations of each fit.')
+  smooth: int = flag(50, low=1, help='Episodes that a mean of the score is taken over.')
+  from_csv: tuple[str, ...] = flag(
+    (), help='Put these over_training.csv of several runs together instead.'
+  )
+  n_iters: int = flag(5000, low=0, help='Most gradient steps of each fit.')
   n_jobs: int = flag(
     1, low=-1, never=NO_JOBS, help='Fits at a time; -1 for all cores. Same numbers.'
   )
   n_boot: int = flag(500, low=1, help='Draws of episodes behind the 95 % intervals.')
-  seed: int = flag(0, low=0, help='Of splits, fits and draws.')
+  seed: int = flag(0, low=0, help='Seed of splits, fits and draws.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -39,19 +39,21 @@ class StudySettings:
   action: str = flag(
     bare=True,
     choices=ACTIONS,
-    help='What there is to do and what it costs; do it here; send it to SLURM; how far '
-    'it is; one table of all finished runs; their comparison.',
+    help='plan: what there is to do and what it costs; run: do it here; '
+    'submit: send it to SLURM; status: how far it is; collect: one '
+    'table of all finished runs; report: compare them.',
   )
   study: str = flag(help='File with conditions, seeds and stages.')
-  runs: tuple[str, ...] = flag((), help='Of these runs alone, <condition>_seed<N>.')
-  stages: tuple[str, ...] = flag((), help='Of these stages alone.')
+  runs: tuple[str, ...] = flag((), help='Only these runs, <condition>_seed<N>.')
+  stages: tuple[str, ...] = flag((), help='Only these stages.')
   jobs: int = flag(1, low=1, help='run: tasks at a time.')
   dry_run: bool = flag(False, help='submit: only print the commands.')
   redo_stale: bool = flag(
     False,
-    help='run, submit: do again what was done with other settings; the old moves away.',
+    help='run, submit: do again what was done with other settings; the '
+    'old results move to <folder>/stale.',
   )
-  watch: bool = flag(False, help='status: again and again, until Ctrl-C.')
+  watch: bool = flag(False, help='status: print it again and again, until Ctrl-C.')
 
 
 # Flags, and the actions that know them.

@@ -38,13 +38,17 @@ class TuningSettings(Placed, FigureFlags):
   """Measures the spatial tuning of every unit and names its cell type."""
 
   data: str = flag('', help='Folder of recorded episodes.')
-  save: str = flag('', help='Folder to write to.')
-  from_pkl: str = flag('', help='View these tuning_results.pkl instead.')
+  save: str = flag('', help='Folder to write to; needed with --data.')
+  from_pkl: str = flag(
+    '',
+    help='Look at this tuning_results.pkl instead: in a viewer, or as '
+    'figures with --save.',
+  )
   layers: tuple[str, ...] = flag((), help=f'{layers.PATTERNS}; all by default.')
   test_data: str = flag(
-    '', help='Other episodes of the agent, for the held-out variance.'
+    '', help='Other episodes of the agent, to test the maps of --data on.'
   )
-  control: str = flag('', help='Recording of the untrained agent, to compare with.')
+  control: str = flag('', help='Recording of the untrained network, to compare with.')
   max_neurons: int = flag(0, low=0, help='Random sample of units per layer; 0 for all.')
   no_hd: bool = flag(False, help='Leave out head direction.')
   no_intervals: bool = flag(False, help="Leave out the intervals of classes' shares.")
@@ -53,27 +57,41 @@ class TuningSettings(Placed, FigureFlags):
     False, help='Open the viewer when done; without a screen, write it as a page.'
   )
   min_visits: int = flag(1, low=1, help='Leave out tiles with fewer samples than this.')
-  sigma: float = flag(0.0, low=0, high=99, help='Smoothing of maps [tiles]; 0: none.')
+  sigma: float = flag(
+    0.0,
+    low=0,
+    high=99,
+    help='Standard deviation of the smoothing of maps [tiles]; 0: none.',
+  )
   n_shuffles: int = flag(
     200, low=0, help='Null pairings behind each p value; 0 for no tests.'
   )
   null: str = flag(
     'session',
     choices=('session', 'shift'),
-    help='Pair activations with the paths of other episodes, or shift them.',
+    help='Chance: activations paired with the paths of other episodes, '
+    'or shifted in time.',
   )
   alpha: float | None = flag(
-    None, low=0, high=1, help='Share of noise that may be called tuned (0.05).'
+    None, low=0, high=1, help='Share of pure noise that may be called tuned (0.05).'
   )
   SI_thresh: float | None = flag(
-    None, help='Spatial information that is some [bits] (0.5).'
+    None,
+    help='Spatial information above which a unit counts as spatial, by '
+    'thresholds [bits] (0.5).',
   )
   EV_thresh: float | None = flag(
-    None, help='Explained variance that a single field needs (0.5).'
+    None,
+    help='Held-out variance explained above which a map may be a single '
+    'field, by thresholds (0.5).',
   )
-  EV_unthresh: float | None = flag(None, help='Explained variance that is none (0.15).')
+  EV_unthresh: float | None = flag(
+    None, help='Variance explained up to which a map counts as none (0.15).'
+  )
   HD_thresh: float | None = flag(
-    None, help='Head-direction information that is some [bits] (0.5).'
+    None,
+    help='Head-direction information above which a unit counts as '
+    'directional, by thresholds [bits] (0.5).',
   )
   n_jobs: int = flag(1, low=-1, never=NO_JOBS, help='Processes; -1 for one per CPU.')
   device: str = flag(
@@ -81,7 +99,7 @@ class TuningSettings(Placed, FigureFlags):
     choices=('cpu', 'cuda'),
     help='Where units are tested against chance: numpy, or torch on the first GPU.',
   )
-  seed: int = flag(0, low=0, help='Of nulls, samples of units, and examples.')
+  seed: int = flag(0, low=0, help='Seed of nulls, samples of units, and examples.')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -76,7 +76,8 @@ def test_tables_of_flags_are_those_of_the_parsers():
   assert done.returncode == 0, 'run python docs/flags.py'
   page = (ROOT / 'docs' / 'commands.md').read_text()
   named = set(re.findall(r'<!-- flags (\w+) -->', page))
-  assert named == {*SCRIPTS, 'eval_trajectory', 'replay_activations', 'dream_decode'}
+  modes = {'eval_trajectory', 'replay_activations', 'dream_decode'}
+  assert named == {*SCRIPTS, *modes, 'figures', 'recordings'}
 
 
 def test_every_flag_in_the_readme_exists():

@@ -24,12 +24,14 @@ def _lacks(data: Trajectories) -> Iterable[str]:
 class Opening:
   """Which episodes of a recording are read."""
 
-  max_episodes: int = flag(0, low=0, help='First episodes only; 0 for all.')
+  max_episodes: int = flag(
+    0, low=0, help='Read this many episodes, the first ones; 0 reads all.'
+  )
   min_bbox: float = flag(
     0.0, low=0, help='Leave out episodes with a smaller bounding box [tiles^2].'
   )
   area: tuple[int, int] | None = flag(
-    None, low=1, help='W H [tiles], for recordings without metadata.'
+    None, low=1, help='Size of the world, W H [tiles], for recordings without metadata.'
   )
 
   def open(
@@ -63,7 +65,8 @@ class Placed(Opening):
   """Adds where positions are counted from, so that they mean one thing."""
 
   spawn_relative: bool = flag(
-    False, help='Positions relative to the spawn, for episodes of many worlds.'
+    False,
+    help='Count positions from the start of each episode, for episodes of many worlds.',
   )
 
   def place(self, data: Trajectories) -> Trajectories:

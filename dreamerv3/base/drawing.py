@@ -23,13 +23,13 @@ class FigureFlags:
   """How figures are made."""
 
   format: str = flag(
-    'png', help='Of figures: png, pdf, svg, or several joined by commas.'
+    'png', help='Format of figures: png, pdf, svg, or several joined by commas.'
   )
   width: str = flag(
     'auto',
     choices=WIDTHS,
-    help='Of figures: a column of 89 mm, a page of 183 mm, or a slide; auto is what '
-    'each needs, a page at most.',
+    help='Width of figures: single 89 mm, double 183 mm, slide; auto is '
+    'what each needs, 183 mm at most.',
   )
 
   def __post_init__(self) -> None:

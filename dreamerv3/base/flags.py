@@ -97,18 +97,23 @@ def parse(
 
 
 def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
-  """The argparse parser of a settings dataclass."""
+  """The argparse parser of a settings dataclass; help tells what its module tells."""
+  fields = dataclasses.fields(settings)
   parser = _Parser(
     prog=prog,
-    description=settings.__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
+    usage=' '.join(
+      ['%(prog)s', *filter(None, map(_needed, fields)), '[--FLAG VALUE ...]']
+    ),
+    description=sys.modules[settings.__module__].__doc__ or settings.__doc__,
+    formatter_class=_Help,
     allow_abbrev=False,
   )
   hints = typing.get_type_hints(settings)
   # What a command shares with others, by inheritance, comes after its own.
   own = vars(settings).get('__annotations__', {})
-  for field in sorted(dataclasses.fields(settings), key=lambda x: x.name not in own):
-    _add(parser, field, hints[field.name])
+  shared = parser.add_argument_group('shared with other commands')
+  for field in sorted(fields, key=lambda x: x.name not in own):
+    _add(parser if field.name in own else shared, field, hints[field.name])
   parser.add_argument(
     '--version',
     action=_Version,
@@ -200,7 +205,24 @@ class _Parser(argparse.ArgumentParser):
     return known
 
 
-def _add(parser: argparse.ArgumentParser, field: Any, hint: Any) -> None:
+class _Help(argparse.RawDescriptionHelpFormatter):
+  """Does not show how to switch off what is off."""
+
+  def _format_action_invocation(self, action: argparse.Action) -> str:
+    if isinstance(action, argparse.BooleanOptionalAction) and not action.default:
+      return action.option_strings[0]
+    return super()._format_action_invocation(action)
+
+
+def _needed(field: Any) -> str:
+  """A flag that must be given, as usage shows it; '' for others."""
+  if field.metadata['bare']:
+    return '{' + ','.join(field.metadata['choices']) + '}'
+  required = field.default is dataclasses.MISSING
+  return f'--{field.name} {field.name.upper()}' if required else ''
+
+
+def _add(parser: argparse._ActionsContainer, field: Any, hint: Any) -> None:
   meta = field.metadata
   if meta['bare']:
     text = _help(meta['help'], field.default)
@@ -227,8 +249,10 @@ def _help(text: str, default: Any) -> str:
   text = text.replace('%', '%%')
   if default is dataclasses.MISSING:
     return f'{text} (required)'
-  if default is None or default == () or default == '':
+  if default is None or default is False or default == () or default == '':
     return text
+  if default is True:
+    return f'{text} (on by default)'
   if isinstance(default, tuple):
     default = ' '.join(map(str, default))
   return f'{text} (default: {default})'

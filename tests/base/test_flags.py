@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from dreamerv3 import tuning_curve
 from dreamerv3.base.errors import UserError
 from dreamerv3.base.flags import NO_JOBS, flag, make_parser, parse
 from tests import cli
@@ -85,6 +86,15 @@ def test_help_has_every_flag_with_its_default():
   assert '(required)' in text
 
 
+def test_help_is_for_reading():
+  settings = tuning_curve.TuningSettings
+  text = make_parser(settings, 'x').format_help()
+  assert text.startswith('usage: x [--FLAG VALUE ...]')
+  assert '  python dreamerv3/tuning_curve.py --data' in text  # the module's example
+  assert '--no-no_hd' not in text
+  assert parse(settings, ['--no-no_hd']).no_hd is False  # as studies write it
+
+
 def test_what_a_command_shares_comes_after_its_own():
   @dataclasses.dataclass(frozen=True, kw_only=True)
   class Shared:
@@ -99,7 +109,7 @@ def test_what_a_command_shares_comes_after_its_own():
     data: str = flag(help='Folder.')
 
   text = make_parser(Own, 'x').format_help()
-  assert text.index('--data') < text.index('--area')
+  assert text.index('--data') < text.index('shared with') < text.index('--area')
   assert parse(Own, ['--data', 'x', '--area', '3']) == Own(data='x', area=3)
 
 
