@@ -51,9 +51,7 @@ class DecodeSettings(Placed, FigureFlags):
     '', help='Folder to write to (<data>/../decoder_results, or that of --from_pkl).'
   )
   mode: str = flag(
-    'standard',
-    choices=('standard', 'layers'),
-    help='What is decoded: the representations of --repr, or every recorded layer.',
+    'standard', choices=('standard', 'layers'), help='Those of --repr, or every layer.'
   )
   repr: str = flag('all', help='Standard mode: deter, stoch, combined (both), or all.')
   layers: tuple[str, ...] = flag(
@@ -67,14 +65,9 @@ class DecodeSettings(Placed, FigureFlags):
   perception: bool = flag(
     True, help='Decode the present view, too: what a layer adds to it is memory.'
   )
-  save_model: bool = flag(
-    False, help='Save the decoders, as dream_decode and --from_model want them.'
-  )
+  save_model: bool = flag(False, help='Save the decoders, for dreams and --from_model.')
   n_jobs: int = flag(
-    1,
-    low=-1,
-    never=NO_JOBS,
-    help='Fits at a time, -1 for one per CPU; changes no number.',
+    1, low=-1, never=NO_JOBS, help='Fits at a time; -1 for one per CPU. Same numbers.'
   )
   device: str = flag(
     'cpu', choices=('cpu', 'cuda'), help='Where to fit; give --n_jobs for several GPUs.'
@@ -99,12 +92,9 @@ class DecodeSettings(Placed, FigureFlags):
   cv: str = flag(
     'episodes',
     choices=('episodes', 'timesteps'),
-    help='What is held out. Neighbouring timesteps resemble each other, '
-    'so timesteps flatters: for comparison with older work.',
+    help='What is held out. Timesteps leak: for comparison with older work.',
   )
-  test_data: str = flag(
-    '', help='Another recording to test on; --data is then for training alone.'
-  )
+  test_data: str = flag('', help='Test on this recording, train on all of --data.')
   control: str = flag('', help='Recording of the untrained network, to compare with.')
   from_model: str = flag(
     '', help='Only evaluate decoders that were saved here (folder or file).'
@@ -116,9 +106,7 @@ class DecodeSettings(Placed, FigureFlags):
     '', help='Layers mode: continue from this checkpoint (file or folder).'
   )
   max_samples: int | None = flag(
-    None,
-    low=0,
-    help='Most timesteps to train on; 0 for all (default in layers mode: 10000).',
+    None, low=0, help='Most timesteps to train on; 0: all (layers mode: 10000).'
   )
   n_boot: int = flag(1000, low=0, help='Draws of episodes behind the 95 % intervals.')
   seed: int = flag(0, low=0, help='Seed of splits, pairings, fits and draws.')
