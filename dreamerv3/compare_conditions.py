@@ -13,11 +13,12 @@ import sys
 if not __package__:
   sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dreamerv3.analysis.conditions import collect, runs, sweeps, tables
+from dreamerv3.analysis.conditions import alike, collect, runs, sweeps, tables
 from dreamerv3.analysis.conditions.comparison import PAIRINGS, Rules, compare
 from dreamerv3.analysis.conditions.found import Comparison
 from dreamerv3.analysis.conditions.sweeps import Sweep
@@ -158,10 +159,20 @@ def _read(args: ConditionsSettings) -> collect.Collected:
   lost = [x for x in runs.labels(chosen) if x not in there]
   notes = (
     *found.notes,
+    *alike.unlike([x for x in map(_measured, found.inputs) if x]),
     *(f'No run of {x} has anything to compare: it is left out.' for x in lost),
   )
   numbers = sweeps.add(found.numbers, chosen, args.sweep)
   return found._replace(numbers=numbers, notes=notes)
+
+
+def _measured(path: pathlib.Path) -> alike.Measured | None:
+  """How a file of results was made; None where its folder does not say."""
+  with contextlib.suppress(UserError):
+    for x in reversed(read_run_info(path.parent)):
+      if path.name in {y.name for y in x.outputs} and not x.args.get('from_pkl'):
+        return alike.Measured(x.stage, x.args, x.extra)
+  return None
 
 
 def _folder(args: ConditionsSettings) -> pathlib.Path:

@@ -8,7 +8,7 @@ import pytest
 
 from dreamerv3 import compare_conditions
 from dreamerv3.base.errors import UserError
-from dreamerv3.run_info import read_run_info
+from dreamerv3.run_info import log_run_info, read_run_info
 from tests import cli
 from tests.analysis import planted_runs
 from tests.analysis.planted_runs import PlannedRun
@@ -109,6 +109,26 @@ def test_one_failed_run_leaves_the_others(study, tmp_path, capsys):
   assert rows['decode_share', 'far']['runs'] == '4'
   assert rows['srsa', 'far']['runs'] == '5'
   assert float(rows['decode_share', 'far']['p_all']) <= 0.05
+
+
+def test_runs_that_were_measured_otherwise_are_told(study, tmp_path, capsys):
+  words = []
+  for name, cv, count in (('near0', 'episodes', 900), ('far1', 'timesteps', 5000)):
+    run_of = shutil.copytree(study / name, tmp_path / name)
+    results = run_of / 'layer_results'
+    log_run_info(
+      results,
+      'decode_position',
+      {'cv': cv, 'holdout_frac': 0.2, 'n_jobs': count},
+      outputs=[results / 'layer_decode_results.pkl'],
+      extra={'n_samples': count, 'grid': (10, 10)},
+    )
+    words.append(f'{run_of}:{name}')
+  run('--conditions', *words, '--no_tuning', '--save', tmp_path / 'out')
+  told = capsys.readouterr().err.splitlines()
+  settings, amount = told
+  assert 'in --cv of decode_position: episodes in 1, timesteps in 1;' in settings
+  assert '900 to 5,000 recorded timesteps' in amount
 
 
 def test_a_failed_condition_leaves_the_others(study, tmp_path, capsys):

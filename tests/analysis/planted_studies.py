@@ -43,3 +43,13 @@ def numbers(
         ]
   table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
   return table.astype({'seed': 'Int64', 'episode': 'Int64'})
+
+
+def agents(condition: str, values: np.ndarray) -> pd.DataFrame:
+  """Agents (n,) of a condition, of which nothing but one number each is known."""
+  rows = [
+    (f'{condition}{i}', condition, None, 'srsa', 'dyn/deter', None, float(x), 1.0)
+    for i, x in enumerate(values)
+  ]
+  table = pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+  return table.astype({'seed': 'Int64', 'episode': 'Int64'})

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from dreamerv3.analysis.conditions import readers
+from dreamerv3.analysis.conditions import copies, readers
 from dreamerv3.analysis.conditions.readers import WHOLE, Number
 from dreamerv3.analysis.conditions.runs import LOGS, Run
 from dreamerv3.base.errors import UserError, reading
@@ -111,7 +111,10 @@ def gather(runs: Sequence[Run], wanted: Wanted = EVERYTHING) -> Collected:
       inputs.append(path)
       rows += [_row(run, seed, x) for x in found]
     rows += [_row(run, seed, x) for x in _training(run, notes, inputs, steps)]
-  notes += _copies(rows)
+  for copy in copies.copies(runs, rows):
+    notes.append(copy.line())
+    rows = rows if copy.counted else [x for x in rows if x[0] != copy.run]
+  notes += copies.same_seeds(rows)
   if steps and max(steps) > 1.05 * min(steps):
     notes.append(
       f'Runs were trained for {min(steps):,} to {max(steps):,} environment steps; '
@@ -191,21 +194,6 @@ def _training(
 def _row(run: Run, seed: int | None, x: Number) -> tuple[object, ...]:
   episode = None if x.episode == WHOLE else x.episode
   return run.name, run.label, seed, x.quantity, x.layer, episode, x.value, x.weight
-
-
-def _copies(rows: Sequence[tuple[object, ...]]) -> Iterator[str]:
-  """A line per run whose numbers are all those of an earlier one."""
-  numbers: dict[object, list[object]] = {}
-  for name, *_, value, _ in rows:
-    numbers.setdefault(name, []).append(value)
-  seen: dict[tuple[object, ...], object] = {}
-  for name, values in numbers.items():
-    first = seen.setdefault(tuple(values), name)
-    if first != name:
-      yield (
-        f'{name} and {first} have the same numbers throughout; a copy of an agent is '
-        'no second agent.'
-      )
 
 
 def _table(rows: Sequence[tuple[object, ...]], patterns: Sequence[str]) -> pd.DataFrame:

@@ -56,8 +56,14 @@ def _score(score: Score | None) -> dict[str, float]:
 
 
 def differs(effect: Effect | None) -> bool:
-  """Whether a difference holds for all layers and conditions together."""
-  return effect is not None and effect.p_all <= ALPHA
+  """Whether a difference holds for all layers and conditions together.
+
+  By p and by the interval: exchanges take both conditions for equally spread, and pass
+  too often where a few agents spread more than many others.
+  """
+  if effect is None or not effect.p_all <= ALPHA:
+    return False
+  return not effect.low <= 0 <= effect.high
 
 
 def lines(found: Comparison) -> list[str]:

@@ -68,7 +68,7 @@ def notes(results: Results) -> list[str]:
 
 
 def summary(results: Results) -> dict[str, Any]:
-  """Class fractions of each layer, thresholds and notes, for run_info."""
+  """Class fractions of each layer, thresholds, notes and timesteps, for run_info."""
 
   def shares(name: str, control: bool) -> dict[str, Any]:
     kinds = ('by_threshold', 'by_test')
@@ -79,6 +79,7 @@ def summary(results: Results) -> dict[str, Any]:
     }
 
   return {
+    'n_samples': int(next(iter(results.tables.values())).occupancy.sum()),
     'thresholds': dataclasses.asdict(results.limits),
     'lacks': results.metadata.get('lacks', []),
     'notes': notes(results),

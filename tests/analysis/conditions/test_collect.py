@@ -89,10 +89,37 @@ def test_a_run_that_finished_no_episode_is_told(run, tmp_path):
   assert 'return' not in set(found.numbers['quantity'])
 
 
-def test_a_copy_of_an_agent_is_told(run, tmp_path):
-  copy = shutil.copytree(run, tmp_path / 'copy')
-  (note,) = gather(parsed(run, copy)).notes
-  assert 'no second agent' in note
+def put_recording(run, weights):
+  files.make_folder(run / 'trajectories')
+  about = {'fingerprint': {'weights': weights}}
+  files.save_pickle(run / 'trajectories' / 'metadata.pkl', about)
+
+
+@pytest.mark.parametrize('shared', ['everything', 'log', 'weights'])
+def test_a_copy_of_an_agent_counts_once(run, tmp_path, shared):
+  mine = shutil.copytree(run, tmp_path / 'a')
+  if shared == 'weights':  # trained once and recorded twice
+    copy = planted_runs.folder(tmp_path / 'copy', PlannedRun(seed=5))
+    for x in (mine, copy):
+      put_recording(x, 'abc')
+  else:
+    copy = shutil.copytree(run, tmp_path / 'copy')
+  if shared == 'log':  # analysed twice
+    shutil.rmtree(copy / 'tuning_results')
+  found = gather(parsed(mine, copy))
+  assert set(found.numbers['run']) == {str(mine)}
+  assert 'a copy of an agent is no second agent: it is left out.' in found.notes[-1]
+  # One agent in two conditions is one of each.
+  both = gather([*parsed(mine), *parsed(copy, label='y')])
+  assert set(both.numbers['run']) == {str(mine), str(copy)}
+  assert both.notes[-1].endswith('a copy of an agent is no second agent.')
+
+
+def test_two_runs_of_one_seed_are_told(run, tmp_path):
+  other = planted_runs.folder(tmp_path / 'b', PlannedRun(0.7, seed=4))
+  (note,) = gather(parsed(run, other)).notes
+  assert 'both of seed 4' in note
+  assert gather([*parsed(run), *parsed(other, label='y')]).notes == ()
 
 
 def test_what_is_not_wanted_is_not_read(run):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dreamerv3.analysis.conditions import hierarchy, scores
+from dreamerv3.analysis.conditions import hierarchy, scores, tables
 from dreamerv3.analysis.conditions.comparison import Rules, compare
 from dreamerv3.analysis.conditions.hierarchy import Group
 from tests.analysis import planted_studies
@@ -46,6 +46,21 @@ def test_five_runs_each_reach_exactly_the_least_p():
   assert few.p[0] == pytest.approx(0.1)
   gaps = hierarchy.difference(group(range(6)), group(range(10, 16)), True, 100, 0)
   assert gaps.p[0] == pytest.approx(2 / 64)
+
+
+def test_agents_that_spread_more_do_not_pass_too_often():
+  """Three agents that spread five times as much as eight others, and are no better."""
+  rng, sentences, by_p = np.random.default_rng(0), 0, 0
+  for trial in range(200):
+    table = pd.concat(
+      planted_studies.agents(x, spread * rng.normal(size=n))
+      for x, spread, n in (('a', 1, 8), ('b', 5, 3))
+    )
+    (effect,) = compare(table, 'ab', Rules(n_boot=100, seed=trial)).effects
+    by_p += effect.p_all <= 0.05
+    sentences += tables.differs(effect)
+  assert by_p > 20
+  assert sentences < 20
 
 
 @pytest.mark.parametrize('seeds', [1, 2])

@@ -13,12 +13,12 @@ from tests.analysis import planted_runs
 from tests.analysis.planted_runs import PlannedRun
 
 
-def make(root, settings):
+def make(root, settings, seed=0):
   """Runs with these lines in their config.yaml, labelled by their names."""
   words = []
   for name, text in settings.items():
-    folder = planted_runs.folder(root / name, PlannedRun())
-    (folder / 'config.yaml').write_text(f'seed: 0\n{text}\n')
+    folder = planted_runs.folder(root / name, PlannedRun(seed=seed))
+    (folder / 'config.yaml').write_text(f'seed: {seed}\n{text}\n')
     words.append(f'{folder}:{name}')
   return runs.parse(words)
 
@@ -78,7 +78,7 @@ def test_what_is_no_sweep(tmp_path):
   mine = table[table['condition'] == 'a']
   with pytest.raises(UserError, match='sum to 6; expected'):
     Sweep.of(sweeps.add(mine, found[:1], ('mix',)), ('mix',))
-  other = make(tmp_path / 'more', {'a': 'mix: [0.2, 0.3, 0.5]'})
+  other = make(tmp_path / 'more', {'a': 'mix: [0.2, 0.3, 0.5]'}, seed=1)
   both = [*found[:1], *other]
   with pytest.raises(UserError, match='Runs of a have different'):
     Sweep.of(sweeps.add(collect(both), both, ('mix',)), ('mix',))
