@@ -139,6 +139,8 @@ def distribute(address: str, replica: int, replicas: int, devices: int = 1) -> N
   if jax.distributed.is_initialized():
     return
   ids = local_devices(devices)
+  # That service takes SIGTERM for itself: the run would neither save nor stop.
+  jax.config.update('jax_enable_preemption_service', False)
   if address:
     jax.distributed.initialize(address, replicas, replica, ids)
   else:
