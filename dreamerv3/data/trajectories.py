@@ -136,7 +136,10 @@ class Trajectories:
     return dataclasses.replace(self, metadata=metadata, episodes=episodes)
 
   def layers(self) -> dict[str, int]:
-    """{layer: units} of the layers that every episode has, in network order."""
+    """{layer: units} of the layers that every episode has, in network order.
+
+    A layer without units is left out.
+    """
     shapes = [x.layers() for x in self.episodes]
     common = set.intersection(*(set(x) for x in shapes))
     for name in common:
@@ -151,7 +154,7 @@ class Trajectories:
           f'{shapes[0][name]} in {self.episodes[0].path}; '
           'these are recordings of different networks.'
         )
-    return {x: shapes[0][x] for x in layers.order(common)}
+    return {x: shapes[0][x] for x in layers.order(common) if shapes[0][x]}
 
   def track(self) -> Track:
     """Positions, episode, time and facing of every analysed timestep."""

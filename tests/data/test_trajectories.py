@@ -169,6 +169,12 @@ def test_layers_of_other_networks_are_refused(folder):
     Trajectories.open(folder).layers()
 
 
+def test_a_layer_without_units_is_none(folder):
+  for path in folder.glob('episode_*.pkl'):
+    edit(path, lambda e: e.update({'act/enc/cnn0': e['act/enc/cnn0'][:, :0]}))
+  assert 'enc/cnn0' not in Trajectories.open(folder).layers()
+
+
 def put_below(path, *names):
   for name in names:
     (path / name).mkdir(parents=True)
