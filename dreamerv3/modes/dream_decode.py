@@ -238,7 +238,7 @@ class DreamResults:
   def finish(self, dreams: DreamSet, kept: Mapping[str, np.ndarray]) -> None:
     """Statistics, files, figures and the printed table."""
     seed, walkable = self.config.seed, self.metadata.walkable()
-    curves = stats.make_curves(dreams, self.decoder.training_path(), seed)
+    curves = stats.make_curves(dreams, self.decoder.visits, seed)
     found = stats.coherences(dreams, walkable, seed)
     results = self.results(dreams, kept, curves, found)
     self.note.extra |= {

@@ -245,14 +245,13 @@ def test_a_list_of_decoders_stays_in_its_folder(tmp_path, name):
     store.load_decoders(folder)
 
 
-def test_decoders_of_worlds_that_fit_into_no_memory(tmp_path):
+def test_a_decoder_of_a_world_that_fits_into_no_memory(tmp_path):
   made = LinearDecoder(np.zeros((3, 2), 'f4'), np.arange(2), Grid(4, 3), 'a')
-  for changes in ({'width': 10**9}, {'held_out': {'visits': np.full((4, 3), 1 << 40)}}):
-    content = made.to_dict()
-    content['metadata'] |= changes
-    path = files.save_pickle(tmp_path / 'x.pkl', content)
-    with pytest.raises(UserError, match=r'x\.pkl'):
-      LinearDecoder.open(path)
+  content = made.to_dict()
+  content['metadata'] |= {'width': 10**9}
+  path = files.save_pickle(tmp_path / 'x.pkl', content)
+  with pytest.raises(UserError, match=r'x\.pkl'):
+    LinearDecoder.open(path)
 
 
 CHUNK = '20260101T000000F000000-' + 'a' * 22 + '-' + '0' * 22 + '-5.npz'

@@ -39,7 +39,7 @@ def metadata(area=(12, 10), known=True):
 
 
 def results(dreams):
-  curves = stats.make_curves(dreams, dreams.real[0], 0)
+  curves = stats.make_curves(dreams, dreams.grid.count(dreams.real[0]), 0)
   return curves, stats.coherences(dreams, None, 0)
 
 

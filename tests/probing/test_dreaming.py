@@ -44,7 +44,7 @@ def test_a_planted_world_is_dreamed_exactly():
     for _ in range(6):
       own.append(moved(own[-1], EAST))
     np.testing.assert_array_equal(dreams.decoded['policy'][i], own)
-  curves = stats.make_curves(dreams, dreams.real[:, 0], 0)
+  curves = stats.make_curves(dreams, dreams.grid.count(dreams.real[:, 0]), 0)
   for name in ('replay', 'observed', 'divergence'):
     np.testing.assert_array_equal(curves.mean[name], 0, name)
   assert curves.mean['still'][3] > 0.5 < curves.mean['shuffled'][3]
@@ -69,7 +69,7 @@ def test_at_horizon_0_the_error_is_the_floor_of_the_decoder():
   wrong = {(x, y) for x in range(1, 12) for y in (0, 2)}
   decoder = place_decoder(wrong)
   starts, dreams, _ = dream(decoder, horizon=6)
-  curves = stats.make_curves(dreams, dreams.real[:, 0], 0)
+  curves = stats.make_curves(dreams, dreams.grid.count(dreams.real[:, 0]), 0)
   held_out = [
     float(tuple(map(int, pos)) in wrong)
     for track in starts.tracks.values()
@@ -167,7 +167,7 @@ def test_longer_dreams_than_the_episodes_and_without_latents():
   assert dreams.horizon == 50
   assert set(kept) == {'dream_proba', 'replay_proba'}
   assert len(kept['replay_proba']) == imagine.EXAMPLES
-  curves = stats.make_curves(dreams, dreams.real[:, 0], 0)
+  curves = stats.make_curves(dreams, dreams.grid.count(dreams.real[:, 0]), 0)
   assert curves.count[-1] == 0
   assert np.isnan(curves.mean['replay'][-1])
   seen = curves.count > 0
@@ -283,7 +283,7 @@ def test_controls_know_nothing_of_moving():
   np.testing.assert_array_equal(kinds['untrained'], kinds['replay'])
   assert (kinds['permuted'][:, 0] == kinds['replay'][:, 0]).all()
   assert (kinds['permuted'] != kinds['replay']).any((1, 2)).mean() > 0.5
-  curves = stats.make_curves(found, dreams.real[:, 0], 0)
+  curves = stats.make_curves(found, dreams.grid.count(dreams.real[:, 0]), 0)
   assert len(curves.gains['permuted'].steps)
   alone = [x for x in drawn if x.episode == drawn[0].episode]
   assert imagine.strangers(alone, 0) == []

@@ -1,7 +1,7 @@
 """Chance levels of position decoding: what is reached without activations.
 
-  tile = best_constant(pos[train], grid)
-  error = prior_error(pos[train], pos[test], grid)
+  tile = best_constant(visits)
+  error = prior_error(visits, pos[test])
   path = other_path(pos, episode, t, rng)
   guess = by_time(pos[train], t[train], t[test])
 
@@ -12,8 +12,6 @@ All are measured on training positions, over tiles the agent can be on.
 from typing import NamedTuple
 
 import numpy as np
-
-from dreamerv3.data.grid import Grid
 
 NEAR = 2  # timesteps on each side that a guess by the time goes by
 FEWEST = 5  # positions that it takes
@@ -36,23 +34,25 @@ LEVELS = {
 }
 
 
-def best_constant(pos: np.ndarray, grid: Grid) -> np.ndarray:
+def best_constant(visits: np.ndarray) -> np.ndarray:
   """The visited tile nearest to all training positions, (2,).
 
   Minimises the mean of |dx| + |dy|; the first in class order when several do.
+
+  Args:
+    visits: (W, H) training timesteps on each tile.
   """
-  tiles, weight = _occupancy(pos, grid)
+  tiles, weight = _occupancy(visits)
   best: np.ndarray = tiles[_mean_distance(tiles, tiles, weight).argmin()]
   return best
 
 
-def prior_error(train: np.ndarray, test: np.ndarray, grid: Grid) -> np.ndarray:
-  """Expected error (N,) [tiles] of a guess from the training occupancy.
+def prior_error(visits: np.ndarray, pos: np.ndarray) -> np.ndarray:
+  """Expected error (N,) [tiles] at positions (N, 2) of a guess from the occupancy.
 
   sum_c p(c) |c - x|_1, with p(c) the share of training time on tile c.
   """
-  tiles, weight = _occupancy(train, grid)
-  return _mean_distance(np.asarray(test), tiles, weight)
+  return _mean_distance(pos, *_occupancy(visits))
 
 
 def by_time(pos: np.ndarray, t: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -102,9 +102,9 @@ def other_path(
   return paired
 
 
-def _occupancy(pos: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-  classes, counts = np.unique(grid.to_class(pos), return_counts=True)
-  return grid.to_pos(classes), counts / counts.sum()
+def _occupancy(visits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Visited tiles (C, 2) and the share of time on each (C,)."""
+  return np.argwhere(visits), visits[visits > 0] / visits.sum()
 
 
 def _mean_distance(

@@ -83,7 +83,7 @@ def _fold(
 ) -> Fold:
   train, test = track.rows(split.train), track.rows(split.test)
   rng = np.random.default_rng([seed, number])
-  tile = chance.best_constant(train.pos, grid)
+  visits = grid.count(train.pos)
   return Fold(
     split=split,
     groups=splits.inner(train.episode, GROUPS, seed, split.leaks),
@@ -91,9 +91,9 @@ def _fold(
     paired=chance.other_path(train.pos, train.episode, train.t, rng),
     # Another path's frames are neighbours within the episode all the same.
     paired_groups=splits.inner(train.episode, GROUPS, seed),
-    best_constant=manhattan(tile, test.pos).astype(np.float32),
-    prior=chance.prior_error(train.pos, test.pos, grid),
+    best_constant=manhattan(chance.best_constant(visits), test.pos).astype(np.float32),
+    prior=chance.prior_error(visits, test.pos),
     timed=manhattan(chance.by_time(train.pos, train.t, test.t), test.pos),
-    visits=grid.count(train.pos).astype(np.int32),
+    visits=visits.astype(np.int32),
     examples=example_rows(test.episode, test.t),
   )

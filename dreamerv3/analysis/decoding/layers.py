@@ -129,8 +129,7 @@ def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
   track, X = data.track(), data.activations(name)
   said = said_by(decoder, X, np.arange(len(track)))
   grid, pos = data.grid, track.pos
-  past = decoder.training_path()
-  episode = track.episode
+  visits, episode = decoder.visits, track.episode
   rows = example_rows(episode, track.t)
   rows = rows if isinstance(decoder, LinearDecoder) else rows[:0]
   return DecodeResult(
@@ -144,12 +143,12 @@ def evaluate(data: Trajectories, decoder: Decoder, name: str) -> DecodeResult:
     t=track.t,
     fold=np.zeros(len(pos), np.int64),
     visited=np.isin(grid.to_class(pos), decoder.classes),
-    best_constant=manhattan(chance.best_constant(past, grid), pos),
-    prior=chance.prior_error(past, pos, grid),
+    best_constant=manhattan(chance.best_constant(visits), pos),
+    prior=chance.prior_error(visits, pos),
     shuffled=np.full(len(pos), np.nan),
     timed=np.full(len(pos), np.nan),
     fits=(),
-    fold_visits=grid.count(past)[None],
+    fold_visits=visits[None],
     example_rows=rows,
     proba=maps_of(decoder, X[rows]),
     argmax=manhattan(said.argmax, pos).astype(np.float32),

@@ -87,7 +87,8 @@ def familiar(decoder: LinearDecoder, walkable: np.ndarray) -> float:
 
   Far below 1 when it was fitted in another world.
   """
-  return float(walkable[tuple(decoder.training_path().T)].mean())
+  visits = decoder.visits
+  return float(visits[walkable].sum() / visits.sum())
 
 
 def _size(grid: Grid) -> str:

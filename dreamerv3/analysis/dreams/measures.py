@@ -5,7 +5,7 @@ seeing. Each dream begins in a state of a real episode. `replay` is dreamed
 along the actions that were really taken, so that it should follow the real
 path; `policy` along actions of its own, so that it should merely be possible.
 
-  curves = make_curves(dreams, decoder.training_path(), seed=0)
+  curves = make_curves(dreams, decoder.visits, seed=0)
   print('\n'.join(table(curves, coherences(dreams, walkable, seed=0))))
 
 Equations and reasons are in docs/dreams.md.
@@ -126,21 +126,20 @@ class Coherence:
   walkable: float
 
 
-def make_curves(dreams: DreamSet, past: np.ndarray, seed: int) -> DreamCurves:
+def make_curves(dreams: DreamSet, visits: np.ndarray, seed: int) -> DreamCurves:
   """All errors against the horizon.
 
   Args:
-    past: training positions (M, 2), see LinearDecoder.training_path.
+    visits: (W, H) training timesteps of the decoder on each tile.
     seed: of the shuffle and the bootstrap.
   """
   real, valid = dreams.real, dreams.valid
   paths = dict(dreams.decoded)
   paths['still'] = np.broadcast_to(real[:, :1], real.shape)
-  tile = baselines.best_constant(past, dreams.grid)
-  paths['constant'] = np.broadcast_to(tile, real.shape)
+  paths['constant'] = np.broadcast_to(baselines.best_constant(visits), real.shape)
   paths['frozen'] = np.broadcast_to(paths['replay'][:, :1], real.shape)
   errors = {k: manhattan(v, real).astype(float) for k, v in paths.items()}
-  prior = baselines.prior_error(past, real.reshape(-1, 2), dreams.grid)
+  prior = baselines.prior_error(visits, real.reshape(-1, 2))
   errors['prior'] = prior.reshape(valid.shape)
   replay, observed = dreams.decoded['replay'], dreams.decoded['observed']
   errors['divergence'] = manhattan(replay, observed).astype(float)

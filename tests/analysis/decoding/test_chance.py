@@ -12,9 +12,9 @@ def test_best_constant_is_the_visited_tile_nearest_to_all():
   # Three rows on (0, 0), two on (2, 1), one on (5, 3). Sums of distances:
   # (0, 0): 2 * 3 + 8 = 14; (2, 1): 3 * 3 + 5 = 14; (5, 3): 24 + 10 = 34.
   pos = np.array([[0, 0]] * 3 + [[2, 1]] * 2 + [[5, 3]])
-  assert chance.best_constant(pos, GRID).tolist() == [0, 0]
+  assert chance.best_constant(GRID.count(pos)).tolist() == [0, 0]
   pos = np.array([[0, 0]] * 3 + [[2, 1]] * 3 + [[5, 3]])
-  assert chance.best_constant(pos, GRID).tolist() == [2, 1]
+  assert chance.best_constant(GRID.count(pos)).tolist() == [2, 1]
 
 
 def test_prior_error_by_hand():
@@ -22,13 +22,13 @@ def test_prior_error_by_hand():
   test = np.array([[0, 0], [4, 2], [1, 3]])
   # 3/4 on (0, 0), 1/4 on (4, 2).
   expected = [0.25 * 6, 0.75 * 6, 0.75 * 4 + 0.25 * 4]
-  np.testing.assert_allclose(chance.prior_error(train, test, GRID), expected)
+  np.testing.assert_allclose(chance.prior_error(GRID.count(train), test), expected)
 
 
 def test_prior_error_equals_the_plain_sum(rng):
   train, test = (rng.integers((0, 0), GRID.shape, (50, 2)) for _ in range(2))
   expected = manhattan(test[:, None], train).mean(1)
-  np.testing.assert_allclose(chance.prior_error(train, test, GRID), expected)
+  np.testing.assert_allclose(chance.prior_error(GRID.count(train), test), expected)
 
 
 def test_other_path_gives_each_episode_another_ones_positions(rng):

@@ -166,7 +166,7 @@ def test_a_refit_keeps_to_the_most_rows(data):
   ):
     work = layers.decode_layers(data, ['deter'], folds, QUICK, 1, True, most)
     ((_, decoder),) = work
-    assert len(decoder.training_path()) == fitted
+    assert decoder.visits.sum() == fitted
 
 
 def test_a_holdout_decoder_gives_its_held_out_error_again(data):

@@ -67,8 +67,8 @@ def planted(kind, rng, floor=1.0):
 def sentence(kind, seed, **options):
   rng = np.random.default_rng(seed)
   dreams = planted(kind, rng, **options)
-  past = rng.integers(32, size=(500, 2))
-  return judgement.verdict(stats.make_curves(dreams, past, seed).gains)
+  visits = dreams.grid.count(rng.integers(32, size=(500, 2)))
+  return judgement.verdict(stats.make_curves(dreams, visits, seed).gains)
 
 
 @pytest.mark.parametrize('seed', range(4))

@@ -51,7 +51,7 @@ def test_error_curves_by_hand():
   replay = real + np.array([0, 1])  # one tile south of the truth
   replay[:, 3] += (2, 0)
   curves = stats.make_curves(
-    make(replay, real=real), np.array([(0, 0)] * 3 + [(2, 0)]), seed=0
+    make(replay, real=real), GRID.count(np.array([(0, 0)] * 3 + [(2, 0)])), seed=0
   )
   np.testing.assert_allclose(curves.mean['replay'], [1, 1, 1, 3])
   np.testing.assert_allclose(curves.mean['divergence'], [1, 1, 1, 3])
@@ -81,8 +81,8 @@ def test_steps_after_the_end_count_nowhere():
   after = real.copy()
   after[1, 3:] = (11, 9)
   dirty = make(**paths, observed=after, real=after, valid=valid)
-  past = np.array([(3, 3), (4, 3)])
-  a, b = (stats.make_curves(x, past, 0) for x in (clean, dirty))
+  visits = GRID.count(np.array([(3, 3), (4, 3)]))
+  a, b = (stats.make_curves(x, visits, 0) for x in (clean, dirty))
   assert a.count.tolist() == [3, 3, 3, 2, 2]
   for name in a.mean:
     np.testing.assert_array_equal(a.mean[name], b.mean[name], name)
@@ -95,7 +95,7 @@ def test_steps_after_the_end_count_nowhere():
 def test_a_step_that_no_episode_reaches_has_no_number():
   real = east((0, 0), 3)[None]
   valid = np.array([[True, True, False, False]])
-  curves = stats.make_curves(make(real, valid=valid), real[0], 0)
+  curves = stats.make_curves(make(real, valid=valid), GRID.count(real[0]), 0)
   assert curves.count.tolist() == [1, 1, 0, 0]
   assert np.isfinite(curves.mean['replay'][:2]).all()
   assert np.isnan(curves.mean['replay'][2:]).all()
@@ -147,7 +147,7 @@ def test_shuffle_keeps_where_dreams_are_and_breaks_whose_they_are(rng):
 def test_shuffled_error_is_the_mean_over_all_pairs():
   rng = np.random.default_rng(1)
   real = rng.integers(0, 10, (30, 4, 2))
-  curves = stats.make_curves(make(real), real[0], 0)
+  curves = stats.make_curves(make(real), GRID.count(real[0]), 0)
   pairs = manhattan(real[:, None], real[None]).astype(float)
   other = ~np.eye(30, dtype=bool)
   expected = pairs[other].mean(0)
@@ -159,11 +159,15 @@ def test_bands_are_over_episodes():
   replay = real.copy()
   replay[:20, :, 1] += 4
   episode = np.repeat(np.arange(5), 8)
-  curves = stats.make_curves(make(replay, real=real, episode=episode), real[0], 0)
+  curves = stats.make_curves(
+    make(replay, real=real, episode=episode), GRID.count(real[0]), 0
+  )
   # Episodes with errors 4, 4, 2, 0, 0: rarely all that are drawn are alike.
   np.testing.assert_allclose(curves.low['replay'], 0)
   np.testing.assert_allclose(curves.high['replay'], 4)
-  single = stats.make_curves(make(replay, real=real, episode=np.ones(40)), real[0], 0)
+  single = stats.make_curves(
+    make(replay, real=real, episode=np.ones(40)), GRID.count(real[0]), 0
+  )
   assert np.isnan(single.low['replay']).all()
 
 
@@ -171,7 +175,7 @@ def test_same_seed_same_numbers(rng):
   real = rng.integers(0, 10, (9, 5, 2))
   replay = rng.integers(0, 10, (9, 5, 2))
   dreams = make(replay, real=real)
-  a, b, c = (stats.make_curves(dreams, real[0], x) for x in (0, 0, 1))
+  a, b, c = (stats.make_curves(dreams, GRID.count(real[0]), x) for x in (0, 0, 1))
   np.testing.assert_array_equal(a.mean['shuffled'], b.mean['shuffled'])
   assert (a.mean['shuffled'] != c.mean['shuffled']).any()
 
@@ -179,7 +183,7 @@ def test_same_seed_same_numbers(rng):
 def test_table_has_a_row_for_each_path_and_its_steps():
   real = np.stack([east((0, y), 7) for y in range(4)])
   dreams = make(real)
-  curves = stats.make_curves(dreams, real[0], 0)
+  curves = stats.make_curves(dreams, GRID.count(real[0]), 0)
   walkable = np.ones(GRID.shape, bool)
   lines = stats.table(curves, stats.coherences(dreams, walkable, 0))
   assert lines[0].split()[-6:] == ['step', '1', 'step', '5', 'step', '7']
@@ -227,21 +231,16 @@ def test_a_decoder_reads_the_run_that_it_was_fitted_to(tmp_path, capsys):
     check(weights='cd', checkpoint=None, step=None)
 
 
-def test_training_path_and_its_share_of_walkable_tiles():
+def test_training_visits_and_their_share_of_walkable_tiles():
   visits = np.zeros(GRID.shape, np.int32)
   visits[1, 1], visits[11, 9] = 3, 1
   there = decoder(visits=visits)
-  path = there.training_path()
-  assert path.tolist() == [[1, 1]] * 3 + [[11, 9]]
+  np.testing.assert_array_equal(there.visits, visits)
   walkable = np.ones(GRID.shape, bool)
   walkable[11, 9] = False
   assert dream_decoder.familiar(there, walkable) == pytest.approx(0.75)
   # An older decoder has its tiles alone.
-  assert decoder().training_path().tolist() == [
-    [0, 0],
-    [1, 1],
-    [11, 9],
-  ]
+  assert np.argwhere(decoder().visits).tolist() == [[0, 0], [1, 1], [11, 9]]
 
 
 def test_dream_sets_that_make_no_sense_are_refused():

@@ -22,7 +22,6 @@ from dreamerv3.data.grid import Grid
 
 FORMAT = 1
 TYPE = 'classifier'
-MOST_VISITS = 1 << 28  # timesteps that a decoder was fitted to
 CHUNK = 1024  # rows whose logits are in memory at a time
 
 
@@ -131,15 +130,16 @@ class LinearDecoder:
     proba[:, self.classes] = p / p.sum(1, keepdims=True)
     return proba.reshape(len(X), *self.grid.shape)
 
-  def training_path(self) -> np.ndarray:
-    """Positions (M, 2) that it was fitted to, for chance levels.
+  @property
+  def visits(self) -> np.ndarray:
+    """Timesteps (W, H) on each tile that it was fitted to, for chance levels.
 
     Older decoders do not say how often; then each of their tiles counts once.
     """
-    visits = self.held_out.get('visits')
-    if visits is None:
-      return self.grid.to_pos(self.classes)
-    return repeated(self.grid, visits)
+    known = self.held_out.get('visits')
+    if known is None:
+      return self.grid.count(self.grid.to_pos(self.classes))
+    return visits_of(self.grid, known)
 
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers; keys of older files where they have one."""
@@ -158,7 +158,7 @@ class LinearDecoder:
     what = 'saved decoder; make one with decode_position.py `save_model`'
     with reading(path, what):
       decoder = cls.from_dict(values)
-      decoder.training_path()  # what it holds has the form of the grid
+      _ = decoder.visits  # they have the form of the grid
     return decoder
 
   @classmethod
@@ -183,12 +183,12 @@ class LinearDecoder:
     return cls(weight.T, classes, readout=readout, **known)
 
 
-def repeated(grid: Grid, visits: Any) -> np.ndarray:
-  """Each tile (M, 2) as often as it was visited, of a saved map (W, H)."""
-  times = np.asarray(visits).reshape(-1).astype(np.int64)
-  if times.sum() > MOST_VISITS:
-    raise UserError(f'{times.sum()} visits; expected at most {MOST_VISITS}.')
-  return grid.to_pos(np.repeat(np.arange(grid.size), times))
+def visits_of(grid: Grid, saved: Any) -> np.ndarray:
+  """Timesteps (W, H) on each tile as a file has them; ValueError for what is none."""
+  visits = np.asarray(saved).reshape(grid.shape).astype(np.int64)
+  if (visits < 0).any() or not visits.any():
+    raise ValueError(f'visits are {visits.min()} to {visits.max()}; expected some.')
+  return visits
 
 
 class _Described(Protocol):

@@ -110,7 +110,7 @@ class PositionDecoder:
     data = Training.make(features, X, rows, labels, groups, tiles, self.stopped)
     # The first class is named where all logits are equal: a row without
     # information must not do worse than a guess that needs none.
-    best = int(grid.to_class(chance.best_constant(pos, grid)))
+    best = int(grid.to_class(chance.best_constant(grid.count(pos))))
     order = np.argsort(classes != best, kind='stable')
     if options.method == 'ridge':
       return solve_ridge(data, features, classes[order], grid)

@@ -21,7 +21,7 @@ from dreamerv3.analysis.decoding.linear.decoder import (
   Search,
   about,
   read_about,
-  repeated,
+  visits_of,
 )
 from dreamerv3.analysis.decoding.linear.discriminant import Features, Moments
 from dreamerv3.analysis.decoding.linear.training import Training
@@ -91,9 +91,10 @@ class RidgeDecoder:
     tiles: np.ndarray = np.clip(np.rint(found), 0, edge).astype(np.int64)
     return tiles
 
-  def training_path(self) -> np.ndarray:
-    """Positions (M, 2) that it was fitted to, for chance levels."""
-    return repeated(self.grid, self.held_out['visits'])
+  @property
+  def visits(self) -> np.ndarray:
+    """Timesteps (W, H) on each tile that it was fitted to, for chance levels."""
+    return visits_of(self.grid, self.held_out['visits'])
 
   def to_dict(self) -> dict[str, Any]:
     """Plain arrays and containers, as they are saved."""
@@ -120,7 +121,7 @@ class RidgeDecoder:
     values = unpickle.load(path)
     with reading(path, 'saved ridge decoder'):
       decoder = cls.from_dict(values)
-      decoder.training_path()
+      _ = decoder.visits  # they have the form of the grid
     return decoder
 
 
