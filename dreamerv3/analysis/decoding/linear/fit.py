@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from dreamerv3.analysis.arrays import Array, Draws
+from dreamerv3.analysis.arrays import Draws
 from dreamerv3.analysis.decoding import chance
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
 from dreamerv3.analysis.decoding.linear.discriminant import (
@@ -115,9 +115,8 @@ class PositionDecoder:
     if options.method == 'ridge':
       return solve_ridge(data, features, classes[order], grid)
     solution, search = _search(data, options)
-    weights = features.to_raw(solution.weights[:, solution.present], order)
-    visits = np.bincount(labels, minlength=len(classes))
-    readout = Readout(search.sharpness, visits[order], search.weight)
+    weights = features.to_raw(solution.weights, order)
+    readout = Readout(search.sharpness, data.visits()[order], search.weight)
     return LinearDecoder(
       weights, classes[order], grid, '', readout=readout, search=search
     )
@@ -131,7 +130,7 @@ def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
   readout = Readout(1.0, data.visits())
   if data.kept >= 2:
     trial = solve(data.arrays, data.moments(0), penalty)
-    temperature = _choose_temperature(data, trial.weights)
+    temperature = _choose_temperature(data, trial)
     trial = trial.scaled(temperature)
     steps, curve, trial = _try_descent(data, trial, options)
     starts = _others(data, penalty, temperature, steps, options.seed)
@@ -173,9 +172,9 @@ def _choose_readout(data: Training, solutions: Iterable[Solution]) -> Readout:
     rows = rows[:: max(1, len(rows) // MOST_READ)]
     host = data.arrays.host
     known = host(solution.present)
-    logits = host(data.logits(solution.weights, rows))[:, known]
+    logits = host(data.logits(solution, rows))[:, known]
     true = data.true(rows)
-    count = host(data.moments(group).count)[known]
+    count = data.visits(group)[known]
     pos = data.pos[known]
     parts = [dataclasses.replace(x, visits=count) for x in tried]
     errors.append(
@@ -204,18 +203,16 @@ def _choose_penalty(data: Training) -> float:
   return PENALTIES[best] if clear else USUAL_PENALTY
 
 
-def _choose_temperature(data: Training, weights: Array) -> float:
+def _choose_temperature(data: Training, trial: Solution) -> float:
   """Scale of the logits with the least cross-entropy on validation rows.
 
   The cross-entropy is convex in the scale: a golden-section search.
   """
   rows = data.validation(0)
-  present = data.moments(0).count > 0
-  rows = rows[present[data.labels[rows]]]
+  rows = rows[trial.present[data.labels[rows]]]
   if not len(rows):
     return 1.0
-  logits = data.logits(weights, rows)
-  logits[:, ~present] = -np.inf
+  logits = data.logits(trial, rows)
   labels = data.labels[rows]
 
   def loss(power: float) -> float:

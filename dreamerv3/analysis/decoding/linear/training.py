@@ -75,9 +75,10 @@ class Training:
     if self.stopped():
       raise Stopped
 
-  def visits(self) -> np.ndarray:
-    """(C,) training rows on each tile."""
-    return np.bincount(self.arrays.host(self.labels), minlength=len(self.pos))
+  def visits(self, left_out: int | None = None) -> np.ndarray:
+    """(C,) training rows on each tile; of all rows, or of all but one group."""
+    labels = self.arrays.host(self.labels)[self.others(left_out)]
+    return np.bincount(labels, minlength=len(self.pos))
 
   def others(self, group: int | None) -> np.ndarray:
     """(M,) the rows outside a validation group, or all."""
@@ -102,17 +103,17 @@ class Training:
     stride = max(1, -(-len(index) // MOST_CHECKED))
     return self.arrays.put(index[::stride])
 
-  def logits(self, weights: Array, rows: Array) -> Array:
-    """(R, C) of some rows under weights (k, C) on features."""
+  def logits(self, solution: Solution, rows: Array) -> Array:
+    """(R, C) of some rows; -inf on tiles that the weights were not trained on."""
+    weights = solution.weights
     offset = self.arrays.single(self.shift @ self.arrays.double(weights))
     logits: Array = self.Z[rows] @ self.arrays.single(weights) + offset
+    logits[:, ~solution.present] = -np.inf
     return logits
 
   def error(self, solution: Solution, rows: Array) -> float:
     """Mean distance [tiles] of the most probable tile from the true one."""
-    logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -np.inf
-    best = self.pos[self.arrays.host(logits.argmax(1))]
+    best = self.pos[self.arrays.host(self.logits(solution, rows).argmax(1))]
     return float(manhattan(best, self.true(rows)).mean())
 
   def true(self, rows: Array) -> np.ndarray:
@@ -125,6 +126,4 @@ class Training:
     rows = rows[solution.present[self.labels[rows]]]
     if not len(rows):
       return float('nan')
-    logits = self.logits(solution.weights, rows)
-    logits[:, ~solution.present] = -np.inf
-    return self.arrays.cross_entropy(logits, self.labels[rows])
+    return self.arrays.cross_entropy(self.logits(solution, rows), self.labels[rows])
