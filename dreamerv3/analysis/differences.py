@@ -138,20 +138,6 @@ def exchanged(
   return _p_values(_welch(values, rows))
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-  """Corrected p values (L,) of tests that share nothing; NaN stays.
-
-  Holm 1979, https://www.jstor.org/stable/4615733.
-  """
-  p = np.asarray(p, np.float64)
-  corrected = np.full(p.shape, np.nan)
-  known = np.flatnonzero(np.isfinite(p))
-  order = known[np.argsort(p[known], kind='stable')]
-  steps = p[order] * np.arange(len(order), 0, -1)
-  corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
-  return corrected
-
-
 class _Shares(NamedTuple):
   errors: np.ndarray  # (L, E) sums
   constant: np.ndarray  # (E,)

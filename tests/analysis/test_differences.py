@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench import calibration
-from dreamerv3.analysis.differences import Side, holm, paired, unpaired
+from dreamerv3.analysis.differences import Side, paired, unpaired
 
 
 def test_an_effect_of_a_fifth_is_found_with_six_episodes():
@@ -62,8 +62,3 @@ def test_recordings_on_other_paths_are_compared_by_shares(rng):
   np.testing.assert_allclose(other.diff, -0.4, atol=0.05)
   assert (other.p_all < 0.01).all()
   assert (other.high < -0.3).all()
-
-
-def test_holm_keeps_the_order_and_what_is_unknown():
-  p = np.array([0.01, np.nan, 0.04, 0.03])
-  np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])

@@ -7,6 +7,8 @@ Neighbours are visited tiles that share a side. Without structure I is near
 chequerboard -1 and 2. G tells whether high values lie together.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -20,11 +22,7 @@ def moran(maps: np.ndarray) -> np.ndarray:
     maps: (D, width, height), NaN where not visited.
   """
   z, squares, n = _centred(maps)
-  total, pairs = np.zeros(len(maps)), np.zeros(len(maps))
-  for a, b in _neighbours(z):
-    product = a * b
-    total += np.nansum(product, (1, 2))
-    pairs += np.isfinite(product).sum((1, 2))
+  total, pairs = _summed(np.multiply, z)
   return _ratio(n * total, pairs * squares)
 
 
@@ -34,11 +32,7 @@ def geary(maps: np.ndarray) -> np.ndarray:
   C = (n - 1) / (2 W) sum_ij w_ij (x_i - x_j)^2 / sum_i z_i^2.
   """
   z, squares, n = _centred(maps)
-  total, pairs = np.zeros(len(maps)), np.zeros(len(maps))
-  for a, b in _neighbours(z):
-    difference = np.square(a - b)
-    total += np.nansum(difference, (1, 2))
-    pairs += np.isfinite(difference).sum((1, 2))
+  total, pairs = _summed(lambda a, b: np.square(a - b), z)
   return _ratio((n - 1) * total, 2 * pairs * squares)
 
 
@@ -53,11 +47,7 @@ def getis_ord(maps: np.ndarray) -> np.ndarray:
   known = np.isfinite(maps)
   x = maps - np.where(known, maps, np.inf).min((1, 2), keepdims=True)
   n, total = known.sum((1, 2)), np.nansum(x, (1, 2))
-  near, pairs = np.zeros(len(maps)), np.zeros(len(maps))
-  for a, b in _neighbours(x):
-    product = a * b
-    near += np.nansum(product, (1, 2))
-    pairs += np.isfinite(product).sum((1, 2))
+  near, pairs = _summed(np.multiply, x)
   # Each pair counts in both orders above and below, which cancels.
   all_pairs = (total**2 - np.nansum(x * x, (1, 2))) / 2
   return _ratio(near * n * (n - 1) / 2, pairs * all_pairs)
@@ -71,8 +61,13 @@ def _centred(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   return z, np.nansum(z * z, (1, 2)), n
 
 
-def _neighbours(z: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-  return (z[:, 1:], z[:, :-1]), (z[:, :, 1:], z[:, :, :-1])
+def _summed(
+  of: Callable[[np.ndarray, np.ndarray], np.ndarray], z: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Sum (D,) of a function of two neighbours over all pairs, and their number (D,)."""
+  across, down = of(z[:, 1:], z[:, :-1]), of(z[:, :, 1:], z[:, :, :-1])
+  total = np.nansum(across, (1, 2)) + np.nansum(down, (1, 2))
+  return total, np.isfinite(across).sum((1, 2)) + np.isfinite(down).sum((1, 2))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
