@@ -116,9 +116,11 @@ def _rays(free: np.ndarray, design: Design) -> np.ndarray:
   unit = np.stack((np.cos(ways), np.sin(ways)), 1)
   found = np.full((len(start), RAYS), np.inf)
   limit = np.array(free.shape)
-  for far in np.arange(STEP, REACH, STEP):
+  # Points in the middle of steps: none lies on the border of two tiles, which would be
+  # one side's for a tile of even x and the other's for its neighbour.
+  for far in np.arange(STEP / 2, REACH, STEP):
     ends = start[:, None] + far * unit
     tile = np.rint(ends).astype(int).clip(-1, limit) + 1
     blocked = ~padded[tile[..., 0], tile[..., 1]]
-    found[blocked & np.isinf(found)] = far + 0.5
+    found[blocked & np.isinf(found)] = far + 0.5 - STEP / 2
   return found

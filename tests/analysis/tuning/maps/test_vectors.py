@@ -97,3 +97,10 @@ def test_worlds_without_walls_have_no_vectors():
     Vectors.build(np.zeros((0, SIDE, SIDE)), design, np.ones(256)), np.ones((256, 2))
   )
   assert found.r2.tolist() == [0, 0]
+
+
+def test_a_wall_is_as_far_to_one_side_as_to_the_other():
+  _, _, vectors = world()
+  maps = vectors.maps.reshape(-1, 16, SIDE, SIDE)  # of 16 directions each
+  mirrored = maps[:, (8 - np.arange(16)) % 16, ::-1]
+  np.testing.assert_allclose(maps, mirrored, atol=1e-5)
