@@ -41,11 +41,12 @@ def short(value: object, most: int = 80) -> str:
 
 
 def one_line(text: str) -> str:
-  """A message whose paths or words have control codes, with these escaped."""
-  return _CONTROL.sub(lambda x: x[0].encode('unicode_escape').decode(), text)
+  """Text whose paths or words have what cannot be printed, with that escaped."""
+  return _UNPRINTABLE.sub(lambda x: x[0].encode('unicode_escape').decode(), text)
 
 
-_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029]')
+# Control codes, and bytes of a path that are no UTF-8.
+_UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
 # What code that trusts a file's content raises when it is another.

@@ -102,7 +102,7 @@ def _opened(raw: _Raw, mode: str) -> IO[Any]:
   buffered = io.BufferedWriter(raw)
   if 'b' in mode:
     return buffered
-  return io.TextIOWrapper(buffered, encoding='utf-8', newline='')
+  return io.TextIOWrapper(buffered, 'utf-8', 'backslashreplace', newline='')
 
 
 UNFINISHED = re.compile(r'\..+\.([0-9a-f]{2})([0-9a-f]{6})\.tmp')  # see `_writer`

@@ -59,6 +59,13 @@ def test_large_arrays_are_written_without_a_copy_and_as_pickle_writes_them(tmp_p
   np.testing.assert_array_equal(found['fortran'], big.T)
 
 
+def test_names_that_are_no_utf8_are_escaped_in_text(tmp_path):
+  path = files.save_csv(
+    tmp_path / 'x.csv', [{'run': b'a\xff'.decode('utf-8', 'surrogateescape')}]
+  )
+  assert path.read_text() == 'run\na\\udcff\n'
+
+
 def test_forms(tmp_path):
   rows: list[dict] = [{'a': 1, 'b': np.float32(1 / 3)}, {'a': 'x', 'b': None}]
   with open(files.save_csv(tmp_path / 'x.csv', rows)) as file:

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dreamerv3.analysis.geometry.study import Estimate
 from dreamerv3.analysis.growth import CheckpointCode, Growth, halves
+from dreamerv3.base.errors import one_line
 from dreamerv3.plots import style
 
 
@@ -69,7 +70,7 @@ def _codes(
       ms=4,
       lw=1.3,
       capsize=2,
-      label=run.run,
+      label=one_line(run.run),
     )
 
 

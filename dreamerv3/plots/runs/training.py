@@ -14,6 +14,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from dreamerv3.analysis import learning
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
 from dreamerv3.analysis.learning import Curve, Curves
+from dreamerv3.base.errors import one_line
 from dreamerv3.plots import style
 
 Panel = Callable[[Axes, Sequence[Curves]], None]
@@ -296,5 +297,5 @@ def _title(runs: Sequence[Curves]) -> str:
   last = max(x.summary['last_step'] for x in runs)
   names = f'{len(runs)} runs'
   if len(runs) == 1:
-    names = pathlib.Path(runs[0].path).resolve().name
+    names = one_line(pathlib.Path(runs[0].path).resolve().name)
   return f'{names}: {count:,} episodes, {last:,.0f} environment steps'

@@ -89,7 +89,7 @@ def test_losses_are_logarithmic_unless_one_changes_its_sign():
 
 
 def test_names_are_text_and_powers_of_ten_are_readable_without_mathtext():
-  run = make_run(path='logdir/a$_$b', policy=-10)
+  run = make_run(path='logdir/a$_$b\udcff', policy=-10)
   figure = training.progress([run])
   figure.canvas.draw()  # mathtext would not end the formula a$_$b
   labels = [x.get_text() for x in axis(figure, 'Losses').get_yticklabels()]
