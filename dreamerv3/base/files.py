@@ -39,32 +39,21 @@ def atomic(path: str | os.PathLike[str], mode: str = 'wb') -> Iterator[IO[Any]]:
     OSError: with `path` as its filename, also where a library that writes to the
       file says it in words of its own.
   """
-  path = pathlib.Path(path)
-  temp = path.with_name(f'.{path.name}.{_writer()}.tmp')
-  try:
+  with atomic_path(path) as temp:
     raw = _Raw(temp, 'wb')
-  except OSError as e:
-    raise OSError(e.errno, e.strerror, str(path)) from e
-  try:
-    with _opened(raw, mode) as file:
-      yield file
-      file.flush()
-      os.fsync(raw.fileno())
-    temp.replace(path)
-  except OSError as e:
-    if e.filename is not None and str(e.filename) != str(temp):
+    try:
+      with _opened(raw, mode) as file:
+        yield file
+    except OSError:
       raise
-    raise OSError(e.errno, e.strerror, str(path)) from e
-  except Exception as e:
-    if raw.failure is None:
-      raise
-    # A library that writes says it in its own words, or not at all.
-    raise OSError(raw.failure.errno, raw.failure.strerror, str(path)) from e
-  finally:
-    with contextlib.suppress(OSError):
-      raw.close()
-    with contextlib.suppress(OSError):
-      temp.unlink(missing_ok=True)
+    except Exception as e:
+      if raw.failure is None:
+        raise
+      # A library that writes says it in its own words, or not at all.
+      raise OSError(raw.failure.errno, raw.failure.strerror) from e
+    finally:
+      with contextlib.suppress(OSError):
+        raw.close()
 
 
 @contextlib.contextmanager
@@ -82,7 +71,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
       raise
     raise OSError(e.errno, e.strerror, str(path)) from e
   finally:
-    temp.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      temp.unlink(missing_ok=True)
 
 
 class _Raw(io.FileIO):

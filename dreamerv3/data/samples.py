@@ -3,7 +3,7 @@
   track = data.track()                  # pos (N, 2), episode, t, facing
   samples = data.layer('dyn/deter')     # X (N, D) in step with its track
 
-For every analysis; `reader` makes them. They check their shapes and raise,
+For every analysis; `Trajectories` makes them. They check their shapes and raise,
 they never truncate.
 """
 
@@ -132,14 +132,15 @@ class Samples:
   def to_xarray(self, step_s: float = 1.0) -> Any:
     """`DataArray` (time, unit) with coordinates episode, t, x and y per row."""
     track = self.track
-    rows = {'episode': track.episode, 't': track.t, 'x': self.pos[:, 0]}
+    x, y = track.pos.T
+    rows = {'episode': track.episode, 't': track.t, 'x': x, 'y': y}
     return convert.to_xarray(
       self.X,
       ('time', 'unit'),
       {
         'time': track.clock(step_s).times,
         'unit': np.arange(self.X.shape[1]),
-        **{k: ('time', v) for k, v in {**rows, 'y': self.pos[:, 1]}.items()},
+        **{k: ('time', v) for k, v in rows.items()},
       },
       self.layer,
       {'step_s': step_s, 'position': 'tiles; x east, y south'},

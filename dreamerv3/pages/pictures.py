@@ -20,9 +20,9 @@ WIDEST = 1400  # pixels of a figure
 MOST_PIXELS = 64_000_000  # of a figure that is opened at all
 
 
-def webp(pixels: np.ndarray, quality: int = QUALITY) -> bytes:
+def webp(pixels: np.ndarray) -> bytes:
   """A picture (H, W, 3) uint8 as a WebP file."""
-  return _saved(Image.fromarray(pixels), quality)
+  return _saved(Image.fromarray(pixels))
 
 
 def frames(images: np.ndarray) -> dict[str, Any]:
@@ -61,10 +61,10 @@ def figure(path: pathlib.Path) -> tuple[bytes, tuple[int, int]]:
   if shown.width > WIDEST:
     size = WIDEST, round(shown.height * WIDEST / shown.width)
     shown = shown.resize(size, Image.Resampling.LANCZOS)
-  return _saved(shown, QUALITY), shown.size
+  return _saved(shown), shown.size
 
 
-def _saved(image: Image.Image, quality: int) -> bytes:
+def _saved(image: Image.Image) -> bytes:
   file = io.BytesIO()
-  image.save(file, 'WEBP', quality=quality, method=2)
+  image.save(file, 'WEBP', quality=QUALITY, method=2)
   return file.getvalue()

@@ -14,11 +14,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
+from matplotlib.ticker import (
+  EngFormatter,
+  LogFormatterSciNotation,
+  MaxNLocator,
+  NullFormatter,
+)
 
 from dreamerv3.data import layers
 
@@ -187,6 +193,18 @@ def log_ticks(axis: Axis) -> None:
   axis.set_major_formatter(_Powers())
   if not isinstance(axis.get_minor_formatter(), NullFormatter):
     axis.set_minor_formatter(_Powers(labelOnlyBase=False))
+
+
+def color(i: int) -> str:
+  """The colour of the i-th of several things; after eight they begin again."""
+  return PALETTE[i % len(PALETTE)]
+
+
+def step_axis(ax: Axes, most: int = 6) -> None:
+  """An x axis of environment steps: 40k, 1M, at most so many intervals."""
+  ax.set_xlabel('environment steps')
+  ax.xaxis.set_major_formatter(EngFormatter(sep=''))
+  ax.xaxis.set_major_locator(MaxNLocator(most))
 
 
 def headline(figure: Figure, text: str) -> None:

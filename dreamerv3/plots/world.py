@@ -104,9 +104,7 @@ def zoom(ax: Axes, part: tuple[int, int, int, int]) -> None:
   ax.set_ylim(y + h - 0.5, y - 0.5)
 
 
-def draw_world(
-  ax: Axes, metadata: Metadata, dim: float = 0.0, pixels: int = 16
-) -> bool:
+def draw_world(ax: Axes, metadata: Metadata, dim: float = 0.0) -> bool:
   """Draws the terrain under everything else; False when it is not known.
 
   Args:
@@ -115,7 +113,7 @@ def draw_world(
   frame(ax, metadata.grid)
   if metadata.world_map is None:
     return False
-  image = world_image(metadata.world_map, metadata.materials, pixels)
+  image = world_image(metadata.world_map, metadata.materials, 16)
   image = (image + dim * (255.0 - image)).astype(np.uint8)
   ax.imshow(image, extent=extent(metadata.grid), zorder=0)
   return True
@@ -174,7 +172,7 @@ def draw_map(
   return image
 
 
-def draw_walls(ax: Axes, walkable: np.ndarray, color: str = '#202020') -> None:
+def draw_walls(ax: Axes, walkable: np.ndarray) -> None:
   """Outlines the walkable area, (W, H) bool, along tile edges."""
   inside = np.pad(walkable, 1)
   # An edge lies between a tile and its right, or lower, neighbour.
@@ -187,7 +185,7 @@ def draw_walls(ax: Axes, walkable: np.ndarray, color: str = '#202020') -> None:
     ((x - 1.5, y - 0.5), (x - 0.5, y - 0.5)) for x, y in zip(xs, ys, strict=True)
   ]
   ax.add_collection(
-    LineCollection(vertical + level, colors=color, linewidths=0.7, zorder=3)
+    LineCollection(vertical + level, colors='#202020', linewidths=0.7, zorder=3)
   )
 
 

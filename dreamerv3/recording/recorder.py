@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from dreamerv3.base import files, unpickle
-from dreamerv3.base.errors import UserError
+from dreamerv3.base.errors import UserError, short
 from dreamerv3.base.host import job
 from dreamerv3.base.host.locks import Lock
 from dreamerv3.data.columns import Column
@@ -344,7 +344,7 @@ def _compare(folder: pathlib.Path, there: Any, here: Metadata, held: object) -> 
       'another save_path.'
     )
   differ = [
-    f'{k} {_short(old.get(k))} there, {_short(new.get(k))} now'
+    f'{k} {short(old.get(k), 60)} there, {short(new.get(k), 60)} now'
     for k in sorted({*old, *new})
     if held and old.get(k) != new.get(k)
   ]
@@ -367,8 +367,3 @@ def _kind(fingerprint: Mapping[str, Any]) -> str:
   if 'replay_activations.source' in fingerprint:
     return 'a replay of a recording'
   return 'a recording of an agent that acts itself'
-
-
-def _short(value: Any, most: int = 60) -> str:
-  text = str(value)
-  return text if len(text) <= most else text[: most - 3] + '...'

@@ -32,9 +32,9 @@ Blocks = Mapping[str, Mapping[str, Any]]
 Flags = dict[str, list[str]]
 
 
-def read_blocks(path: pathlib.Path = CONFIGS) -> Blocks:
+def read_blocks() -> Blocks:
   """Blocks of the settings file by name, `defaults` among them."""
-  return YAML(typ='safe').load(path.read_text())
+  return YAML(typ='safe').load(CONFIGS.read_text())
 
 
 def parse_flags(argv: Sequence[str]) -> Flags:

@@ -112,7 +112,7 @@ from dreamerv3.recording.recorder import Recorder
 from tests.recording.recordings import HALF, metadata, step
 wide = [Column('act/enc/cnn0', 'float16', 0, (30000,), HALF)]
 numbers = range(1, int(sys.argv[3]) + 1)
-with Recorder(sys.argv[2], metadata(), wide) as recorder:
+with Recorder(sys.argv[2], metadata(), wide, memory=36e6) as recorder:
   writings = [recorder.begin(x) for x in numbers]
   values = step(1, 1)[1]
   for t in range(300):

@@ -217,7 +217,7 @@ def worldview(
   for k, t in shown.steps:
     if k != before:
       before, episode, place = k, episodes[k], scene(k)
-      images = _images(episode)
+      images = episode.read('image')
       notes = _notes(episode, view)
     left = _surroundings(episode, t, place, view, window)
     right = _enlarged(images[t], left.height)
@@ -299,10 +299,6 @@ def _enlarged(image: np.ndarray, side: int) -> Image.Image:
   times = max(side // max(image.shape[:2]), 1)
   size = image.shape[1] * times, image.shape[0] * times
   return Image.fromarray(image).resize(size, Image.Resampling.NEAREST)
-
-
-def _images(episode: Episode) -> np.ndarray:
-  return episode.read('image')
 
 
 def _notes(episode: Episode, view: View) -> list[str]:

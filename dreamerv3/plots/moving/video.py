@@ -66,11 +66,11 @@ def progress(
       bar.update(1, name)
 
 
-def palette(sample: np.ndarray, colors: int = 255) -> np.ndarray:
-  """The colours (C, 3) uint8 that fit a picture best, at most `colors`."""
+def palette(sample: np.ndarray) -> np.ndarray:
+  """The colours (C, 3) uint8 that fit a picture best, at most 255."""
   # Every other pixel shows the same colours in a quarter of the time.
   image = Image.fromarray(sample[::2, ::2]).quantize(
-    colors, Image.Quantize.MEDIANCUT, kmeans=1
+    255, Image.Quantize.MEDIANCUT, kmeans=1
   )
   flat = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
   return flat[: int(np.asarray(image).max()) + 1]

@@ -98,11 +98,11 @@ def lineplot(found: Comparison, quantity: str) -> Figure:
       continue
     at = np.array([j for j, _ in cells]) + (i - (len(found.conditions) - 1) / 2) * step
     _dots(ax, at, [x for _, x in cells], i, _label(condition, cells[0][1]))
-    ax.plot(at, [x.mean for _, x in cells], color=_colour(i), lw=1.2)
+    ax.plot(at, [x.mean for _, x in cells], color=style.color(i), lw=1.2)
     for x, (_, cell) in zip(at, cells, strict=True):
       if differs(found.effect(quantity, cell.layer, condition)):
         top = max(cell.high, *cell.values)
-        ax.text(x, top, '*', color=_colour(i), ha='center', fontsize=12)
+        ax.text(x, top, '*', color=style.color(i), ha='center', fontsize=12)
   if quantity == 'decode_share':
     ax.axhline(1, color=style.BLACK, lw=1, ls=':', label='best constant')
   ax.set_xticks(range(len(layers)), layers, rotation=40, ha='right')
@@ -203,10 +203,10 @@ def effects(found: Comparison) -> Figure:
     ]
     at = np.array([y for y, _ in some]) + (i - (len(others) - 1) / 2) * step
     for y, (_, x) in zip(at, some, strict=True):
-      fill = _colour(i + 1) if differs(x) else 'white'
-      ax.plot([x.g_low, x.g_high], [y, y], color=_colour(i + 1), lw=1.2)
-      ax.plot([x.g], [y], 'o', ms=5, mfc=fill, mec=_colour(i + 1))
-    ax.plot([], [], 'o', color=_colour(i + 1), label=condition)
+      fill = style.color(i + 1) if differs(x) else 'white'
+      ax.plot([x.g_low, x.g_high], [y, y], color=style.color(i + 1), lw=1.2)
+      ax.plot([x.g], [y], 'o', ms=5, mfc=fill, mec=style.color(i + 1))
+    ax.plot([], [], 'o', color=style.color(i + 1), label=condition)
   ax.axvline(0, color=style.BLACK, lw=0.8)
   ax.set_yticks(range(len(names)), [_words(*x) for x in names])
   ax.set_ylim(len(names) - 0.5, -0.5)
@@ -251,7 +251,7 @@ def _classes(found: Comparison) -> list[str]:
 
 def _dots(ax: Axes, at: np.ndarray, cells: Sequence[Cell], i: int, label: str) -> None:
   """Runs as dots, their means and intervals beside."""
-  color = _colour(i)
+  color = style.color(i)
   for x, cell in zip(at, cells, strict=True):
     spread = np.linspace(-0.06, 0.06, len(cell.values)) if len(cell.values) > 1 else [0]
     ax.plot(
@@ -292,7 +292,3 @@ def _axis(quantity: str) -> str:
 def _words(quantity: str, layer: str) -> str:
   label = quantities.of(quantity).label
   return f'{label}, {layer}' if layer else label
-
-
-def _colour(i: int) -> str:
-  return style.PALETTE[i % len(style.PALETTE)]

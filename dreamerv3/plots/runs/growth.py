@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dreamerv3.analysis.geometry.study import Estimate
 from dreamerv3.analysis.growth import CheckpointCode, Growth, halves
@@ -44,11 +43,9 @@ def over_training(runs: Sequence[Growth]) -> Figure:
     half = halves(run)
     for panel, step in ((ax, half.code), (axes[0, -1], half.score)):
       if step == step and scored:
-        panel.axvline(step, color=_color(i), lw=1, ls=':')
+        panel.axvline(step, color=style.color(i), lw=1, ls=':')
   for panel in axes.flat:
-    panel.set_xlabel('environment steps')
-    panel.xaxis.set_major_formatter(EngFormatter(sep=''))
-    panel.xaxis.set_major_locator(MaxNLocator(5))
+    style.step_axis(panel, 5)
   ax.legend(fontsize=7, loc='best')
   return figure
 
@@ -65,7 +62,7 @@ def _codes(
       steps,
       value,
       np.maximum(bars, 0),
-      color=_color(i),
+      color=style.color(i),
       marker='o',
       ms=4,
       lw=1.3,
@@ -77,9 +74,5 @@ def _codes(
 def _scores(ax: Axes, runs: Sequence[Growth]) -> None:
   for i, run in enumerate(runs):
     if run.score is not None:
-      ax.plot(run.score.step, run.score.value, color=_color(i), lw=1.3)
+      ax.plot(run.score.step, run.score.value, color=style.color(i), lw=1.3)
   ax.set(title='Score', ylabel='return, mean over episodes')
-
-
-def _color(i: int) -> str:
-  return style.PALETTE[i % len(style.PALETTE)]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dreamerv3.analysis import learning
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
@@ -51,9 +50,7 @@ def progress(
   figure, axes = style.new_figure(rows, cols, 3.5, 2.8)
   for ax, draw in zip(axes.flat, chosen, strict=False):
     draw(ax, runs)
-    ax.set_xlabel('environment steps')
-    ax.xaxis.set_major_formatter(EngFormatter(sep=''))
-    ax.xaxis.set_major_locator(MaxNLocator(6))
+    style.step_axis(ax)
   for ax in axes.flat[len(chosen) :]:
     ax.set_axis_off()
   figure.suptitle(_title(runs))
@@ -177,7 +174,7 @@ def _each(
   lowest = np.inf
   for i, name in enumerate(names):
     found = [pick(x)[name] for x in runs if name in pick(x)]
-    color = style.PALETTE[i % len(style.PALETTE)]
+    color = style.color(i)
     shown = MEANINGS.get(name, name)
     # Curves may coincide, as the losses of dynamics and representation do:
     # the earlier one is wider, and seen through the gaps of the later one.

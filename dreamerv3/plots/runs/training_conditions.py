@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from dreamerv3.analysis import learning
 from dreamerv3.analysis.crafter_score import ACHIEVEMENTS
@@ -52,16 +51,15 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
     for i, (_, runs) in enumerate(groups.items()):
       found = [y for y in map(pick, runs) if y]
       if found:
-        draw_curves(ax, found, style.PALETTE[i % len(style.PALETTE)], '', named=True)
-    ax.set(xlabel='environment steps', ylabel=unit)
+        draw_curves(ax, found, style.color(i), '', named=True)
+    ax.set_ylabel(unit)
     if name == LOSS:
       ax.set_yscale('log')
       style.log_ticks(ax.yaxis)
-    ax.xaxis.set_major_formatter(EngFormatter(sep=''))
-    ax.xaxis.set_major_locator(MaxNLocator(6))
+    style.step_axis(ax)
   for i, (condition, runs) in enumerate(groups.items()):
     label = f'{condition} ({len(runs)} {"run" if len(runs) == 1 else "runs"})'
-    axes[0, 0].plot([], [], color=style.PALETTE[i % len(style.PALETTE)], label=label)
+    axes[0, 0].plot([], [], color=style.color(i), label=label)
   handles = axes[0, 0].get_legend_handles_labels()
   fig.legend(*handles, loc='outside upper center', ncols=len(groups))
   window = next(iter(groups.values()))[0].window
@@ -83,7 +81,7 @@ def _unlocks(ax: Axes, groups: Groups) -> None:
   order = np.argsort(-next(iter(last.values())).mean(0), kind='stable')
   step = 0.7 / len(groups)
   for i, name in enumerate(groups):
-    color = style.PALETTE[i % len(style.PALETTE)]
+    color = style.color(i)
     for y, k in enumerate(order if name in last else ()):
       at = y + (i - (len(groups) - 1) / 2) * step
       mean, low, high = learning.interval(last[name][:, k].tolist())

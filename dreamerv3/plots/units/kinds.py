@@ -69,7 +69,7 @@ def picture(x: LayerKinds, name: str) -> Figure:
   left.scatter(*place[none].T, s=size, lw=0, color=NONE)
   marks = [_mark(NONE, f'none ({none.sum()})')]
   for k in range(len(x.again)):
-    of, color = x.labels == k, style.PALETTE[k % len(style.PALETTE)]
+    of, color = x.labels == k, style.color(k)
     left.scatter(*place[of].T, s=size, lw=0, color=color)
     held = 'holds' if x.holds[k] else 'does not hold'
     marks.append(_mark(color, f'{k} ({of.sum()}), {held}'))
@@ -77,7 +77,7 @@ def picture(x: LayerKinds, name: str) -> Figure:
   _classes(right, place, x.classes, size)
   for ax in (left, right):
     ax.set(xlabel=f'{axis} 1', ylabel=f'{axis} 2', xticks=[], yticks=[])
-  fig.suptitle(_wrapped(x.verdict()))
+  style.headline(fig, x.verdict())
   return fig
 
 
@@ -102,7 +102,7 @@ def examples(x: LayerKinds) -> Figure:
       below = axes[2 * k + 1, j]
       below.imshow(x.autocorrelograms[i].T, cmap='RdBu_r', vmin=-1, vmax=1)
       if j == 0:
-        color = style.PALETTE[k % len(style.PALETTE)]
+        color = style.color(k)
         ax.set_ylabel(f'group {k}', color=color, weight='bold')
   fig.suptitle(
     f'{x.layer}: the units of the highest silhouette s of each group;\n'
@@ -198,11 +198,3 @@ def _mark(color: str, label: str) -> Line2D:
 
 def _beside(ax: Axes, marks: Sequence[Line2D], title: str) -> None:
   ax.legend(handles=marks, title=title, loc='upper left', bbox_to_anchor=(1, 1))
-
-
-def _wrapped(text: str) -> str:
-  """In two lines where one would be too long for the figure."""
-  if len(text) < 90:
-    return text
-  cut = text.rfind(' ', 0, 90)
-  return f'{text[:cut]}\n{text[cut + 1 :]}'
