@@ -312,7 +312,7 @@ def run_args(config: elements.Config) -> elements.Config:
   """Settings of the run loops: the block `run` and what they share."""
   suite = config.task.partition('_')[0]
   logs = config.env.get(suite, {}).get('logs', False)
-  shared = ('logdir', 'batch_length', 'consec_report', 'replicas')
+  shared = ('logdir', 'batch_length', 'consec_train', 'consec_report', 'replicas')
   return elements.Config(
     **config.run,
     **{k: config[k] for k in shared},

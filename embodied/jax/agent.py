@@ -91,15 +91,9 @@ class JaxAgent(base.BaseAgent):
     self._report = place.jit(report, 'sbbs', 'bs')
     self._copy = place.jit(functools.partial(jax.tree.map, jnp.copy), 's', 's')
 
-    def policy(
-      greedy: bool,
-      state: dict[str, Any],
-      seeds: jax.Array,
-      carry: dict[str, Any],
-      obs: dict[str, Any],
-    ) -> tuple:
-      keys = internal.keys_from_seeds(seeds)
-      _, out = nj.pure(model.policy)(state, carry, obs, keys, greedy, modify=False)
+    def policy(greedy: bool, state: Any, seeds: jax.Array, *given: Any) -> tuple:
+      keys = internal.keys_from_seeds(seeds)  # given: carry, obs
+      _, out = nj.pure(model.policy)(state, *given, keys, greedy, modify=False)
       return out
 
     self._policy = {
@@ -109,30 +103,28 @@ class JaxAgent(base.BaseAgent):
 
   # Carries
 
-  def init_policy(self, batch_size: int) -> dict[str, Any]:
+  def init_policy(self, batch_size: int) -> base.Carry:
     """Zero latents and actions for batch_size environments."""
     self.actors.check(batch_size)
     return self.actors.put_batch(self.model.init_carry(batch_size))
 
-  def init_train(self, batch_size: int) -> dict[str, Any]:
+  def init_train(self, batch_size: int) -> base.Carry:
     """Zero latents and actions for batch_size rows of this process."""
     self.place.check(batch_size)
     return self.place.put_batch(self.model.init_carry(batch_size))
 
-  def init_report(self, batch_size: int) -> dict[str, Any]:
-    """As for training."""
-    return self.init_train(batch_size)
+  init_report = init_train
 
   # Calls
 
   def policy(
     self,
-    carry: dict[str, Any],
+    carry: base.Carry,
     obs: dict[str, Any],
     mode: str = 'train',
     seeds: np.ndarray | None = None,
     meanwhile: Callable[[], object] = lambda: None,
-  ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+  ) -> tuple[base.Carry, base.Batch, base.Batch]:
     """Choose actions for a batch of observations.
 
     Args:
@@ -169,8 +161,8 @@ class JaxAgent(base.BaseAgent):
     return carry, act, out if self.config.replay_context else {}
 
   def train(
-    self, carry: dict[str, Any], data: dict[str, Any]
-  ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    self, carry: base.Carry, data: base.Batch
+  ) -> tuple[base.Carry, base.Batch, base.Batch]:
     """Learn from one batch; outs and metrics are those of the call before.
 
     Args:
@@ -188,7 +180,7 @@ class JaxAgent(base.BaseAgent):
     carry = self.begin(carry, data)
     return carry, *self.results()
 
-  def begin(self, carry: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+  def begin(self, carry: base.Carry, data: base.Batch) -> base.Carry:
     """The first half of `train`, which waits for nothing; `results` has to follow."""
     assert self._before is None, 'results of an update that nobody read'
     self._profile()
@@ -202,12 +194,12 @@ class JaxAgent(base.BaseAgent):
     self.place.send(self._pending)
     return carry
 
-  def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
+  def results(self) -> tuple[base.Batch, base.Batch]:
     """Outs and metrics of the update before the one begun last, see `train`."""
     before, self._before = self._before, None
     return self._read(before) if before else ({}, {})
 
-  def flush(self) -> tuple[dict[str, Any], dict[str, Any]]:
+  def flush(self) -> tuple[base.Batch, base.Batch]:
     """Outs and metrics of the last train call, waiting for it.
 
     The next train call then returns none. Before saving, this hands over
@@ -217,8 +209,8 @@ class JaxAgent(base.BaseAgent):
     return self._read(last) if last else ({}, {})
 
   def report(
-    self, carry: dict[str, Any], data: dict[str, Any]
-  ) -> tuple[dict[str, Any], dict[str, Any]]:
+    self, carry: base.Carry, data: base.Batch
+  ) -> tuple[base.Carry, base.Batch]:
     """Losses on a batch and videos, without learning."""
     if not self.config.report:
       return carry, {}
@@ -233,7 +225,7 @@ class JaxAgent(base.BaseAgent):
     """Batches of the source, checked and moved to the train devices."""
     return streams.Prefetch(source, self.put, self.ahead)
 
-  def put(self, batch: dict[str, Any]) -> dict[str, Any]:
+  def put(self, batch: base.Batch) -> base.Batch:
     """Check one batch of numpy arrays and move it to the train devices."""
     batch = {k: v for k, v in batch.items() if not k.startswith('log/')}
     batch = self.model.needed(batch)
@@ -271,15 +263,21 @@ class JaxAgent(base.BaseAgent):
       self.counters = {k: int(data['counters'][k]) for k in self.counters}
     self.acting.restart()
 
-  def save_acting(self) -> dict[str, Any] | None:
-    """Parameters of the next policy call, where they are not the newest.
+  def save_carry(self, carry: base.Carry) -> list[np.ndarray]:
+    """A carry of training as plain arrays, for the rows of this process."""
+    return jax.tree.leaves(self.place.get(carry))
 
-    The policy is one call behind `train`; a run that continues exactly needs
-    to know how far.
-    """
-    if not self.acting.behind:
-      return None
-    return params.to_host(self.acting.now)
+  def load_carry(self, saved: list[np.ndarray], batch_size: int) -> base.Carry:
+    """What `save_carry` gave, or zeros if that was of other shapes."""
+    like, form = jax.tree.flatten(self.model.init_carry(batch_size))
+    if [x.shape for x in like] != [np.shape(x) for x in saved]:
+      return self.init_train(batch_size)
+    cast = [np.asarray(v, x.dtype) for v, x in zip(saved, like, strict=True)]
+    return self.place.put_batch(jax.tree.unflatten(form, cast))
+
+  def save_acting(self) -> dict[str, Any] | None:
+    """Parameters of the next policy call, where they are not the newest."""
+    return params.to_host(self.acting.now) if self.acting.behind else None
 
   def load_acting(self, data: dict[str, Any] | None) -> None:
     """After `load`: act once more with the parameters of `save_acting`."""
@@ -315,7 +313,7 @@ class JaxAgent(base.BaseAgent):
     source = (_EVALUATING, replica, self.counters['updates'])
     return self._seeds(source, self._evaluated, (batch, 2))
 
-  def _ready(self, data: dict[str, Any]) -> dict[str, Any]:
+  def _ready(self, data: base.Batch) -> base.Batch:
     """A batch on the devices."""
     if not isinstance(data['is_first'], jax.Array):
       data = self.put(data)
@@ -329,7 +327,7 @@ class JaxAgent(base.BaseAgent):
       chosen = jax.tree.map(lambda x: x.addressable_data(0), chosen)
     return jax.device_put(chosen, self.actors.whole)
 
-  def _read(self, found: Results) -> tuple[dict[str, Any], dict[str, Any]]:
+  def _read(self, found: Results) -> tuple[base.Batch, base.Batch]:
     """What an update found, on the host."""
     outs, numbers = self.place.get(found)  # all at once: one wait, not three
     return outs, self._checked(numbers)

@@ -36,7 +36,7 @@ class Trainer:
     make_logger: Called with (step counter, step of the resumed checkpoint or
       None) once that is known.
     args: Flat settings: the `run` block with logdir, batch_size, batch_length,
-      consec_report and log_keys.
+      consec_train, consec_report and log_keys.
   """
 
   def __init__(
@@ -105,12 +105,21 @@ class Trainer:
       state['acting'] = elements.Saveable(
         save=self.agent.save_acting, load=self.agent.load_acting
       )
+    # Of one batch per sequence the replay holds where it starts.
+    if self.args.consec_train > 1 and hasattr(self.agent, 'save_carry'):
+      state['carry'] = elements.Saveable(save=self._save_carry, load=self._load_carry)
     return {
       'step': self.step,
       'agent': self.agent,
       **self.replays,
       'run': Parts(state, self.step),
     }
+
+  def _save_carry(self) -> Any:
+    return self.agent.save_carry(self.carries['train'])
+
+  def _load_carry(self, saved: Any) -> None:
+    self.carries['train'] = self.agent.load_carry(saved, self.args.batch_size)
 
   def _resume(self) -> bool:
     if self.args.replicas > 1:

@@ -19,6 +19,7 @@ def args_of(logdir, **kwargs):
     logdir=str(logdir),
     batch_size=BATCH,
     batch_length=LENGTH,
+    consec_train=1,
     consec_report=1,
     steps=80.0,
     duration=0,
@@ -61,13 +62,15 @@ class Factories:
     return Dummy('disc', size=(8, 8), length=self.length)
 
   def replay(self, folder, share=1.0):
-    kept = Replay(LENGTH + 1, int(1000 * share), folder, 32, online=True)
+    length = self.args.consec_train * LENGTH + 1
+    kept = Replay(length, int(1000 * share), folder, 32, online=True)
     self.replays.append(kept)
     return kept
 
   def stream(self, replay, mode):
     source = streams.Replayed(replay, BATCH, mode)
-    return streams.Consec(source, LENGTH, prefix=1)
+    consec = self.args.consec_train if mode == 'train' else 1
+    return streams.Consec(source, LENGTH, consec, prefix=1)
 
   def logger(self, step, resumed=None):
     self.logdir.mkdir(parents=True, exist_ok=True)

@@ -87,15 +87,18 @@ def test_duration_ends_a_run_with_a_save(tmp_path):
   assert checkpoint.step_of(checkpoint.find(tmp_path)) > 0
 
 
-def test_n_and_n_updates_equal_2n(tmp_path):
+@pytest.mark.parametrize('consec', [1, 3])
+def test_n_and_n_updates_equal_2n(tmp_path, consec):
   # Episodes end at step 40 and 80 of the run, so a restart there, which
   # resets the environments, changes no observation.
-  whole = Factories(tmp_path / 'whole')
+  whole = Factories(tmp_path / 'whole', consec_train=consec)
   whole.run()
-  first = Factories(tmp_path / 'parts', steps=40.0)
+  first = Factories(tmp_path / 'parts', steps=40.0, consec_train=consec)
   first.run()
+  # In the middle of a sequence, if there is one.
+  assert consec == 1 or first.made.counters['updates'] % consec
   half = first.made.params['net/kernel'].copy()
-  second = Factories(tmp_path / 'parts')
+  second = Factories(tmp_path / 'parts', consec_train=consec)
   second.run()
   assert not np.array_equal(half, whole.made.params['net/kernel'])
   assert second.made.counters == whole.made.counters

@@ -207,11 +207,13 @@ def test_training_is_late_by_one_continues_exactly_and_reports(rng):
   assert replay['dyn/stoch'].dtype == np.uint8
   assert mets['opt/updates'] == 1
   assert np.isfinite(list(mets.values())).all()
-  saved, kept = one.save(), jax.tree.map(np.asarray, carry)
+  saved, kept = one.save(), one.save_carry(carry)
   _, late = one.flush()
   assert late['opt/updates'] == 2
   two.load(saved)
-  carries = [carry, two.place.put_batch(kept)]
+  carries = [carry, two.load_carry(kept, 2)]
+  data[2]['consec'] += 1  # goes on from the carry
+  assert not any(x.any() for x in two.save_carry(two.load_carry(kept, 4)))
   for batch in data[2:]:
     for i, agent in enumerate((one, two)):
       carries[i], *_ = agent.train(carries[i], batch)
