@@ -38,13 +38,13 @@ MODES=${MODES:-autocorr metrics distributions} # what is done, one after the oth
 DATA=${DATA:-}                         # recording of the maps; empty: its episodes are not drawn again
 LAYERS=${LAYERS:-}                     # empty: all
 N_COMPONENTS=${N_COMPONENTS:-50}       # most principal components
-PERPLEXITY=${PERPLEXITY:-30}           # of t-SNE
-UMAP_NEIGHBORS=${UMAP_NEIGHBORS:-15}   # of UMAP, where it is installed
+PERPLEXITY=${PERPLEXITY:-30}           # perplexity of t-SNE
+UMAP_NEIGHBORS=${UMAP_NEIGHBORS:-15}   # neighbours of UMAP, where installed
 MIN_CLUSTER_SIZE=${MIN_CLUSTER_SIZE:-20} # units of the smallest group
-ISOMAP_NEIGHBORS=${ISOMAP_NEIGHBORS:-15} # of Isomap
+ISOMAP_NEIGHBORS=${ISOMAP_NEIGHBORS:-15} # neighbours of Isomap
 N_SHUFFLES=${N_SHUFFLES:-99}           # shuffled maps behind p; 0: no test
 MAX_NEURONS=${MAX_NEURONS:-2000}       # units per layer; 0: all
-SEED=${SEED:-0}                        # of samples, nulls, draws and pictures
+SEED=${SEED:-0}                        # seed of samples, nulls, draws and pictures
 EXTRA=${EXTRA:-}                       # more flags of the program
 
 need_logdir

@@ -37,7 +37,7 @@ source "$ROOT/slurm/common.sh"
 # Settings. With sbatch --array=0-4 each task trains its own seed.
 CONFIG=${CONFIG:-crafter_small}       # preset: crafter (64x64), crafter_small (32x32)
 SIZE=${SIZE:-size25m}                 # preset: size1m ... size400m
-SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}} # of everything; in an array the number of the task
+SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}} # seed of everything; in an array the number of the task
 LOGDIR=${LOGDIR:-logdir/${CONFIG}_${SIZE}} # folder of the run; arrays add _seed<N>
 LOGDIR=$LOGDIR${SLURM_ARRAY_TASK_ID:+_seed$SEED}
 STEPS=${STEPS:-}                      # environment steps; empty: the preset's
@@ -49,7 +49,7 @@ AREA=${AREA:-}                        # e.g. "32 32"; empty: the preset's
 ACT=${ACT:-silu}                      # activation of all networks
 WD=${WD:-0.0}                         # weight decay
 TRAIN_RATIO=${TRAIN_RATIO:-}          # empty: the preset's
-PLATFORM=${PLATFORM:-auto}            # of jax: auto, cpu, cuda
+PLATFORM=${PLATFORM:-auto}            # where JAX computes: auto, cpu, cuda
 EXTRA=${EXTRA:-}                      # more flags of main.py
 
 submit_self gpu

@@ -43,7 +43,7 @@ SAVE_MODEL=${SAVE_MODEL:-1}           # 1: save the decoders, which dreams need
 DEVICE=${DEVICE:-}                    # cuda, cpu; empty: cuda where there is one
 N_JOBS=${N_JOBS:--1}                  # fits at a time; -1: one per CPU
 MIN_BBOX=${MIN_BBOX:-0}               # least bounding box of an episode [tiles^2]
-SEED=${SEED:-0}                       # of splits, fits and draws
+SEED=${SEED:-0}                       # seed of splits, fits and draws
 EXTRA=${EXTRA:-}                      # more flags of the program
 
 need_logdir

@@ -46,7 +46,7 @@ RESUME=${RESUME:-1}                   # go on from the checkpoint, if any
 FROM_MODEL=${FROM_MODEL:-}            # evaluate saved decoders only
 DEVICE=${DEVICE:-}                    # cuda, cpu; empty: cuda where there is one
 N_JOBS=${N_JOBS:--1}                  # fits at a time; -1: one per CPU
-SEED=${SEED:-0}                       # of splits, fits and draws
+SEED=${SEED:-0}                       # seed of splits, fits and draws
 EXTRA=${EXTRA:-}                      # more flags of the program
 
 need_logdir

@@ -37,15 +37,14 @@ source "$ROOT/slurm/common.sh"
 # Settings; those of the other run_*.sh work here too.
 export CONFIG=${CONFIG:-crafter_small} # preset: crafter (64x64), crafter_small (32x32)
 export SIZE=${SIZE:-size25m}          # preset: size1m ... size400m
-export SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}} # of everything; in an array the number of the task
+export SEED=${SEED:-${SLURM_ARRAY_TASK_ID:-0}} # seed of everything; in an array the number of the task
 export LOGDIR=${LOGDIR:-logdir/${CONFIG}_${SIZE}} # folder of the run; arrays add _seed<N>
 export STEPS=${STEPS:-}               # environment steps; empty: the preset's
 export NUM_EPISODES=${NUM_EPISODES:-100} # episodes to record
 export DREAM_BATCHES=${DREAM_BATCHES:-5} # batches of dreams
-export DREAM_EPISODES=${DREAM_EPISODES:-5} # dreams that are drawn
-export PLATFORM=${PLATFORM:-auto}     # of jax: auto, cpu, cuda
-CHAIN=${CHAIN:-0}                     # 1: one job per stage, each waiting for
-                                      # the one before, GPU only where needed
+export DREAM_EPISODES=${DREAM_EPISODES:-5} # fresh episodes that dreams begin in
+export PLATFORM=${PLATFORM:-auto}     # where JAX computes: auto, cpu, cuda
+CHAIN=${CHAIN:-0}                     # 1: a job per stage, GPU only where needed
 
 if [ "$CHAIN" = 1 ]; then
   [ "${#OPTIONS[@]}" = 0 ] ||

@@ -38,10 +38,10 @@ CONTROL=${CONTROL:-${DATA}_untrained}   # used when it exists
 DREAMS=${DREAMS:-$LOGDIR/dream_results}  # of dream_decode, used when they exist
 LAYERS=${LAYERS:-dyn/deter}             # layers: deter, enc, dyn/*
 MAX_WAKE_SAMPLES=${MAX_WAKE_SAMPLES:-4000} # timesteps that are compared
-N_NEIGHBORS=${N_NEIGHBORS:-150}         # of Isomap
+N_NEIGHBORS=${N_NEIGHBORS:-150}         # neighbours of Isomap
 N_SHUFFLES=${N_SHUFFLES:-200}           # pairings of the null; 0: no tests
 N_BOOT=${N_BOOT:-500}                   # draws of episodes behind the intervals
-SEED=${SEED:-0}                         # of samples, nulls and draws
+SEED=${SEED:-0}                         # seed of samples, nulls and draws
 EXTRA=${EXTRA:-}                        # more flags of the program
 
 need_logdir

@@ -39,7 +39,7 @@ CHECKPOINT=${CHECKPOINT:-}            # empty: LOGDIR/ckpt/latest
 LAYERS=${LAYERS:-auto}                # layers to record: enc, dyn/*, a regex
 SAVE=${SAVE:-$LOGDIR/trajectories}    # folder of the recording
 RECORD_CONTROL=${RECORD_CONTROL:-1}   # 1: the untrained network on the same path too
-PLATFORM=${PLATFORM:-auto}            # of jax: auto, cpu, cuda
+PLATFORM=${PLATFORM:-auto}            # where JAX computes: auto, cpu, cuda
 EXTRA=${EXTRA:-}                      # more flags of main.py
 
 need_logdir

@@ -39,12 +39,12 @@ CONTROL=${CONTROL:-${DATA}_untrained} # used when it exists
 LAYERS=${LAYERS:-}                    # empty: all
 MAX_NEURONS=${MAX_NEURONS:-0}         # units per layer; 0: all
 N_SHUFFLES=${N_SHUFFLES:-200}         # pairings of the null; 0: no tests
-SI_THRESH=${SI_THRESH:-0.5}           # spatial information that is some [bits]
-EV_THRESH=${EV_THRESH:-0.5}           # explained variance that a field needs
-EV_UNTHRESH=${EV_UNTHRESH:-0.15}      # explained variance that is none
-HD_THRESH=${HD_THRESH:-0.5}           # head-direction information that is some [bits]
+SI_THRESH=${SI_THRESH:-0.5}           # least spatial information of a spatial unit [bits]
+EV_THRESH=${EV_THRESH:-0.5}           # least explained variance of a single field
+EV_UNTHRESH=${EV_UNTHRESH:-0.15}      # most explained variance of no map
+HD_THRESH=${HD_THRESH:-0.5}           # least head-direction information of a directional unit [bits]
 N_JOBS=${N_JOBS:--1}                  # fits at a time; -1: one per CPU
-SEED=${SEED:-0}                       # of splits, fits and draws
+SEED=${SEED:-0}                       # seed of splits, fits and draws
 EXTRA=${EXTRA:-}                      # more flags of the program
 
 need_logdir

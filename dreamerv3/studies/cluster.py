@@ -73,7 +73,7 @@ def submit(study: Study, chosen: Sequence[Task], dry: bool) -> Iterator[str]:
       sent += len(group)
       after = f' after {", ".join(before)}' if before else ''
       yield f'{stage.name}: {len(group)} runs, job {job}{after}'
-  yield f'Sent {sent} of {len(chosen)} tasks.'
+  yield f'{"Would send" if dry else "Sent"} {sent} of {len(chosen)} tasks.'
 
 
 def _before(

@@ -121,6 +121,7 @@ def settings(slurm):
 
 def test_a_dry_run_only_says_it(slurm, capsys):
   lines = submit(fakes.make(slurm), dry=True)
+  assert lines[-1] == 'Would send 12 of 12 tasks.'
   assert capsys.readouterr().out.count('sbatch --parsable') == 3
   assert lines[1] == 'record: 4 runs, job <record> after <train>'
   assert not (slurm / 'out').exists()
