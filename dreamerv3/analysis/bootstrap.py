@@ -13,15 +13,15 @@ ENOUGH = 5
 NONE = f'no interval below {ENOUGH} episodes'
 
 
-def levels(episodes: int, level: float = 0.95) -> tuple[float, float]:
-  """Percentiles [0 to 100] of the draws that bound an interval.
+def levels(episodes: int) -> tuple[float, float]:
+  """Percentiles [0 to 100] of the draws that bound a 95 % interval.
 
   The plain ones, 2.5 and 97.5, are too narrow: draws vary by (n - 1) / n of
   the variance, and a normal has shorter tails than Student's t. The expanded
   percentile interval corrects both, 100 Phi(-+ sqrt(n / (n - 1)) t_(n-1))
   (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
   """
-  t = special.stdtrit(episodes - 1, (1 + level) / 2)
+  t = special.stdtrit(episodes - 1, 0.975)
   high = 100 * float(special.ndtr(np.sqrt(episodes / (episodes - 1)) * t))
   return 100 - high, high
 

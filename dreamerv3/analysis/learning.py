@@ -175,8 +175,8 @@ class Band:
   high: np.ndarray
 
 
-def band(runs: Sequence[Curve], level: float = 0.95, points: int = 200) -> Band | None:
-  """Mean over runs with its Student t interval, where all runs have data.
+def band(runs: Sequence[Curve], points: int = 200) -> Band | None:
+  """Mean over runs with its 95 % interval by Student's t, where all runs have data.
 
   mean +- t(n - 1) * s / sqrt(n) with n runs, each interpolated linearly: runs
   are the unit of independence, steps are not. None for fewer than two runs,
@@ -195,19 +195,19 @@ def band(runs: Sequence[Curve], level: float = 0.95, points: int = 200) -> Band 
     [np.interp(step, x.step[k], x.value[k]) for x, k in zip(runs, known, strict=True)]
   )
   n = len(runs)
-  half = stats.t.ppf((1 + level) / 2, n - 1) * values.std(0, ddof=1)
+  half = stats.t.ppf(0.975, n - 1) * values.std(0, ddof=1)
   half /= np.sqrt(n)
   mean = values.mean(0)
   return Band(step, mean, mean - half, mean + half)
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, ...]:
-  """Mean, low and high of one number per run; NaN bounds for one run."""
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+  """Mean, low and high (95 %) of one number per run; NaN bounds for one run."""
   array = np.asarray(values, np.float64)
   mean = float(array.mean())
   if len(array) < 2:
     return mean, np.nan, np.nan
-  half = stats.t.ppf((1 + level) / 2, len(array) - 1) * stats.sem(array)
+  half = stats.t.ppf(0.975, len(array) - 1) * stats.sem(array)
   return mean, mean - float(half), mean + float(half)
 
 

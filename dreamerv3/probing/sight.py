@@ -50,9 +50,8 @@ class Sight:
     Raises:
       UserError: the recording does not tell where its status bar is.
     """
-    limit = {'all': None, 'none': 0}.get(observe, 0)
-    if observe not in ('all', 'none'):
-      limit = int(observe)
+    words = {'all': None, 'none': 0}
+    limit = words[observe] if observe in words else int(observe)
     seed = data.metadata.seed or 0
     if perturb == 'none':
       return cls(limit)

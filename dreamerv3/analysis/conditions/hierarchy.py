@@ -160,14 +160,13 @@ def _error(
   runs = rng.integers(n, size=(n_boot, n))
   drawn = rng.integers(P, size=(n_boot, n))
   means = np.stack(
-    [(v[runs] + w[runs, drawn]).mean(1) for v, w in zip(*_rows(group), strict=True)]
+    [
+      (v[runs] + w[runs, drawn]).mean(1)
+      for v, w in zip(group.values, group.within, strict=True)
+    ]
   )
   error: np.ndarray = means.std(1) * np.sqrt(n / (n - 1))
   return error, n - 1
-
-
-def _rows(group: Group) -> tuple[np.ndarray, np.ndarray]:
-  return group.values, group.within
 
 
 def _welch_half(

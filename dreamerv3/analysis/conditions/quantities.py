@@ -19,7 +19,6 @@ class Quantity:
     name: as tables spell it.
     label, unit: words of figures.
     better: LOWER, HIGHER or NEITHER.
-    layered: whether each layer has one.
     score: whether it is a score of behaviour, for which rliable's statistics are.
   """
 
@@ -27,7 +26,6 @@ class Quantity:
   label: str
   unit: str
   better: int = NEITHER
-  layered: bool = True
   score: bool = False
 
 
@@ -46,13 +44,11 @@ KNOWN = {
     Quantity('srsa_partial', 'sRSA given view and time', 'Spearman r'),
     Quantity('dimension', 'participation ratio', 'dimensions'),
     Quantity('dimension_nn', 'TwoNN dimension', 'dimensions'),
-    Quantity('dream_error', 'error of dreams', 'tiles', LOWER, layered=False),
-    Quantity(
-      'dream_memory', 'dreams nearer than a frozen one', 'tiles', HIGHER, layered=False
-    ),
-    Quantity('crafter_score', 'Crafter score', '%', HIGHER, False, True),
-    Quantity('return', 'return', 'per episode', HIGHER, False, True),
-    Quantity('return_recent', 'return of the last episodes', '', HIGHER, False, True),
+    Quantity('dream_error', 'error of dreams', 'tiles', LOWER),
+    Quantity('dream_memory', 'dreams nearer than a frozen one', 'tiles', HIGHER),
+    Quantity('crafter_score', 'Crafter score', '%', HIGHER, score=True),
+    Quantity('return', 'return', 'per episode', HIGHER, score=True),
+    Quantity('return_recent', 'return of the last episodes', '', HIGHER, score=True),
   )
 }
 

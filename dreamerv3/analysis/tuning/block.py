@@ -101,7 +101,7 @@ def measure_block(setup: Setup, work: Work) -> Block:
     maps = fields.smooth(maps, design.occupancy, setup.sigma)
     smoothed = design.from_map(maps).T - floor
     out['SI_smoothed'] = information.spatial(smoothed, design.visits)
-  out |= measures.shape(maps, floor, setup)
+  out |= measures.shape(maps, floor)
   out |= measures.walls(rates, setup)
   out |= measures.fits(place, setup, floor < 0, out['map_reliability'])
   out |= measures.explained(X, parts, setup)

@@ -91,7 +91,7 @@ _HEADING = (
 )
 
 
-def shape(maps: np.ndarray, floor: np.ndarray, setup: Setup) -> dict[str, np.ndarray]:
+def shape(maps: np.ndarray, floor: np.ndarray) -> dict[str, np.ndarray]:
   """The autocorrelation's metrics, on maps counted from `floor`."""
   above = np.maximum(maps - floor[:, None, None], 0)
   acg = fields.autocorrelation(above)

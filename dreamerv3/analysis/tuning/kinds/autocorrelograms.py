@@ -14,6 +14,7 @@ import scipy.fft
 from dreamerv3.analysis.tuning.maps import fields
 
 FAR = 0.5  # lags that are compared, of the visited part's side
+BLOCK = 512  # units at a time, for the memory
 
 
 def lags(maps: np.ndarray) -> np.ndarray:
@@ -33,21 +34,18 @@ def lags(maps: np.ndarray) -> np.ndarray:
   return found
 
 
-def rows(
-  maps: np.ndarray, chosen: np.ndarray, normalize: bool = True, most: int = 512
-) -> np.ndarray:
+def rows(maps: np.ndarray, chosen: np.ndarray, normalize: bool = True) -> np.ndarray:
   """Autocorrelograms (D, L) of maps about their means, at the chosen lags.
 
   Args:
     maps: (D, W, H), NaN where unvisited; chosen: of `lags`.
     normalize: scale each row to mean 0 and variance 1, so that shapes are compared;
       rows without structure stay 0.
-    most: units at a time, for the memory.
   """
   found = np.zeros((len(maps), int(chosen.sum())), np.float32)
-  for i in range(0, len(maps), most):
-    part = centred(maps[i : i + most])
-    found[i : i + most] = np.nan_to_num(fields.autocorrelation(part)[:, chosen])
+  for i in range(0, len(maps), BLOCK):
+    part = centred(maps[i : i + BLOCK])
+    found[i : i + BLOCK] = np.nan_to_num(fields.autocorrelation(part)[:, chosen])
   if normalize:
     found -= found.mean(1, keepdims=True)
     spread = found.std(1, keepdims=True)
@@ -88,8 +86,8 @@ def shuffled(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _spectrum(maps: np.ndarray) -> np.ndarray:
   """Power (2W - 1, 2H - 1) of the mean autocorrelation, tapered to half its reach."""
   total, count = np.zeros(tuple(2 * n - 1 for n in maps.shape[1:])), 0
-  for i in range(0, len(maps), 512):
-    acg = fields.autocorrelation(centred(maps[i : i + 512]))
+  for i in range(0, len(maps), BLOCK):
+    acg = fields.autocorrelation(centred(maps[i : i + BLOCK]))
     total += np.nan_to_num(acg).sum(0)
     count += int(np.isfinite(acg).all((1, 2)).sum())
   tapers = [np.hanning(n + 2)[1:-1] for n in total.shape]
