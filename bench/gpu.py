@@ -49,11 +49,13 @@ sys.path.insert(0, str(ROOT))
 from bench.gpu_parts import tables
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
+from dreamerv3.setup.machine import find_gpus
 
 PARTS = ('train', 'policy', 'record', 'decode', 'tuning', 'parity')
 COMMAND = (sys.executable, '-m', 'bench.gpu_parts')
 ENDING = 0.98  # share of the budget; processes that hold a GPU end slowly
 SETTLE = 0.3  # seconds for what held processes had sent to the GPU
+ROOM = 8e9  # bytes of the card for a part: a step of size25m and what XLA tries
 LONGEST = 0.2  # share of the budget that one part may hold all others
 FULL = re.compile('RESOURCE_EXHAUSTED|out.?of.?memory|alloc_failed|MemoryError', re.I)
 
@@ -296,14 +298,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     '--jobs',
     type=int,
     default=0,
-    help='processes at a time; 0 = one per CPU; a few on a small card',
+    help='processes at a time; 0 = one per CPU and 8 GB of the card',
   )
   parser.add_argument('--quick', action='store_true', help='smallest sizes')
   parser.add_argument('--json', default='logdir/gpu.json', help='file for all rows')
   options = parser.parse_args(argv)
   if options.budget <= 0:
     parser.error(f'--budget is {options.budget}; expected seconds above 0')
-  options.jobs = options.jobs or max(2, os.cpu_count() or 2)
+  if not options.jobs:
+    free = find_gpus().free[:1] if options.platform == 'cuda' else ()
+    room = [os.cpu_count() or 2, *(int(x / ROOM) for x in free)]
+    options.jobs = max(2, min(room))
   if options.quick:
     options.presets, options.batch, options.length = ['debug'], 2, 5
     options.seconds = 0.5

@@ -8,6 +8,7 @@ import pytest
 
 from bench import gpu
 from bench.gpu_parts import tables
+from dreamerv3.setup.machine import Gpus
 
 CHILD = """
 import json, os, pathlib, sys, time
@@ -113,11 +114,17 @@ def test_rows_are_on_disk_before_the_end(tmp_path):
   assert saved == [{'part': 'decode', 'seconds': 1.5}]
 
 
-def test_flags_are_checked():
+def test_flags_are_checked(monkeypatch):
   assert {x['part'] for x in gpu.jobs(gpu.parse(['--parts', 'decode']))} == {'decode'}
   quick = gpu.parse(['--quick', '--platform', 'cpu'])
   assert (quick.presets, quick.batch) == (['debug'], 2)
   assert {x['part'] for x in gpu.jobs(quick)} == set(gpu.PARTS)
+  monkeypatch.setattr(gpu.os, 'cpu_count', lambda: 16)
+  for free, jobs in ((139e9, 16), (24e9, 3), (10e9, 2)):
+    monkeypatch.setattr(
+      gpu, 'find_gpus', lambda x=free: Gpus((int(x),), True, (int(x),))
+    )
+    assert gpu.parse([]).jobs == jobs
   for argv in (['--budget', '0'], ['--parts', 'all'], ['--platform', 'tpu']):
     with pytest.raises(SystemExit):
       gpu.parse(argv)

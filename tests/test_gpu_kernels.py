@@ -118,6 +118,13 @@ def test_peaks_are_known_by_name_or_given():
   assert cards.find('NVIDIA L40S').tflops == 362
   assert cards.find('NVIDIA GeForce RTX 4090').tflops == 165
   assert cards.find('Some Card') == Card(0, 0)
+  for part in (
+    'NVIDIA H100 80GB HBM3 MIG 1g.10gb',
+    'NVIDIA GeForce RTX 4090 Laptop GPU',
+    'NVIDIA GeForce RTX 4090 D',
+    'NVIDIA GeForce RTX 3090 Ti',
+  ):
+    assert cards.find(part) == Card(0, 0)
   assert cards.find('Some Card', 12.5) == Card(12.5, 0)
 
 

@@ -26,6 +26,9 @@ def main() -> None:
     # Held processes would outlive a killed parent, and keep their share of the GPU.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+  # Of several cards one: each process would take a share of all.
+  cards = os.environ.get('CUDA_VISIBLE_DEVICES', '0')
+  os.environ['CUDA_VISIBLE_DEVICES'] = cards.split(',')[0]
   part = spec['part']
   if part == 'parity':
     # It is not timed: its kernels need not be the best ones.

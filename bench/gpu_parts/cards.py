@@ -33,6 +33,8 @@ CARDS = (
   (('RTX', '4090'), Card(165, 1.008)),
   (('RTX', '3090'), Card(71, 0.936)),
 )
+# Words of a card that is less, or more, than the one it is named after.
+OTHERS = {'MIG', 'Laptop', 'D', 'Ti'}
 
 
 def find(name: str, tflops: float = 0.0, tbytes: float = 0.0) -> Card:
@@ -44,4 +46,5 @@ def find(name: str, tflops: float = 0.0, tbytes: float = 0.0) -> Card:
   """
   words = name.replace('-', ' ').split()
   known = next((x for need, x in CARDS if {*need} <= {*words}), Card(0, 0))
+  known = known if OTHERS.isdisjoint(words) else Card(0, 0)
   return Card(tflops or known.tflops, tbytes or known.tbytes)
