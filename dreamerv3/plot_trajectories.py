@@ -56,7 +56,9 @@ USES = {
   'window_tiles': ('worldview',),
   'step_ms': FILMS,
   'mp4': FILMS,
-  'show': tuple(x for x in TYPES if x not in FILMS),
+  **dict.fromkeys(
+    ('format', 'width', 'show'), tuple(x for x in TYPES if x not in FILMS)
+  ),
 }
 
 # Small enough to mail: about 10 kB a frame, 5 kB in an MP4.

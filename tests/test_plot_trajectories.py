@@ -232,6 +232,7 @@ def test_worlds_of_their_own(tmp_path, capsys):
     (('--show',), 'needs a screen'),
     (('--plot', 'heatmap', '--mp4'), '--mp4 would do nothing with --plot heatmap'),
     (('--plot', 'animate', '--show'), '--show would do nothing with --plot animate'),
+    (('--plot', 'worldview', '--format', 'pdf'), '--format would do nothing'),
     (
       ('--egocentric_view', 7, '--view_half', 3),
       '--view_half would do nothing with an egocentric view',

@@ -313,6 +313,8 @@ _integer.__name__ = 'int'
 
 
 def _check(field: Any, value: Any) -> None:
+  if value == '' and field.default is dataclasses.MISSING:
+    raise UserError(f'--{field.name} is empty; expected a value.')
   low, high = field.metadata['low'], field.metadata['high']
   for x in value if isinstance(value, tuple) else (value,):
     if x is None or isinstance(x, str | bool):

@@ -194,6 +194,8 @@ def _cast_one(key: str, old: Any, value: str) -> Any:
 
 def fill_logdir(config: elements.Config) -> elements.Config:
   """Puts the time for {timestamp} and the home folder for ~."""
+  if not config.logdir:  # such as that of a variable of the shell that is not set
+    raise UserError('--logdir is empty; give the folder of a run.')
   stamp = time.strftime('%Y%m%dT%H%M%S')
   logdir = str(config.logdir).replace('{timestamp}', stamp)
   return config.update(logdir=str(pathlib.Path(logdir).expanduser()))

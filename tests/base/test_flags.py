@@ -57,6 +57,7 @@ def test_defaults_and_values():
   ('argv', 'match'),
   [
     ([], 'required: --data'),
+    (['--data', ''], '--data is empty'),
     (['--data', 'x', '--n_bot', '3'], r'--n_bot; did you mean --n_boot\?'),
     (['--data', 'x', '--zzzz', '3'], 'unknown argument --zzzz; see --help'),
     (['--data', 'x', '--n_jobs', '0'], '--n_jobs is 0; expected at least 1, or -1'),

@@ -194,6 +194,8 @@ def test_timestamp_and_home():
   found = config.fill_logdir(settle('--logdir', '~/a/{timestamp}')).logdir
   assert not found.startswith('~')
   assert len(found.rpartition('/')[2]) == len('20260129T183613')
+  with pytest.raises(UserError, match='--logdir is empty'):
+    config.fill_logdir(settle('--logdir', ''))
 
 
 def test_help_by_topic():
