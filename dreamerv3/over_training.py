@@ -18,10 +18,12 @@ if not __package__:
 import csv
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
 from dreamerv3.analysis import growth, learning
+from dreamerv3.analysis.compatible import untrained
 from dreamerv3.analysis.opening import Placed
 from dreamerv3.base import files, flags, regular
 from dreamerv3.base.drawing import FigureFlags
@@ -129,10 +131,13 @@ def _open(args: GrowthSettings) -> dict[int, Trajectories]:
       'replay_activations --replay_activations.checkpoints all.'
     )
   if args.control:
-    found = {0: args.open(args.control), **found}
-  lengths = {k: [len(x) for x in v.episodes] for k, v in found.items()}
-  first = next(iter(lengths.values()))
-  for step, mine in lengths.items():
+    control = args.open(args.control)
+    for note in untrained(control):
+      print(flags.spelled(note))
+    found = {0: control, **found}
+  paths = {k: [x.pos.tobytes() for x in v.episodes] for k, v in found.items()}
+  first = next(iter(paths.values()))
+  for step, mine in paths.items():
     if mine != first:
       raise UserError(
         f'Step {step} was led along other episodes than the first; record again '
@@ -168,6 +173,12 @@ def reopen(paths: Sequence[str]) -> list[growth.Growth]:
   for name in names:
     if names.count(name) > 1:
       raise UserError(f'{name} is in two of the tables; each run counts once.')
+  for first, second in itertools.combinations(found, 2):
+    if growth.same(first, second):
+      raise UserError(
+        f'{first.run} and {second.run} have the same errors at all steps: one run '
+        'under two names, which would count as two; give one of them.'
+      )
   return found
 
 

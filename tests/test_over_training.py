@@ -7,6 +7,7 @@ import pytest
 
 from dreamerv3 import over_training
 from dreamerv3.base.errors import UserError
+from tests import synthetic
 from tests.cli import ROOT
 
 
@@ -36,11 +37,36 @@ def test_a_run_is_measured_and_put_together_with_others(checkpoints, tmp_path, c
   main('--from_csv', table, '--save', tmp_path / 'both')
   assert (tmp_path / 'both' / 'over_training.csv').read_text() == table.read_text()
   other = tmp_path / 'other.csv'
-  other.write_text(table.read_text().replace(str(logs), 'another'))
+  copied = table.read_text().replace(str(logs), 'another')
+  other.write_text(copied)
+  with pytest.raises(UserError, match='one run under two names'):
+    main('--from_csv', table, other, '--save', tmp_path / 'twice')
+  other.write_text(copied.replace(',2500,', ',2600,'))
   with pytest.raises(UserError, match='would be written over'):
     main('--from_csv', table, other, '--save', save)
   with pytest.raises(UserError, match='is in two of the tables'):
     main('--from_csv', table, table, '--save', tmp_path / 'twice')
+
+
+def test_a_control_is_untrained_and_walks_the_same_way(checkpoints, tmp_path):
+  def control(name, **walking):
+    folder = synthetic.record(
+      tmp_path / name,
+      {'dyn/deter': synthetic.one_hot_places},
+      tiles=synthetic.world(walls=((3, 3), (3, 4), (3, 5))),
+      **walking,
+    )
+    return ['--data', checkpoints, '--control', folder, '--save', tmp_path / 'out']
+
+  # As long as the others, and elsewhere.
+  with pytest.raises(UserError, match='Step 100 was led along other episodes'):
+    main(*control('elsewhere', start=(1, 1)))
+  trained = control('trained')
+  synthetic.copy(trained[3], tmp_path / 'learned', trained=True)
+  trained[3] = tmp_path / 'learned'
+  with pytest.raises(UserError, match='is the recording of a trained network'):
+    main(*trained)
+  assert not (tmp_path / 'out').exists()
 
 
 def main(*words):

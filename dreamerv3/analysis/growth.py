@@ -145,6 +145,12 @@ def halves(growth: Growth) -> Halves:
   )
 
 
+def same(first: Growth, second: Growth) -> bool:
+  """Whether two runs hold the same errors, as one run under two names does."""
+  errors = [[(x.step, x.error.value) for x in y.codes] for y in (first, second)]
+  return errors[0] == errors[1]
+
+
 def half_way(step: np.ndarray, value: np.ndarray) -> float:
   """First step at which a curve is half-way up from its first to its last value.
 

@@ -67,7 +67,7 @@ def _row(x: LayerGeometry) -> dict[str, Any]:
 def lines(found: Sequence[GeometryComparison]) -> list[str]:
   """The printed table."""
   head = f'{"layer":<16}{"sRSA":>22}{"p":>7}{"given view, time":>24}{"p":>7}'
-  head += f'{"untrained":>11}{"p of diff.":>12}{"PR":>7}{"TwoNN":>7}'
+  head += f'{"control":>11}{"p of diff.":>12}{"PR":>7}{"TwoNN":>7}'
   out = [head]
   for x in found:
     g = x.geometry
@@ -85,25 +85,41 @@ def verdict(x: GeometryComparison) -> str:
   g = x.geometry
   if g.srsa.p != g.srsa.p:
     text = 'not tested whether states near in space are near in the code'
-  elif not g.srsa.p <= 0.05:
+  elif not _shown(g.srsa):
     text = 'nothing shows that states near in space are near in the code'
-  elif not g.partial.p <= 0.05:
+  elif not _shown(g.partial):
     text = 'states near in space are near in the code, no more than their images are'
   else:
     text = 'states near in space are near in the code, more than their images are'
   if x.control is not None:
-    if x.partial.low > 0:
-      text += '; more so than in the control'
-    elif x.srsa.low > 0:
-      text += '; more so than in the control, but not given the view'
-    else:
-      text += '; not shown to exceed the control'
+    text += f'; {_beside_control(x)}'
   numbers = f'sRSA {_spread(g.srsa)}, given view and time {_spread(g.partial)}'
   if x.control is not None:
     numbers += (
       f'; control {x.control.srsa.value:.2f}, p of the difference {_p(x.srsa.p)}'
     )
   return f'{g.layer}: {text} ({numbers}).'
+
+
+def _shown(x: Estimate) -> bool:
+  """Whether a similarity is there: more than chance leaves, and above 0.
+
+  Where chance lies below 0 (a code of few units), less than nothing can exceed it.
+  """
+  return bool(x.p <= 0.05 and x.value > 0)
+
+
+def _beside_control(x: GeometryComparison) -> str:
+  more, given = bool(x.srsa.low > 0), bool(x.partial.low > 0)
+  if not _shown(x.geometry.srsa):
+    return f'sRSA is {"" if more else "not shown to be "}above that of the control'
+  if more and given:
+    return 'more so than in the control'
+  if more:
+    return 'more so than in the control, but not given the view'
+  if given:
+    return 'given view and time alone more so than in the control'
+  return 'not shown to exceed the control'
 
 
 def _spread(x: Estimate) -> str:

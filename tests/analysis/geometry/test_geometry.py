@@ -286,6 +286,28 @@ def test_what_was_not_tested_is_not_called_nothing():
     assert said in verdict(GeometryComparison(found))
 
 
+def test_a_control_is_told_by_what_exceeds_it_and_less_than_nothing_is_not_near():
+  names = [x.name for x in dataclasses.fields(LayerGeometry)]
+  less, none, more = (Estimate(x, x - 0.1, x + 0.1, 0.01) for x in (-0.2, 0.05, 0.3))
+  made: dict[str, Any] = {**dict.fromkeys(names), 'layer': 'dyn/deter'}
+
+  def said(srsa, *gains):
+    of = LayerGeometry(**{**made, 'srsa': srsa, 'partial': srsa})
+    gained = dict(zip(('srsa', 'partial'), gains, strict=False))
+    control = dataclasses.replace(of, srsa=none) if gains else None
+    return verdict(GeometryComparison(of, control, **gained))
+
+  assert 'nothing shows' in said(less)
+  assert 'nothing shows' in said(less, more, more)
+  assert 'more so' not in said(less, more, more)
+  assert 'more than their images are; more so than in the control (' in said(
+    more, more, more
+  )
+  assert 'more so than in the control, but not given the view' in said(more, more, less)
+  assert 'given view and time alone more so' in said(more, less, more)
+  assert 'not shown to exceed' in said(more, none, none)
+
+
 @pytest.mark.parametrize('episodes', [6, 8, 60])
 def test_p_of_a_difference_is_that_of_its_interval(rng, episodes):
   """Below 0.05 where the interval leaves 0 out, with few episodes as with many."""
