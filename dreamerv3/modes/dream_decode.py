@@ -28,7 +28,7 @@ from typing import Any
 import elements
 import numpy as np
 
-from dreamerv3.analysis.compatible import same_world
+from dreamerv3.analysis.compatible import other_episodes, same_world
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.dreams import decoder as dream_decoder
 from dreamerv3.analysis.dreams import judgement
@@ -82,9 +82,9 @@ def run(make_agent: Callable[[], Any], config: elements.Config) -> int:
   trained = Trained.open(config, make_agent, look, accept)
   source = trained.source
   assert source is not None
-  dream_decoder.check_agent(
-    decoder, describe.digest(trained.params), source, describe.steps_behind(source)
-  )
+  weights = describe.digest(trained.params)
+  dream_decoder.check_agent(decoder, weights, source, describe.steps_behind(source))
+  fresh(decoder, weights, config.seed, settings.num_episodes)
   folder = files.make_folder(
     settings.save_path or pathlib.Path(config.logdir) / 'dream_results'
   )
@@ -174,6 +174,17 @@ def tell_world(decoder: LinearDecoder, metadata: Metadata) -> None:
       f'Only {share:.0%} of what the decoder was fitted to is walkable here: '
       'it probably belongs to another world, and dreams will look wrong.'
     )
+
+
+def fresh(decoder: LinearDecoder, weights: str, seed: int, count: int) -> None:
+  """UserError if the decoder was fitted to some of the episodes that are dreamed of.
+
+  Args:
+    weights: digest of the parameters that act; seed: of their episodes.
+    count: of the episodes.
+  """
+  played = {'weights': weights, 'seed': seed, 'episodes': range(FIRST, FIRST + count)}
+  other_episodes('The decoder', decoder.trained_on, 'these dreams', played)
 
 
 @dataclasses.dataclass

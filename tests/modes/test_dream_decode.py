@@ -1,5 +1,6 @@
 """The script of dreams: its decoder, its mistakes, the whole chain."""
 
+import dataclasses
 import pathlib
 import pickle
 import subprocess
@@ -105,6 +106,19 @@ def test_a_decoder_of_another_world_is_told(tmp_path, capsys):
   decoder = LinearDecoder.from_dict(unknown)
   assert dream_decode.seed_of(decoder, own=config.seed) == 0
   assert 'does not say which world' in capsys.readouterr().out
+
+
+def test_dreams_of_episodes_that_the_decoder_was_fitted_to_are_refused(tmp_path):
+  known = unpickle.load(save_decoder(tmp_path / 'd.pkl'))
+  first = dream_decode.FIRST
+  source = {'weights': 'ab', 'path': 'ab', 'seed': 0, 'episodes': [1, first + 2]}
+  decoder = dataclasses.replace(LinearDecoder.from_dict(known), trained_on=source)
+  with pytest.raises(UserError, match=rf'share episodes \({first + 2}: same agent'):
+    dream_decode.fresh(decoder, 'ab', 0, 3)
+  dream_decode.fresh(decoder, 'ab', 0, 2)
+  dream_decode.fresh(decoder, 'ab', 1, 3)
+  dream_decode.fresh(decoder, 'cd', 0, 3)
+  dream_decode.fresh(LinearDecoder.from_dict(known), 'ab', 0, 3)
 
 
 def command(logdir, *flags):

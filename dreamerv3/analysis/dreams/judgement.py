@@ -142,8 +142,11 @@ def _moving(found: Mapping[str, Gain], horizon: int) -> str:
       beaten.append(f'{label} over all steps, on {alone}{first}')
     else:
       unbeaten.append(label)
-  followed = all(found[x].nearer for x in MOVING if x in found)
-  text = 'They move with the agent' if followed else 'Nothing shows that they move'
+  text = 'They move with the agent'
+  if not all(found[x].nearer for x in MOVING if x in found):
+    text = 'Nothing shows that they move'
+  elif not all(x in found for x in MOVING):
+    text = 'They do not stand still; whether they follow the actions was not tested'
   if beaten:
     text += f'; they are nearer than {"; than ".join(beaten)}'
   if unbeaten:

@@ -1,5 +1,7 @@
 """Planted dreams get the sentence that is true of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -92,6 +94,31 @@ def test_dreams_that_jitter_about_the_start_beat_no_frozen_one_by_a_lucky_step()
   assert len(beaten) <= 1  # 6, were each step its own test
   permuted = [x for x in said if 'along permuted actions over all steps, on' in x]
   assert len(permuted) == len(said)  # that path leaves the start
+
+
+def test_dreams_that_go_home_whatever_is_done_follow_no_agent():
+  """All agents walk to the middle, and so do dreams along any actions."""
+  rng = np.random.default_rng(0)
+  dreams = planted('perfect', rng)
+  start, share = dreams.real[:, :1], np.arange(H + 1)[:, None] / H
+  home = np.round(start + share * (16 - start)).astype(int)
+  real = noisy(rng, home, 2)
+  paths = {k: noisy(rng, home, 1) for k in ('replay', 'permuted')}
+  observed = noisy(rng, real, 1)
+  for path in paths.values():
+    path[:, 0] = observed[:, 0]
+
+  def said(**decoded):
+    found = {**dreams.decoded, 'observed': observed, **paths, **decoded}
+    found = {k: v for k, v in found.items() if v is not None}
+    made = dataclasses.replace(dreams, real=real, decoded=found)
+    past = rng.integers(32, size=(500, 2))
+    return judgement.verdict(stats.make_curves(made, past, 0).gains)
+
+  assert 'Nothing shows that they move' in said()
+  alone = said(permuted=None)
+  assert 'whether they follow the actions was not tested' in alone
+  assert 'move with the agent' not in alone
 
 
 @pytest.mark.parametrize('kind', ['perfect', 'frozen', 'random'])
