@@ -83,11 +83,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     print('\n'.join(tables.plan(study, settled, state.standings(study))))
     return
   chosen = choose(study, args.runs, args.stages)
-  _clear(study, chosen, args.redo_stale and not args.dry_run)
+  left_out = _clear(study, chosen, args.redo_stale and not args.dry_run)
   if args.action == 'submit':
     for line in cluster.submit(study, chosen, args.dry_run):
       print(line, flush=True)
     return
+  for line in left_out:
+    print(line)
   outcome = local.run(study, chosen, args.jobs)
   print()
   print('\n'.join(tables.status(study, state.standings(study))))
@@ -105,14 +107,20 @@ def _check(args: StudySettings) -> None:
       )
 
 
-def _clear(study: Study, chosen: Sequence[Task], redo: bool) -> None:
-  """Sets aside, or refuses, what was done with other settings."""
+def _clear(study: Study, chosen: Sequence[Task], redo: bool) -> list[str]:
+  """Sets aside, or refuses, what was done with other settings.
+
+  Returns:
+    A line per task that cannot be done.
+  """
   known = state.standings(study)
+  possible, left_out = again.doable(known, chosen)
   if not redo:
     again.refuse(study, known, chosen)
-    return
-  for path in again.set_aside(study, known, chosen):
+    return left_out
+  for path in again.set_aside(study, known, possible):
     print(f'Moved what was done with other settings to {path}')
+  return left_out
 
 
 def _found(study: Study, action: str) -> None:

@@ -1,12 +1,13 @@
 """What a changed study makes stale, and how it is set aside to be done again.
 
+  some, left_out = doable(standings(study), chosen)
   refuse(study, standings(study), chosen)
 
 Results of other settings are never written over, and never mixed with new ones.
 """
 
+import datetime
 import pathlib
-import time
 from collections.abc import Mapping, Sequence
 
 from dreamerv3.base.errors import UserError
@@ -18,17 +19,30 @@ from dreamerv3.studies.tasks import Task, tasks
 ASIDE = 'stale'
 
 
-def stale(
-  study: Study, known: Mapping[str, Standing], chosen: Sequence[Task]
-) -> list[Task]:
-  """Of some tasks, those with results of other settings, and those before them."""
-  wanted = {y for x in chosen for y in (x.name, *x.needs)}
-  return [x for x in tasks(study) if x.name in wanted and known[x.name].word == 'stale']
+def doable(
+  known: Mapping[str, Standing], chosen: Sequence[Task]
+) -> tuple[list[Task], list[str]]:
+  """Of some tasks those whose needs are done or among them; a line per other one."""
+  found, lines, names = [], [], set()
+  for task in chosen:
+    needs = (x for x in task.needs if x not in names and known[x].word != 'done')
+    if lacking := next(needs, None):
+      word = known[lacking].word
+      lines.append(f'{task.name} is left out: {lacking} is {word} and not chosen.')
+    else:
+      found.append(task)
+      names.add(task.name)
+  return found, lines
+
+
+def stale(known: Mapping[str, Standing], chosen: Sequence[Task]) -> list[Task]:
+  """Of some tasks those with results of other settings."""
+  return [x for x in chosen if known[x.name].word == 'stale']
 
 
 def refuse(study: Study, known: Mapping[str, Standing], chosen: Sequence[Task]) -> None:
   """UserError if there are results of other settings."""
-  found = stale(study, known, chosen)
+  found = stale(known, chosen)
   if not found:
     return
   first = known[found[0].name]
@@ -48,7 +62,7 @@ def set_aside(
   Raises:
     UserError: somebody works in a run that they belong to.
   """
-  found = stale(study, known, chosen)
+  found = stale(known, chosen)
   runs = {x.run for x in found}
   for task in tasks(study):
     if task.run in runs and known[task.name].word in ('running', 'queued'):
@@ -56,7 +70,8 @@ def set_aside(
         f'{task.name} is {known[task.name].word} and its run is to be done again; '
         'wait for it, or end it first.'
       )
-  place = study.folder / ASIDE / time.strftime('%Y%m%dT%H%M%S')
+  now = datetime.datetime.now().strftime('%Y%m%dT%H%M%SF%f')
+  place = study.folder / ASIDE / now
   moved = []
   with state.claiming(study):
     for task in found:

@@ -85,6 +85,15 @@ def test_a_changed_study_is_not_mixed_with_the_old(tmp_path, programs):
   words = {k: v.word for k, v in state.standings(changed).items()}
   assert {v for k, v in words.items() if k.startswith('usual_seed0')} == {'done'}
   assert words['usual_seed1/train'] == 'stale'
+  # What cannot be done again stays, and what it needs is named.
+  done = fakes.start(
+    programs, '--study', changed.path, 'run', '--stages', 'control', '--redo_stale'
+  )
+  assert done.returncode == 1
+  line = 'usual_seed1/control is left out: usual_seed1/record is stale'
+  assert line in done.stdout
+  assert (changed.folder / 'usual_seed1' / 'trajectories_untrained').is_dir()
+  assert len([*(changed.folder / 'stale').iterdir()]) == 1
 
 
 def test_what_another_process_works_on_is_left_to_it(tmp_path, programs):
