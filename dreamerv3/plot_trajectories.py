@@ -132,6 +132,7 @@ class Drawing:
 def main(argv: Sequence[str] | None = None) -> None:
   """Draws what was asked for."""
   args = flags.parse(TrajectoryPlotSettings, argv)
+  check_flags(args)
   data = args.open(args.data, lambda _: ())  # kept as notes, too
   chosen, left_out = choose(args, data)
   if args.show:
@@ -159,6 +160,13 @@ def main(argv: Sequence[str] | None = None) -> None:
   print('\n'.join(str(x) for x in note.outputs))
   if args.show:
     windows.show(run.figures)
+
+
+def check_flags(args: TrajectoryPlotSettings) -> None:
+  """Refuses flags that would do nothing, before anything is read."""
+  for name, plots in USES.items():
+    if args.plot not in ('all', *plots):
+      flags.refuse_idle(args, (name,), f'with --plot {args.plot}')
 
 
 def draw_all(run: Drawing, chosen: Sequence[str], left_out: Mapping[str, str]) -> None:
@@ -197,9 +205,6 @@ def choose(
     UserError: a plot that was asked for by name, or a layer or unit of it,
       is not there.
   """
-  for name, plots in USES.items():
-    if args.plot not in ('all', *plots):
-      flags.refuse_idle(args, (name,), f'with --plot {args.plot}')
   if seen_as(args, data).egocentric:  # a bad view is an error whatever is drawn
     flags.refuse_idle(args, ('view_half',), 'with an egocentric view')
   wanted = list(TYPES) if args.plot == 'all' else [args.plot]

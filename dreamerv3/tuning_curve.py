@@ -105,7 +105,8 @@ class TuningSettings(Placed, FigureFlags):
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command with the arguments of the shell, or with these."""
   args = flags.parse(TuningSettings, argv)
-  check(args)
+  check_flags(args)
+  devices(args.device)
   results = reopen(args) if args.from_pkl else None
   opened = None if results else Recordings.open(args)
   if opened:
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     view(results, args)
 
 
-def check(args: TuningSettings) -> None:
+def check_flags(args: TuningSettings) -> None:
   """Raises UserError for flags that do not go together."""
   if args.from_pkl and args.data:
     raise UserError('Give --data to measure, or --from_pkl to view, not both.')
@@ -142,8 +143,7 @@ def check(args: TuningSettings) -> None:
   if args.from_pkl:
     _check_reopened(args)
   elif args.device != 'cpu' and not args.n_shuffles:
-    raise UserError('Without --n_shuffles no unit is tested; leave out --device.')
-  devices(args.device)
+    raise UserError('With --n_shuffles 0 no unit is tested; leave out --device.')
 
 
 def _check_reopened(args: TuningSettings) -> None:

@@ -103,6 +103,16 @@ def test_a_wrong_file_is_one_line(tmp_path, old, new, said):
     ),
     (
       '  control: {{}}',
+      '  tune: {{device: cuda, n_shuffles: 0}}',
+      'stage tune: With --n_shuffles 0 no unit is tested; leave out --device',
+    ),
+    (
+      '  control: {{}}',
+      '  plots: {{plot: heatmap, mp4: true}}',
+      'stage plots: --mp4 would do nothing with --plot heatmap',
+    ),
+    (
+      '  control: {{}}',
       '  decode: {{repr: stoch}}\n  dreams: {{}}',
       'set repr: deter',
     ),
