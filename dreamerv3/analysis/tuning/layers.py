@@ -22,6 +22,7 @@ from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.progress import ProgressBar
 from dreamerv3.data import layers
 from dreamerv3.data.activations import StoredUnits
+from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.samples import Track
 from dreamerv3.data.trajectories import Trajectories
 
@@ -66,7 +67,7 @@ def run(
   track = data.track()
   keep = binned_path.often_visited(track, data.grid, options.min_visits)
   steps = Steps.gather(data).rows(keep)
-  setup = prepare(data, track.rows(keep), steps, options)
+  setup = prepare(data.metadata, track.rows(keep), steps, options)
   held_out = None
   if test is not None:
     held_out = Design.build(test.track(), test.grid)
@@ -181,17 +182,17 @@ _UNUSED = ('no achievements', 'no images')
 
 
 def prepare(
-  data: Trajectories,
+  about: Metadata,
   track: Track,
   steps: Steps,
   options: Options,
   brief: bool = False,
 ) -> Setup:
   """What all layers share, of a recording's samples that are analysed."""
-  walkable = data.metadata.walkable()
+  walkable = about.walkable()
   walls = [] if walkable is None else border.find_walls(walkable)
   return Setup.build(
-    Design.build(track, data.grid),
+    Design.build(track, about.grid),
     walls,
     steps,
     n_shuffles=options.n_shuffles,

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.special
 
 from dreamerv3.analysis.explain.covariates import Steps
+from dreamerv3.analysis.parallel import Workers
 from dreamerv3.analysis.tuning import cell_types, table
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.layers import (
@@ -24,9 +25,9 @@ from dreamerv3.analysis.tuning.layers import (
   unit_seconds,
 )
 from dreamerv3.analysis.tuning.maps.binned_path import often_visited
-from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.analysis.tuning.table import TuningTable
 from dreamerv3.data.grid import Grid
+from dreamerv3.data.metadata import Metadata
 from dreamerv3.data.samples import Samples, Track
 from dreamerv3.data.trajectories import Trajectories
 
@@ -51,12 +52,20 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class _Side:
-  """A recording that is resampled: rows of each replicate, the whole first."""
+  """A recording that is resampled.
 
-  data: Trajectories
+  Attributes:
+    layers: {name: units that are classed}, side by side in `X`.
+    X: (N, D) their activations at all timesteps, with track and steps.
+  """
+
+  metadata: Metadata
   track: Track
-  rows: tuple[np.ndarray, ...]
-  setups: tuple[Setup, ...]
+  steps: Steps
+  layers: Mapping[str, int]
+  X: np.ndarray
+  options: Options
+  limits: Thresholds
 
 
 def class_shares(
@@ -83,12 +92,15 @@ def class_shares(
     keep = [*matched(a, b, data.grid, options.seed, options.min_visits)]
   if not all(x.any() for x in keep):
     return []
-  pairs = zip(sides, tracks, keep, strict=True)
-  resampled = [_side(x, t, k, options) for x, t, k in pairs]
+  sizes = [min(len(x) for x in sides), GROUPS]
+  replicates = [
+    _replicates(_side(x, names, options, limits), k, options.n_jobs)
+    for x, k in zip(sides, keep, strict=True)
+  ]
   rows: list[dict[str, str | float]] = []
-  for name in names:
-    found = [_shares(side, name, options, limits) for side in resampled]
-    rows += _rows(name, found, [min(len(x) for x in sides), GROUPS])
+  for i, name in enumerate(names):
+    found = [Share(x[0, i], jackknife(x[1:, i])) for x in replicates]
+    rows += _rows(name, found, sizes)
   return rows
 
 
@@ -183,29 +195,47 @@ def jackknife(replicates: np.ndarray) -> np.ndarray:
 
 
 def _side(
-  data: Trajectories, track: Track, keep: np.ndarray, options: Options
+  data: Trajectories, names: Sequence[str], options: Options, limits: Thresholds
 ) -> _Side:
-  steps = Steps.gather(data)
-  group = np.unique(track.episode, return_inverse=True)[1] % GROUPS
-  rows = [keep, *(keep & (group != g) for g in np.unique(group))]
-  fewer = dataclasses.replace(options, n_shuffles=min(options.n_shuffles, PAIRINGS))
-  setups = [prepare(data, track.rows(x), steps.rows(x), fewer, True) for x in rows]
-  return _Side(data, track, tuple(rows), tuple(setups))
+  """Reads up to `UNITS` units of each layer."""
+  found = {}
+  for name in names:
+    layer = data.activations(name)
+    rng = np.random.default_rng([options.seed, 60])
+    count = layer.shape[1]
+    units = np.sort(rng.choice(count, min(UNITS, count), replace=False))
+    found[name] = layer.read(units=units)
+  return _Side(
+    data.metadata,
+    data.track(),
+    Steps.gather(data),
+    {k: x.shape[1] for k, x in found.items()},
+    np.concatenate(list(found.values()), 1),
+    dataclasses.replace(options, n_shuffles=min(options.n_shuffles, PAIRINGS)),
+    limits,
+  )
 
 
-def _shares(side: _Side, name: str, options: Options, limits: Thresholds) -> Share:
-  layer = side.data.activations(name)
-  rng = np.random.default_rng([options.seed, 60])
-  count = layer.shape[1]
-  units = np.sort(rng.choice(count, min(UNITS, count), replace=False))
-  X = layer.read(units=units)
-  found = []
-  for rows, setup in zip(side.rows, side.setups, strict=True):
-    part = Samples(name, X[rows], side.track.rows(rows))
-    measured = table.measure(part, setup)
-    ids = cell_types.by_test(measured.metrics, measured.q, limits, measured.p)
+def _replicates(side: _Side, keep: np.ndarray, n_jobs: int) -> np.ndarray:
+  """Shares (1 + G, L, C) of some rows (N,) bool, and without each group of episodes."""
+  group = np.unique(side.track.episode, return_inverse=True)[1] % GROUPS
+  chosen = [keep, *(keep & (group != g) for g in np.unique(group))]
+  with Workers(_shares, side, n_jobs, ('X',)) as workers:
+    return np.array([*workers.map(chosen)])
+
+
+def _shares(side: _Side, rows: np.ndarray) -> np.ndarray:
+  """Share of units in each class, of each layer in some rows (N,) bool, (L, C)."""
+  track = side.track.rows(rows)
+  setup = prepare(side.metadata, track, side.steps.rows(rows), side.options, brief=True)
+  found, end = [], 0
+  for name, count in side.layers.items():
+    X = side.X[rows, end : end + count]
+    end += count
+    measured = table.measure(Samples(name, X, track), setup)
+    ids = cell_types.by_test(measured.metrics, measured.q, side.limits, measured.p)
     found.append(cell_types.fractions(ids))
-  return Share(found[0], jackknife(np.array(found[1:])))
+  return np.array(found)
 
 
 def _rows(

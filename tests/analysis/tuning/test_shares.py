@@ -62,19 +62,18 @@ def test_shares_of_one_network_do_not_differ(twice):
 
 @pytest.mark.parametrize('control', [False, True])
 def test_shares_are_of_the_tiles_that_are_visited_often(twice, control, monkeypatch):
-  sides = []
+  visits = []
 
-  def shares_of(side, *_):
-    sides.append(side)
-    return shares.Share(np.zeros(15), np.zeros(15))
+  def shares_of(side, rows):
+    visits.append(side.metadata.grid.count(side.track.pos[rows]))
+    return np.zeros((1, 15))
 
   monkeypatch.setattr(shares, '_shares', shares_of)
   options, other = Options(n_shuffles=1, min_visits=8), twice[1] if control else None
   shares.class_shares(twice[0], options, ['dyn/deter'], Thresholds(), other)
-  assert len(sides) == 1 + control
-  for side in sides:
-    visits = side.setups[0].design.occupancy
-    assert visits[visits > 0].min() >= 8
+  assert len(visits) == 11 * (1 + control)
+  for whole in visits[::11]:
+    assert whole[whole > 0].min() >= 8
 
 
 def test_recordings_of_other_tiles_have_no_shares(tmp_path):
@@ -116,3 +115,13 @@ def test_effects_are_of_the_units_of_each_class(twice):
 def test_cohens_h_by_hand():
   assert shares.cohens_h(1, 0) == pytest.approx(np.pi)
   assert shares.cohens_h(0.5, 0.25) == pytest.approx(np.pi / 2 - np.pi / 3)
+
+
+def test_processes_find_the_same_shares(twice):
+  one, two = (
+    shares.class_shares(
+      twice[0], Options(n_shuffles=10, n_jobs=x), ['dyn/deter'], Thresholds()
+    )
+    for x in (1, 2)
+  )
+  assert one == two
