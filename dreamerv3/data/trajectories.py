@@ -318,11 +318,8 @@ def _find_metadata(path: pathlib.Path) -> dict[str, Any] | None:
   content = unpickle.scan(whole)
   if not isinstance(content, dict) or 'episodes' not in content:
     return None
-  return {
-    k: v.read() if isinstance(v, unpickle.LazyArray) else v
-    for k, v in content.items()
-    if k != 'episodes'
-  }
+  found = unpickle.at_hand({k: v for k, v in content.items() if k != 'episodes'})
+  return found
 
 
 def _check_episodes(metadata: Metadata, episodes: Sequence[Episode]) -> None:
