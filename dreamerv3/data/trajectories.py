@@ -318,8 +318,7 @@ def _find_metadata(path: pathlib.Path) -> dict[str, Any] | None:
   content = unpickle.scan(whole)
   if not isinstance(content, dict) or 'episodes' not in content:
     return None
-  found = unpickle.at_hand({k: v for k, v in content.items() if k != 'episodes'})
-  return found
+  return {k: unpickle.at_hand(v) for k, v in content.items() if k != 'episodes'}
 
 
 def _check_episodes(metadata: Metadata, episodes: Sequence[Episode]) -> None:

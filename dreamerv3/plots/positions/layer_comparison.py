@@ -37,8 +37,7 @@ def layer_comparison(
     rows: their summaries.
     control: {layer: summary} of the untrained network.
   """
-  height = 1.3 + 0.25 * len(results)
-  fig, axes = style.new_figure(1, 1, width=6.4, height=height)
+  fig, axes = style.new_figure(1, 1, width=6.4)
   ax = axes[0, 0]
   y = np.arange(len(results))
   boxes = ax.boxplot(
@@ -65,19 +64,17 @@ def layer_comparison(
   ax.set_xlabel(
     'held-out error |dx| + |dy| [tiles]; boxes: median and quartiles of timesteps'
   )
-  if _verdicts(ax, rows):
-    # The texts on the right end at the edge of what the layout counts.
-    fig.set_layout_engine('constrained', rect=(0, 0, 0.98, 1))
+  if _verdicts(ax, rows, narrow=fig.get_figwidth() < 4.5):
     ax.set_xlabel(
       f'{ax.get_xlabel()}\nright: errs less (<) or more (>), all layers together at '
       '5 %; –: not told apart'
     )
   ax.set_xlabel(style.folded(fig, ax.get_xlabel(), 0.7))
-  fig.legend(
-    *ax.get_legend_handles_labels(),
-    loc='outside upper center',
-    ncols=style.across(2, 2, 1.9),
-  )
+  handles, labels = ax.get_legend_handles_labels()
+  cols = style.across(2, 2, 1.9)
+  fig.legend(handles, labels, loc='outside upper center', ncols=cols)
+  lines = -(-len(labels) // cols) + ax.get_xlabel().count('\n')
+  fig.set_figheight(0.8 + 0.25 * len(results) + 0.15 * lines)
   return fig
 
 
@@ -166,19 +163,27 @@ def _below(row: Mapping[str, Any], name: str) -> bool:
   return _differs(row, name) and row[f'diff_{name}'] < 0
 
 
-def _verdicts(ax: Axes, rows: Rows) -> bool:
-  """Columns on the right: the mean, and what it differs from, if that is known."""
+def _verdicts(ax: Axes, rows: Rows, narrow: bool) -> bool:
+  """Columns on the right: the mean and, where there is room, what it differs from."""
   columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]]
   columns = [('mean', lambda x: f'{x["mean"]:.2f}')]
   for name, title in (('chance', 'const.'), ('control', 'untr.'), ('seen', 'seen')):
-    if any(_known(x, name) for x in rows):
+    if not narrow and any(_known(x, name) for x in rows):
       columns.append((title, functools.partial(_sign, name=name)))
   for k, (title, text) in enumerate(columns):
-    at = 1.01 if k == 0 else 1.05 + 0.068 * k
-    where = 'left' if k == 0 else 'center'
+    right = 4 if k == 0 else 16 + 26 * k  # of the panel [pt]
     for y, line in [(-0.62, title), *((i, text(x)) for i, x in enumerate(rows))]:
-      over = ax.get_yaxis_transform()
-      ax.text(at, y, line, transform=over, va='center', ha=where, fontsize=style.SMALL)
+      ax.annotate(
+        line,
+        (1, y),
+        (right, 0),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords='offset points',
+        va='center',
+        ha='left' if k == 0 else 'center',
+        fontsize=style.SMALL,
+        annotation_clip=False,
+      )
   return len(columns) > 1
 
 

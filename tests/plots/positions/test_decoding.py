@@ -11,6 +11,7 @@ from dreamerv3.analysis.decoding.findings import Findings
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.analysis.decoding.result import summary, table
 from dreamerv3.data.trajectories import Trajectories
+from dreamerv3.plots import style
 from dreamerv3.plots.positions import decoding, layer_comparison, probmaps
 
 
@@ -55,6 +56,25 @@ def test_layers_that_differ_are_marked(results):
   labels = ax.get_legend_handles_labels()[1]
   assert 'untrained, same path; grey: the layer differs' in labels
   assert any('black: beats the constant' in x for x in labels)
+
+
+@pytest.mark.parametrize('page', ['single', 'slide', 'auto'])
+def test_layers_have_room_on_every_page(results, page):
+  _, found = results
+  rows = [summary(x, 0) for x in found]
+  for row in rows:
+    row.update(p_vs_chance_all=0.01, diff_chance=-1.0)
+    row.update(p_vs_control_all=0.01, diff_control=-0.1, control_paired=1.0)
+  control = {'dyn/deter': {'mean': 3.0, 'best_constant': 5.0}}
+  with style.page(page):
+    figure = layer_comparison.layer_comparison(found, rows, control)
+  figure.canvas.draw()
+  (ax,) = figure.axes
+  texts = [x for x in (*ax.texts, *ax.get_yticklabels()) if x.get_text()]
+  boxes = [x.get_window_extent() for x in texts]
+  apart = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+  assert not apart
+  assert max(x.x1 for x in boxes) <= figure.bbox.x1
 
 
 def findings(found, cv='episodes'):
