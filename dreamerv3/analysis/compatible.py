@@ -21,6 +21,10 @@ UNKNOWN = (
   'Warning: it is not known which agent and seed made both recordings; if they '
   'share episodes, these are tested after they were trained on.'
 )
+OTHER = (
+  'Warning: {} and {} are of two networks, or of one at two times; what is read in the '
+  'code of one need not hold in the other, whatever that knows.'
+)
 NAMED = 5  # episodes in a message
 SHORT = 10  # timesteps up to which two episodes may agree by chance
 
@@ -111,7 +115,7 @@ def same_world(
 def other_episodes(
   first: str, known: Mapping[str, Any], second: str, here: Mapping[str, Any]
 ) -> list[str]:
-  """UserError if they share episodes; a note if nobody knows.
+  """UserError if they share episodes; a note if nobody knows, or of two networks.
 
   An episode depends on weights, seed and number alone, so that a recording
   that was made again, or copied, has the same ones.
@@ -126,7 +130,8 @@ def other_episodes(
     return [UNKNOWN]
   shared = sorted({*known['episodes']} & {*here['episodes']})
   if sources[0] != sources[1] or not shared:
-    return []
+    networks = {str(x.get('weights')) for x in (known, here)}
+    return [OTHER.format(first, second)] if len(networks) > 1 else []
   more = f' and {len(shared) - NAMED} more' if len(shared) > NAMED else ''
   raise UserError(
     f'{first} and {second} share episodes '

@@ -97,9 +97,10 @@ def test_episodes_are_the_same_by_agent_seed_and_number():
   for other in (
     {**mine, 'episodes': [8, 9]},
     {**mine, 'seed': 4},
-    {**mine, 'weights': 'c'},
   ):
     assert other_episodes('a', mine, 'b', other) == []
+  (note,) = other_episodes('a', mine, 'b', {**mine, 'weights': 'c'})
+  assert 'a and b are of two networks' in note
   with pytest.raises(UserError, match=r'a and b share episodes \(2, 3: '):
     other_episodes('a', mine, 'b', {**mine, 'episodes': [2, 3, 9]})
   with pytest.raises(UserError, match=r'1, 2, 3, 4, 5 and 2 more: .* 1001'):
