@@ -15,6 +15,7 @@ import numpy as np
 from dreamerv3.data.trajectories import Trajectories
 
 LEAST = 0.25  # of the reachable tiles; below it maps are mostly holes
+STILL = 0.5  # evenness below which one tile holds half of the time
 EVEN = 0.9  # evenness below which one tile holds a tenth of the time
 
 
@@ -64,18 +65,25 @@ class Coverage:
     )
 
   def holes(self) -> list[str]:
-    """A line if so little was visited that maps and decoders lack much."""
-    if self.share >= LEAST:
-      return []
-    return [
-      f'Only {self.share:.0%} of the reachable tiles were visited: maps have holes, '
-      'and positions there cannot be decoded. Record more, from random spawns.'
-    ]
+    """Lines if so little was visited, or one tile so much, that maps lack much."""
+    lines = []
+    if self.share < LEAST:
+      lines.append(
+        f'Only {self.share:.0%} of the reachable tiles were visited: maps have holes, '
+        'and positions there cannot be decoded. Record more, from random spawns.'
+      )
+    if self.evenness < STILL:
+      lines.append(
+        'One tile holds more than half of the time: what the agent does there alone '
+        'looks like a place, and maps elsewhere are of few timesteps. Take a policy '
+        'that wanders.'
+      )
+    return lines
 
   def warnings(self) -> list[str]:
     """Lines on what analyses of space will lack."""
     lines = self.holes()
-    if self.evenness < EVEN:
+    if STILL <= self.evenness < EVEN:
       lines.append(
         'One tile holds more than a tenth of the time: an agent that stands still '
         'says little about space. Take a policy that wanders.'

@@ -35,3 +35,11 @@ def test_even_occupancy_and_standing_still():
   still = Coverage.of(everywhere[:1].repeat(9, 0), walkable)
   assert still.divergence == pytest.approx(np.log2(20))
   assert len(still.warnings()) == 2
+  (line,) = Coverage.of(np.r_[everywhere, still_for(60)], walkable).holes()
+  assert 'more than half of the time' in line
+  (line,) = Coverage.of(np.r_[everywhere, still_for(10)], walkable).warnings()
+  assert 'more than a tenth' in line
+
+
+def still_for(steps):
+  return np.array([(2, 2)]).repeat(steps, 0)

@@ -13,10 +13,11 @@ import numpy as np
 
 from dreamerv3.analysis import devices, forecast, parallel
 from dreamerv3.analysis.compatible import check_same
+from dreamerv3.analysis.explain import covariates
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.forecast import Forecast
 from dreamerv3.analysis.tuning import block, results, table
-from dreamerv3.analysis.tuning.maps import binned_path, border, grids
+from dreamerv3.analysis.tuning.maps import binned_path, border, drift, grids
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.progress import ProgressBar
@@ -171,8 +172,19 @@ def lacks(data: Trajectories, options: Options) -> list[str]:
     lines.append('without facing: no head direction, no HD cells, no view')
   if not all('action' in x.arrays for x in data.episodes):
     lines.append('without actions: no cells of the last action')
-  if not grids.large_enough(data.grid.count(data.track().pos)):
+  track = data.track()
+  if not grids.large_enough(data.grid.count(track.pos)):
     lines.append('too little of the world was visited to look for grid cells')
+  if drift.uneven(track.episode):
+    lines.append(
+      'one half of the episodes holds far more timesteps than the other: no test of '
+      'remapping'
+    )
+  if (np.ptp(track.pos, axis=0) <= 2 * covariates.VIEW).all():
+    lines.append(
+      'no more was visited than the view shows: place, walls and view are one thing '
+      'there, and which of them names a unit is chance'
+    )
   if len(data) < 2 and options.null == 'session' and options.n_shuffles:
     lines.append('one episode: no other to pair it with, so no tests; try --null shift')
   return lines

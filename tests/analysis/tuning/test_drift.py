@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.tuning.maps.binned_path import Design
-from dreamerv3.analysis.tuning.maps.drift import Drift
+from dreamerv3.analysis.tuning.maps.drift import Drift, uneven
 from dreamerv3.data.grid import Grid
+from dreamerv3.data.samples import Track
 from tests.analysis import planted
 
 
@@ -54,4 +57,17 @@ def test_scores_are_correlations_over_the_tiles_of_both_halves(rng):
 def test_few_episodes_cannot_tell(rng):
   tiles = planted.world((14, 14), obstructed=False)
   track = planted.track(tiles, rng, 7, 60)
+  assert not Drift.build(Design.build(track, Grid(14, 14)))
+
+
+def test_halves_of_far_more_and_fewer_samples_are_not_compared(rng):
+  """Episodes that grow longer make maps of the halves differ that are the same."""
+  tiles = planted.world((14, 14), obstructed=False)
+  short, long = planted.track(tiles, rng, 12, 60), planted.track(tiles, rng, 12, 240)
+  later = dataclasses.replace(long, episode=long.episode + 12)
+  names = [x.name for x in dataclasses.fields(Track)]
+  parts = {x: [getattr(y, x) for y in (short, later)] for x in names}
+  track = Track(**{k: np.concatenate(v) for k, v in parts.items()})
+  assert uneven(track.episode)
+  assert not uneven(long.episode)
   assert not Drift.build(Design.build(track, Grid(14, 14)))
