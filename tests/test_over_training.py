@@ -83,7 +83,10 @@ EMPTY = ROOT / 'dreamerv3' / 'data' / '__init__.py'
     (['--from_csv', 'x', '--layer', 'a'], 'leave out --layer'),
     (['--from_csv', 'x'], '--save is missing'),
     (['--data', '.', '--max_wake_samples', '99'], 'nothing without --geometry'),
-    (['--data', '.', '--smooth', '9'], '--smooth would do nothing without --logdir'),
+    (
+      ['--data', '.', '--smooth', '9'],
+      '--smooth would do nothing without --logdir; add --logdir, or leave it out',
+    ),
     (['--data', '.'], 'has no recordings step_*'),
     (['--from_csv', EMPTY, '--save', 'both'], 'it has no rows'),
   ],

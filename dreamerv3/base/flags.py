@@ -176,7 +176,9 @@ def changed(settings: Any, names: Iterable[str]) -> str:
 def refuse_idle(settings: Any, names: Iterable[str], why: str) -> None:
   """UserError if some flags were given that would do nothing, and why."""
   if given := changed(settings, names):
-    raise UserError(f'{given} would do nothing {why}; leave it out.')
+    _, lacks, needed = why.partition('without --')
+    add = f'add --{needed}, or ' if lacks else ''
+    raise UserError(f'{given} would do nothing {why}; {add}leave it out.')
 
 
 def settings_of(command: types.ModuleType) -> type:
@@ -217,7 +219,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 def _needed(field: Any) -> str:
   """A flag that must be given, as usage shows it; '' for others."""
   if field.metadata['bare']:
-    return '{' + ','.join(field.metadata['choices']) + '}'
+    return str(_metavar(field.name, field.metadata, None))
   required = field.default is dataclasses.MISSING
   return f'--{field.name} {field.name.upper()}' if required else ''
 
@@ -226,7 +228,8 @@ def _add(parser: argparse._ActionsContainer, field: Any, hint: Any) -> None:
   meta = field.metadata
   if meta['bare']:
     text = _help(meta['help'], field.default)
-    parser.add_argument(field.name, help=text, choices=meta['choices'])
+    shown = _metavar(field.name, meta, None)
+    parser.add_argument(field.name, help=text, choices=meta['choices'], metavar=shown)
     return
   required = field.default is dataclasses.MISSING
   kwargs: dict[str, Any] = {'required': required, 'dest': field.name}
