@@ -16,7 +16,7 @@ train    the train step of each preset at 16x64: milliseconds with block_until_r
          steps/s without waiting; updates/s of the whole agent; share of the card's
          peaks in FLOP/s (flops.py) and bytes/s (gpu_parts/traffic.py); GB that XLA
          plans, that the device held at most, and that setup/memory.py estimates;
-         scans with 4 steps as one and with 1, and plain forms of pools and upsampling
+         scans with 4 steps as one and with 1, and the plain form of upsampling
 profile  of one such step by kind of kernel, and what bounds an update
 policy   a call for 1 and for 16 environments
 record   a recording with all layers, 16 environments

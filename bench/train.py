@@ -168,19 +168,11 @@ def leave_to_xla() -> None:
   from embodied.jax import conv
   from embodied.jax.conv_cpu import plain_conv
 
-  def pooled(kernel: jax.Array, _: int) -> conv.Form:
-    def run(x: jax.Array) -> jax.Array:
-      N, H, W, _ = x.shape
-      x = plain_conv(x, kernel)
-      return x.reshape((N, H // 2, 2, W // 2, 2, -1)).max((2, 4))
-
-    return run
-
   def upsampled(kernel: jax.Array, _: int) -> conv.Form:
     return lambda x: plain_conv(x.repeat(2, 1).repeat(2, 2), kernel)
 
   conv.on_cpu = lambda: False
-  conv.FORMS |= {'pooled': pooled, 'upsampled': upsampled}
+  conv.FORMS['upsampled'] = upsampled
 
 
 def measure(preset: str, options: argparse.Namespace) -> dict:
@@ -215,8 +207,8 @@ def measure(preset: str, options: argparse.Namespace) -> dict:
   row['step_s'], row['step_cpu_s'] = clock(train, options.steps)
   row['peak_gb'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
   memory = step.memory_analysis()
-  trace = jax.make_jaxpr(agent.model.train_step)
-  done = operations(trace(agent.state, carry, data, seeds).jaxpr)
+  trace = jax.make_jaxpr(agent.model.train)
+  done = operations(trace(agent.state, carry, data, jax.random.key(0)).jaxpr)
   row['gflop'] = done / 1e9
   row['xla_gflop'] = step.cost_analysis()['flops'] / 1e9
   row['temp_gb'] = memory.temp_size_in_bytes / 1e9

@@ -50,7 +50,7 @@ def measure(preset: str, options: argparse.Namespace) -> dict[str, float]:
   from bench import train
   from dreamerv3.agent.model import Model, stored
   from dreamerv3.setup.make import agent_config
-  from embodied.jax.internal import keys_from_seeds
+  from embodied.jax.internal import seeded
 
   config = train.settle(preset, options)
   obs, act = train.spaces()
@@ -63,16 +63,16 @@ def measure(preset: str, options: argparse.Namespace) -> dict[str, float]:
   batch['stepid'] = zeros((*lead, 20), np.uint8)
   batch['consec'] = zeros(lead, np.int32)
   given = model.needed(batch), zeros((2,), np.uint32)
-  *_, outs, mets = jax.eval_shape(model.train_step, state, carry, *given)
+  *_, outs, mets = jax.eval_shape(seeded(model.train), state, carry, *given)
 
-  def policy(state: Any, obs: Any, seeds: Any) -> Any:
-    now = model.init_carry(options.envs), obs, keys_from_seeds(seeds)
+  def policy(state: Any, obs: Any, keys: Any) -> Any:
+    now = model.init_carry(options.envs), obs, keys
     return nj.pure(model.policy)(state, *now, modify=False)[1]
 
   names = (*model.spaces, 'is_first')
   seen = {k: zeros((options.envs, *obs[k].shape), obs[k].dtype) for k in names}
   acts = seen, zeros((options.envs, 2), np.uint32)
-  _, *found = jax.eval_shape(policy, state, *acts)
+  _, *found = jax.eval_shape(seeded(policy), state, *acts)
   copied = {k: v for k, v in state.items() if re.match(model.policy_regex, k)}
   classes = outs['replay']['dyn/stoch']
   vectors = carry.latent.stoch.shape[-1] * carry.latent.stoch.dtype.itemsize

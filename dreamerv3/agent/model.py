@@ -115,18 +115,6 @@ class Model(Networks):
 
   # Learning
 
-  def train_step(
-    self, state: State, carry: Carry, data: Arrays, seeds: jax.Array
-  ) -> tuple[State, Carry, dict[str, Any], Metrics]:
-    """`train` with a pair of uint32 as seed."""
-    return self.train(state, carry, data, internal.keys_from_seeds(seeds))
-
-  def report_step(
-    self, state: State, carry: Carry, data: Arrays, seeds: jax.Array
-  ) -> tuple[Carry, Metrics]:
-    """`report` with a pair of uint32 as seed."""
-    return self.report(state, carry, data, internal.keys_from_seeds(seeds))
-
   def train(
     self, state: State, carry: Carry, data: Arrays, key: jax.Array | None
   ) -> tuple[State, Carry, dict[str, Any], Metrics]:

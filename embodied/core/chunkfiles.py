@@ -67,20 +67,12 @@ class ChunkFiles:
 
   Args:
     directory: Belongs to one replay; made when something is written.
-    save_updates: Whether to write what was updated since a chunk's file was
-      written. Without, a resumed run finds the values of that time.
     forms: How keys are kept that are not kept as they come; what files hold in
       another form is packed as it is read.
   """
 
-  def __init__(
-    self,
-    directory: str | os.PathLike,
-    save_updates: bool = True,
-    forms: Forms | None = None,
-  ) -> None:
+  def __init__(self, directory: str | os.PathLike, forms: Forms | None = None) -> None:
     self.directory = pathlib.Path(str(directory)).expanduser()
-    self.save_updates = save_updates
     self.forms = forms or {}
     self._known: set[str] = set()  # names that are ours to remove
     self._previous: set[str] = set()  # names in the last complete state
@@ -101,7 +93,7 @@ class ChunkFiles:
         'succ': succ.serial if succ else -1,
         'length': chunk.length,
       }
-      stale = self.save_updates and chunk.saved_version != chunk.version
+      stale = chunk.saved_version != chunk.version
       data = chunk.snapshot() if stale or chunk.file != name else {}
       stamps = chunk.stamps[: chunk.length].copy()
       keys, shared = sorted(chunk.updated), chunk.shared
@@ -143,7 +135,7 @@ class ChunkFiles:
       self._write_npz(snap.name, snap.data)
       chunk.file, chunk.patches, chunk.patched = snap.name, [], 0
       chunk.file_version = chunk.saved_version = snap.version
-    elif self.save_updates and chunk.saved_version != snap.version:
+    elif chunk.saved_version != snap.version:
       self._write_patch(snap)
     # From here on, updates need no copy, and copies that they made replace
     # these arrays: without this, latents exist twice until the save ends.

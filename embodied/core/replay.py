@@ -50,7 +50,6 @@ class Replay:
     fracs, prio, recexp: How to choose items, see selectors.make_selector.
     seed: Of sampling. Each mode has a generator of its own, so reports do not
       change what is trained on.
-    save_updates: Whether saves include updates to chunks already on disk.
     forms: How keys are kept that are not kept as they come, such as latents.
     context: Steps of a sequence of which these keys are read; 0 means all.
   """
@@ -66,7 +65,6 @@ class Replay:
     prio: Mapping[str, Any] | None = None,
     recexp: float = 1.0,
     seed: int = 0,
-    save_updates: bool = True,
     forms: Forms | None = None,
     context: int = 0,
   ) -> None:
@@ -83,8 +81,7 @@ class Replay:
     self._choice = (fracs or {'uniform': 1.0}, prio, recexp)
     self._forms = dict(forms or {})
     self._context = context or length
-    saved = directory and ChunkFiles(directory, save_updates, self._forms)
-    self._files = saved or None
+    self._files = ChunkFiles(directory, self._forms) if directory else None
     # Guards all below; updates also wait for copies under way (`_copies`).
     self._lock = threading.Condition()
     self._copies = 0

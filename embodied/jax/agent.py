@@ -79,25 +79,23 @@ class JaxAgent(base.BaseAgent):
 
   def _compile(self) -> None:
     """Make the compiled functions; each compiles at its first call."""
-    model, place = self.model, self.place
+    model, place, seeded = self.model, self.place, internal.seeded
+    unrolled = functools.partial(internal.unrolled, steps=self.unroll)
 
-    @functools.partial(internal.unrolled, steps=self.unroll)
     def train(*args: Any) -> tuple:
-      *new, mets = model.train_step(*args)
+      *new, mets = model.train(*args)
       return *new, packed.pack(mets)
 
-    report = internal.unrolled(model.report_step, self.unroll)
-    self._train = place.jit(train, 'sbbs', 'sbbs', donate=(0, 1))
-    self._report = place.jit(report, 'sbbs', 'bs')
+    self._train = place.jit(unrolled(seeded(train)), 'sbbs', 'sbbs', donate=(0, 1))
+    self._report = place.jit(unrolled(seeded(model.report)), 'sbbs', 'bs')
     self._copy = place.jit(functools.partial(jax.tree.map, jnp.copy), 's', 's')
 
-    def policy(greedy: bool, state: Any, seeds: jax.Array, *given: Any) -> tuple:
-      keys = internal.keys_from_seeds(seeds)  # given: carry, obs
-      _, out = nj.pure(model.policy)(state, *given, keys, greedy, modify=False)
+    def policy(greedy: bool, *args: Any) -> tuple:
+      _, out = nj.pure(model.policy)(*args, greedy, modify=False)
       return out
 
     self._policy = {
-      greedy: self.actors.jit(functools.partial(policy, greedy), 'sbbb', 'bbb')
+      greedy: self.actors.jit(seeded(functools.partial(policy, greedy)), 'sbbb', 'bbb')
       for greedy in (False, True)
     }
 
@@ -151,7 +149,7 @@ class JaxAgent(base.BaseAgent):
       seeds = self._acting_seeds(mode, len(obs['is_first']))
     obs = {k: obs[k] for k in (*self.model.spaces, 'is_first')}
     state = self.acting.now if mode == 'train' else self.acting.newest()
-    carry, act, out = self._policy[mode == 'greedy'](state, seeds, carry, obs)
+    carry, act, out = self._policy[mode == 'greedy'](state, carry, obs, seeds)
     if mode == 'train':
       self.acting.take_newest()
     meanwhile()

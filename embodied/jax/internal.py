@@ -87,6 +87,16 @@ def keys_from_seeds(seeds: jax.Array) -> jax.Array:
   return jax.random.wrap_key_data(seeds, impl='threefry2x32')
 
 
+def seeded(fun: Callable) -> Callable:
+  """`fun`, its last argument pairs of uint32 seeds in place of keys."""
+
+  @functools.wraps(fun)
+  def run(*args: Any) -> Any:
+    return fun(*args[:-1], keys_from_seeds(args[-1]))
+
+  return run
+
+
 def unrolled(fun: Callable, steps: int) -> Callable:
   """`fun`, in which `steps` steps of each `scan` are compiled as one.
 

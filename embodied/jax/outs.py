@@ -56,7 +56,7 @@ class Agg(Output):
     self.output, self.dims = output, dims
 
   def _sum(self, x: jax.Array) -> jax.Array:
-    return x.sum(tuple(range(-self.dims, 0))) if self.dims else x
+    return x.sum(tuple(range(-self.dims, 0)))
 
   def pred(self) -> jax.Array:
     """That of the parts."""
@@ -81,8 +81,7 @@ class Agg(Output):
   def entropy_range(self) -> tuple[float, float]:
     """Least and largest entropy of the whole event [nats]."""
     lo, hi = self.output.entropy_range()
-    size = math.prod(self.output.pred().shape[-self.dims :] or (1,))
-    size = size if self.dims else 1
+    size = math.prod(self.output.pred().shape[-self.dims :])
     return lo * size, hi * size
 
   def kl(self, other: 'Agg') -> jax.Array:

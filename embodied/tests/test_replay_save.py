@@ -146,16 +146,6 @@ def test_what_was_written_back_is_saved_without_rewriting_the_images(tmp_path):
   assert (fourth.sample(50)['latent'] >= 5000).all()
 
 
-def test_updates_can_be_left_out(tmp_path):
-  replay = make(tmp_path, save_updates=False)
-  fill(replay, 24)
-  replay.save()()
-  written(replay, replay.sample(300), 1000)
-  state = replay.save()()
-  assert not (tmp_path / 'updates').exists()
-  assert (restart(replay, state).sample(50)['latent'] < 1000).all()
-
-
 CHOICES: list[dict] = [
   {'uniform': 1.0},
   {'priority': 1.0},

@@ -34,7 +34,7 @@ def traced(agent, data):
   obs = {k: data[k][:, 0] for k in (*agent.model.spaces, 'is_first')}
   return Programs(
     agent._train.trace(state, carry, batch, seeds[0]).out_info,
-    agent._policy[False].trace(state, seeds, carry, obs).out_info,
+    agent._policy[False].trace(state, carry, obs, seeds).out_info,
   )
 
 
