@@ -6,10 +6,12 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from dreamerv3.analysis.geometry.study import Estimate
+from dreamerv3.analysis.growth import CheckpointCode, Growth
 from dreamerv3.base.drawing import FigureFlags
 from dreamerv3.base.errors import UserError
 from dreamerv3.plots import style
-from dreamerv3.plots.runs import training
+from dreamerv3.plots.runs import growth, training, training_conditions
 from dreamerv3.plots.units import tuning
 from dreamerv3.plots.units.layer_summary import layer_summary
 from tests import cli
@@ -27,6 +29,10 @@ def draw(results):
   yield tuning.cell_type_bars(results, 'dyn/deter')
   yield tuning.si_ev_scatter(results, 'dyn/deter')
   yield training.progress([make_run()])
+  yield training_conditions.progress({'a': [make_run()], 'b': [make_run(1.0)]})
+  known = Estimate(1.0, 0.5, 1.5)
+  codes = [CheckpointCode(x, known, 2.0, known) for x in (0, 100)]
+  yield growth.over_training([Growth('run', tuple(codes), make_run().score)])
 
 
 @pytest.mark.parametrize(
@@ -39,6 +45,8 @@ def test_figures_are_as_wide_as_the_page_and_legible(page, width, results):
       figure.canvas.draw()
       shown = [x for x in figure.findobj(Text) if x.get_text() and x.get_visible()]
       assert min(x.get_fontsize() for x in shown) >= style.SMALL == 6
+      panels = [x.get_window_extent() for x in figure.axes if x.get_title()]
+      assert min(x.width for x in panels) > 0.9 * figure.dpi
       if page == 'double':
         box = figure.get_tightbbox(figure.canvas.get_renderer())
         assert box.x0 > -0.05

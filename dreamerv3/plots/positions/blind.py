@@ -6,6 +6,7 @@ figure = blind_steps(found)
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dreamerv3.analysis.without_sight.blind_study import BlindJudgement, BlindStudy
 from dreamerv3.plots import style
@@ -23,18 +24,23 @@ def blind_steps(found: BlindStudy) -> Figure:
   sides = [(found.trained, 'trained')]
   if found.control is not None:
     sides.append((found.control, 'untrained, same path'))
-  fig, axes = style.new_figure(1, len(sides), width=3.9, height=3.2, sharey=True)
-  for ax, (x, title) in zip(axes[0], sides, strict=True):
+  cols = style.across(len(sides), 2, 2.2)
+  rows = len(sides) // cols
+  fig, axes = style.new_figure(rows, cols, width=3.9, height=3.2, sharey=True)
+  for ax, (x, title) in zip(axes.flat, sides, strict=True):
     _panel(ax, x)
     ax.set_title(f'{title}: {_lost(x)}')
-  axes[0, 0].set_ylabel('error [tiles], band: 95 % over episodes')
+  for ax in axes[:, 0]:
+    ax.set_ylabel('error [tiles], band: 95 % over episodes')
   axes[0, 0].set_ylim(0, None)
-  axes[0, -1].legend(loc='upper left', bbox_to_anchor=(1, 1))
+  handles = axes[0, 0].get_legend_handles_labels()
+  fig.legend(*handles, loc='outside lower center', ncols=2 * cols)
   curves = found.trained.curves
   limits = ', '.join(map(str, np.unique(curves.limit)))
-  fig.suptitle(
+  style.headline(
+    fig,
     f'{curves.layer}: images withheld after {limits} timesteps, real actions go on;\n'
-    f'{len(curves.number)} starts in {len(np.unique(curves.number))} episodes'
+    f'{len(curves.number)} starts in {len(np.unique(curves.number))} episodes',
   )
   return fig
 
@@ -49,6 +55,7 @@ def _panel(ax: Axes, x: BlindJudgement) -> None:
   if x.lost is not None:
     ax.axvline(x.lost, color=style.GREY, lw=1, ls=':')
   ax.set_xlabel('steps without sight')
+  ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
 def _lost(x: BlindJudgement) -> str:

@@ -23,8 +23,12 @@ def over_training(runs: Sequence[Growth]) -> Figure:
   """
   similar = any(x.srsa.value == x.srsa.value for run in runs for x in run.codes)
   scored = any(x.score for x in runs)
-  figure, axes = style.new_figure(1, 1 + similar + scored, 4.4, 3.3, sharex=True)
-  ax = axes[0, 0]
+  count = 1 + similar + scored
+  cols = style.across(count, 3, 1.9)
+  figure, axes = style.new_figure(-(-count // cols), cols, 4.4, 3.3, sharex=True)
+  ax, *others = panels = axes.flat[:count]
+  for empty in axes.flat[count:]:
+    empty.set_axis_off()
   _codes(ax, runs, lambda x: x.error)
   constants = [x.constant for run in runs for x in run.codes]
   for value in sorted({round(x, 6) for x in constants}):
@@ -35,17 +39,18 @@ def over_training(runs: Sequence[Growth]) -> Figure:
   ax.set(title='Code: decoding error', ylabel='held-out error [tiles]')
   ax.set_ylim(bottom=0)
   if similar:
-    _codes(axes[0, 1], runs, lambda x: x.srsa)
-    axes[0, 1].set(title='Code: similarity of distances', ylabel='sRSA')
+    _codes(others[0], runs, lambda x: x.srsa)
+    others[0].set(title='Code: similarity of distances', ylabel='sRSA')
   if scored:
-    _scores(axes[0, -1], runs)
+    _scores(others[-1], runs)
   for i, run in enumerate(runs):
     half = halves(run)
-    for panel, step in ((ax, half.code), (axes[0, -1], half.score)):
+    for panel, step in ((ax, half.code), (panels[-1], half.score)):
       if step == step and scored:
         panel.axvline(step, color=style.color(i), lw=1, ls=':')
-  for panel in axes.flat:
+  for panel in panels:
     style.step_axis(panel, 5)
+    panel.tick_params(labelbottom=True)
   ax.legend(fontsize=7, loc='best')
   return figure
 

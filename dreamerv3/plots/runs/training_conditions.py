@@ -38,7 +38,7 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
       learn before the agent does.
   """
   chosen = panels(groups, achievements, losses)
-  cols = 2 if len(chosen) == 4 else min(max(len(chosen), 1), 3)
+  cols = style.across(len(chosen), 2 if len(chosen) == 4 else 3, 1.9)
   fig, axes = style.new_figure(-(-len(chosen) // cols) or 1, cols, 4.8, 3.6)
   for ax in axes.flat[len(chosen) :]:
     ax.set_visible(False)
@@ -61,13 +61,14 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
     label = f'{condition} ({len(runs)} {"run" if len(runs) == 1 else "runs"})'
     axes[0, 0].plot([], [], color=style.color(i), label=label)
   handles = axes[0, 0].get_legend_handles_labels()
-  fig.legend(*handles, loc='outside upper center', ncols=len(groups))
+  cols = style.across(len(groups), len(groups), 1.4)
+  fig.legend(*handles, loc='outside upper center', ncols=cols)
   window = next(iter(groups.values()))[0].window
-  fig.supxlabel(
+  note = (
     f'Means over {window} episodes; thin: runs; bands and bars: 95 % interval of the '
-    'mean over runs',
-    fontsize=8,
+    'mean over runs'
   )
+  fig.supxlabel(style.folded(fig, note), fontsize=style.RC['figure.titlesize'])
   return fig
 
 

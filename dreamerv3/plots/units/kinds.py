@@ -61,10 +61,11 @@ def scree(x: LayerKinds) -> Figure:
 
 def picture(x: LayerKinds, name: str) -> Figure:
   """The units in two dimensions, by group and by class."""
-  fig, axes = style.new_figure(1, 2, width=3.35, height=2.57)
+  cols = style.across(2, 2, 2.2)
+  fig, axes = style.new_figure(2 // cols, cols, width=3.35, height=2.57)
   place, axis = x.places[name], METHODS[name]
   size = float(np.clip(4000 / max(len(place), 1), 5, 25))
-  left, right = axes[0]
+  left, right = axes.flat
   none = x.labels < 0
   left.scatter(*place[none].T, s=size, lw=0, color=NONE)
   marks = [_mark(NONE, f'none ({none.sum()})')]
@@ -114,10 +115,9 @@ def examples(x: LayerKinds) -> Figure:
 
 def layout(x: LaidOut) -> Figures:
   """Isomap of the measures, coloured by each of them, and by class."""
-  across = 4
-  fig, axes = style.new_figure(
-    -(-len(x.values) // across), across, width=3.0, height=2.6
-  )
+  cols = style.across(len(x.values), 4, 1.7)
+  rows = -(-len(x.values) // cols)
+  fig, axes = style.new_figure(rows, cols, width=3.0, height=2.6)
   size = float(np.clip(4000 / max(len(x.places), 1), 4, 20))
   for ax in axes.ravel():
     ax.set_axis_off()
@@ -128,7 +128,7 @@ def layout(x: LaidOut) -> Figures:
       *x.places.T, c=values, s=size, lw=0, cmap=style.SEQUENTIAL, vmin=low, vmax=high
     )
     fig.colorbar(marks, ax=ax)
-    ax.set_title(LABELS[name])
+    ax.set_title(style.folded(fig, LABELS[name], 0.75 / cols))
     ax.set(xlabel='Isomap 1', ylabel='Isomap 2', xticks=[], yticks=[])
   fig.suptitle(f'{x.layer}: {len(x.units)} units by their measures')
   classes, axes = style.new_figure(width=3.74, height=2.65)

@@ -72,7 +72,7 @@ def scatter(ax: Axes, results: Results, layer: str) -> None:
   ax.set(
     xlabel='spatial information, uncorrected [bits]',
     ylabel='held-out explained variance',
-    title=f'{layer}: {len(si)} units{note}',
+    title=f'{layer}:\n{len(si)} units{note}' if note else f'{layer}: {len(si)} units',
   )
 
 
