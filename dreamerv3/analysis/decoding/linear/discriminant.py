@@ -2,7 +2,7 @@
 
   features = Features.learn(X, rows, labels, count, seed, device)
   moments = gather(arrays, features(X) - shift, labels, index, count, shift)
-  solution = solve(arrays, moments, penalty=0.1)
+  solution = Discriminant.of(arrays, moments).solve(penalty=0.1)
 
 For `fit`, which starts its descent here. docs/decoding.md has
 the equations.
@@ -135,12 +135,23 @@ class Moments:
   second: Array  # (k, k)
   shift: Array  # (k,)
 
+  @property
+  def centre(self) -> Array:
+    """Mean of z (k,) over all rows."""
+    centre: Array = self.first.sum(0) / float(self.count.sum())
+    return centre
+
+  @property
+  def means(self) -> Array:
+    """Means of z (C, k) on each tile; 0 where there is no row."""
+    means: Array = self.first / self.count.clip(min=1)[:, None]
+    return means
+
   def mean_square(self) -> Array:
     """E x x' (k, k) of the features themselves, shift added back."""
-    rows = self.count.sum()
-    cross = (self.first.sum(0) / rows)[:, None] * self.shift
+    cross = self.centre[:, None] * self.shift
     outer = self.shift[:, None] * self.shift
-    square: Array = self.second / rows + cross + cross.T + outer
+    square: Array = self.second / self.count.sum() + cross + cross.T + outer
     return square
 
 
@@ -189,7 +200,8 @@ def _sums(x: Moments) -> tuple[Array, ...]:
   return x.count, x.first, x.second
 
 
-def solve(arrays: Arrays, moments: Moments, penalty: float) -> Solution:
+@dataclasses.dataclass(frozen=True)
+class Discriminant:
   """The regularised linear discriminant, with its bias folded into weights.
 
     S  = covariance within tiles + penalty * mean diagonal * I
@@ -197,29 +209,43 @@ def solve(arrays: Arrays, moments: Moments, penalty: float) -> Solution:
     w_c = a_c + u b_c,      u = argmin E (1 - x u)^2 + tiny |u|^2
 
   m_c is the mean of x on tile c, n_c its number of rows. u reads the constant
-  from the activations, which is what a model without a bias has.
+  from the activations, which is what a model without a bias has. Only what
+  depends on the penalty is left to `solve`.
   """
-  n, rows = moments.count, float(moments.count.sum())
-  centre = moments.first.sum(0) / rows
-  mean = moments.first / n.clip(min=1)[:, None]
-  within = (moments.second - mean.T @ moments.first) / rows
-  size = max(float(within.diagonal().mean()), 0.0)
-  spread = moments.second.diagonal() / rows - centre**2
-  tiny = 1e-6 * max(float(spread.mean()), 1e-12)
-  # Of units that are constant here the spread is what rounding has left.
-  tiny = max(tiny, 1e-12 * float(moments.second.diagonal().max()) / rows)
-  _add_to_diagonal(within, penalty * size + tiny)
-  factor = arrays.cholesky(within)
-  a = arrays.cho_solve(factor, (mean - centre).T)  # (k, C)
-  raw = mean + moments.shift
-  middle = (raw + moments.shift + centre) / 2
-  b = arrays.log(n.clip(min=0.5) / rows) - (middle * a.T).sum(1)
-  cover = moments.second / rows - centre[:, None] * centre
-  p = centre + moments.shift
-  _add_to_diagonal(cover, 1e-4 * float((cover.trace() + p @ p) / len(p)) + tiny)
-  v = arrays.cho_solve(arrays.cholesky(cover), p[:, None])[:, 0]
-  u = v / (1 + p @ v)
-  return Solution(a + u[:, None] * b, n > 0, factor)
+
+  arrays: Arrays
+  moments: Moments
+  within: Array  # (k, k) covariance within tiles
+  constant: Array  # (k,) u
+  tiny: float
+
+  @classmethod
+  def of(cls, arrays: Arrays, moments: Moments) -> 'Discriminant':
+    """Of the rows behind some moments."""
+    rows, centre = float(moments.count.sum()), moments.centre
+    within = (moments.second - moments.means.T @ moments.first) / rows
+    spread = moments.second.diagonal() / rows - centre**2
+    tiny = 1e-6 * max(float(spread.mean()), 1e-12)
+    # Of units that are constant here the spread is what rounding has left.
+    tiny = max(tiny, 1e-12 * float(moments.second.diagonal().max()) / rows)
+    cover = moments.second / rows - centre[:, None] * centre
+    p = centre + moments.shift
+    _add_to_diagonal(cover, 1e-4 * float((cover.trace() + p @ p) / len(p)) + tiny)
+    v = arrays.cho_solve(arrays.cholesky(cover), p[:, None])[:, 0]
+    return cls(arrays, moments, within, v / (1 + p @ v), tiny)
+
+  def solve(self, penalty: float) -> Solution:
+    """The weights under a ridge."""
+    arrays, moments = self.arrays, self.moments
+    n, centre, mean = moments.count, moments.centre, moments.means
+    noise = arrays.copy(self.within)
+    size = max(float(noise.diagonal().mean()), 0.0)
+    _add_to_diagonal(noise, penalty * size + self.tiny)
+    factor = arrays.cholesky(noise)
+    a = arrays.cho_solve(factor, (mean - centre).T)  # (k, C)
+    middle = (mean + moments.shift + moments.shift + centre) / 2
+    b = arrays.log(n.clip(min=0.5) / float(n.sum())) - (middle * a.T).sum(1)
+    return Solution(a + self.constant[:, None] * b, n > 0, factor)
 
 
 def _add_to_diagonal(matrix: Array, value: float) -> None:

@@ -21,11 +21,7 @@ import numpy as np
 from dreamerv3.analysis.arrays import Draws
 from dreamerv3.analysis.decoding import chance
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder, Search
-from dreamerv3.analysis.decoding.linear.discriminant import (
-  Features,
-  Solution,
-  solve,
-)
+from dreamerv3.analysis.decoding.linear.discriminant import Features, Solution
 from dreamerv3.analysis.decoding.linear.readout import Readout, candidates
 from dreamerv3.analysis.decoding.linear.ridge import RidgeDecoder, solve_ridge
 from dreamerv3.analysis.decoding.linear.training import MOST_CHECKED, Training
@@ -125,17 +121,16 @@ class PositionDecoder:
 def _search(data: Training, options: FitOptions) -> tuple[Solution, Search]:
   """The weights on all training rows, by what the validation groups say."""
   penalty = _choose_penalty(data) if options.choose else USUAL_PENALTY
-  whole = data.moments(None)
   temperature, steps, curve = 1.0, 0, np.zeros((0, 4))
   readout = Readout(1.0, data.visits())
   if data.kept >= 2:
-    trial = solve(data.arrays, data.moments(0), penalty)
+    trial = data.discriminant(0).solve(penalty)
     temperature = _choose_temperature(data, trial)
     trial = trial.scaled(temperature)
     steps, curve, trial = _try_descent(data, trial, options)
     starts = _others(data, penalty, temperature, steps, options.seed)
     readout = _choose_readout(data, [trial, *starts])
-  final = solve(data.arrays, whole, penalty).scaled(temperature)
+  final = data.discriminant(None).solve(penalty).scaled(temperature)
   if steps:
     draws = Draws(options.seed + 1)
     for descent in _descend(data, final, None, draws, steps):
@@ -149,7 +144,7 @@ def _others(
 ) -> Iterator[Solution]:
   """Weights without each group but the first, found as the final ones are."""
   for group in range(1, data.kept):
-    solution = solve(data.arrays, data.moments(group), penalty).scaled(temperature)
+    solution = data.discriminant(group).solve(penalty).scaled(temperature)
     for descent in _descend(data, solution, group, Draws(seed + 1), steps):
       solution = descent
     yield solution
@@ -193,10 +188,10 @@ def _choose_penalty(data: Training) -> float:
     return USUAL_PENALTY
   errors = np.zeros((len(PENALTIES), data.kept))
   for group in range(data.kept):
-    moments, rows = data.moments(group), data.validation(group)
+    found, rows = data.discriminant(group), data.validation(group)
     for i, penalty in enumerate(PENALTIES):
       data.check()
-      errors[i, group] = data.error(solve(data.arrays, moments, penalty), rows)
+      errors[i, group] = data.error(found.solve(penalty), rows)
   best = int(errors.mean(1).argmin())
   gain = errors[PENALTIES.index(USUAL_PENALTY)] - errors[best]
   clear = gain.mean() > gain.std(ddof=1) / len(gain) ** 0.5

@@ -172,7 +172,7 @@ def solve_ridge(
 def _eigen(data: Training, moments: Moments) -> _Eigen:
   pos = data.arrays.put(data.pos.astype(np.float64))  # (C, 2)
   rows = moments.count.sum()
-  centre = moments.first.sum(0) / rows
+  centre = moments.centre
   mean = moments.count @ pos / rows
   cover = moments.second / rows - centre[:, None] * centre
   cross = moments.first.T @ pos / rows - centre[:, None] * mean

@@ -1,7 +1,7 @@
 """The training rows of one decoder: features, tiles and validation groups.
 
   data = Training.make(features, X, rows, labels, groups, pos, stopped)
-  data.error(solve(data.arrays, data.moments(0), penalty=0.1), data.validation(0))
+  data.error(data.discriminant(0).solve(penalty=0.1), data.validation(0))
 
 For `fit`, which chooses its ridge and its iterations by it.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from dreamerv3.analysis.arrays import Array, Arrays
 from dreamerv3.analysis.decoding.linear.discriminant import (
   CHUNK,
+  Discriminant,
   Features,
   Moments,
   Solution,
@@ -96,6 +97,10 @@ class Training:
     """Of all rows, or of all but one group."""
     parts = [x for i, x in enumerate(self.parts) if i != left_out]
     return total(self.arrays, parts)
+
+  def discriminant(self, left_out: int | None) -> Discriminant:
+    """Of all rows, or of all but one group."""
+    return Discriminant.of(self.arrays, self.moments(left_out))
 
   def validation(self, group: int) -> Array:
     """At most MOST_CHECKED rows of a group, evenly spaced."""
