@@ -68,6 +68,7 @@ GROUPS = {
 # Width of a figure [inch]; a slide is enlarged to 13.33 inch, text and all.
 PAGES = {'single': 89 / 25.4, 'double': 183 / 25.4, 'slide': 5.6}
 SMALL = 6.0  # smallest text [pt]
+LETTER = 0.56  # mean width of a letter, of its size
 LEAST = 1.45  # narrowest panel of several [inch]
 
 RC: dict[Any, Any] = {
@@ -207,6 +208,14 @@ def step_axis(ax: Axes, most: int = 6) -> None:
   ax.xaxis.set_major_locator(MaxNLocator(most))
 
 
+def legend_above(figure: Figure, ax: Axes) -> None:
+  """What a panel shows, above it, in as many columns as the figure has room for."""
+  handles, labels = ax.get_legend_handles_labels()
+  widest = max(map(len, labels)) * LETTER * RC['legend.fontsize'] + 30  # [pt], and mark
+  cols = max(int(figure.get_figwidth() * 72 / widest), 1)
+  figure.legend(handles, labels, loc='outside upper center', ncols=cols)
+
+
 def headline(figure: Figure, text: str) -> None:
   """A title over all panels, in lines that fit the figure's width."""
   figure.suptitle(folded(figure, text))
@@ -214,7 +223,7 @@ def headline(figure: Figure, text: str) -> None:
 
 def folded(figure: Figure, text: str, part: float = 1.0) -> str:
   """A text in lines that fit a part of the figure's width; its ends of line stay."""
-  room = int(figure.get_figwidth() * part * 72 / (0.56 * RC['figure.titlesize']))
+  room = int(figure.get_figwidth() * part * 72 / (LETTER * RC['figure.titlesize']))
   lines = (textwrap.wrap(x, max(room, 20)) or [''] for x in text.split('\n'))
   return '\n'.join(y for x in lines for y in x)
 

@@ -107,10 +107,12 @@ def lineplot(found: Comparison, quantity: str) -> Figure:
     ax.axhline(1, color=style.BLACK, lw=1, ls=':', label='best constant')
   ax.set_xticks(range(len(layers)), layers, rotation=40, ha='right')
   ax.set_ylabel(_axis(quantity))
+  ax.set_xlim(-0.5, len(layers) - 0.5)
   ax.set_ylim(bottom=0)
   if any(differs(x) for x in found.effects if x.quantity == quantity):
-    ax.set_xlabel(f'*: differs from {found.conditions[0]}, all layers at 5 %')
-  _legend_above(fig, ax)
+    note = f'*: differs from {found.conditions[0]}, all layers at 5 %'
+    ax.set_xlabel(style.folded(fig, note, 0.7))
+  style.legend_above(fig, ax)
   return fig
 
 
@@ -219,7 +221,7 @@ def effects(found: Comparison) -> Figure:
     ),
     fontsize=8,
   )
-  _legend_above(fig, ax)
+  style.legend_above(fig, ax)
   return fig
 
 
@@ -260,10 +262,6 @@ def _dots(ax: Axes, at: np.ndarray, cells: Sequence[Cell], i: int, label: str) -
     if np.isfinite(cell.low):
       ax.plot([x, x], [cell.low, cell.high], color=color, lw=1.6)
   ax.plot(at, [x.mean for x in cells], '_', ms=9, mew=2, color=color, label=label)
-
-
-def _legend_above(fig: Figure, ax: Axes) -> None:
-  fig.legend(*ax.get_legend_handles_labels(), loc='outside upper center', ncols=3)
 
 
 def _label(condition: str, cell: Cell) -> str:

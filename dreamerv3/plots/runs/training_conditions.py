@@ -60,9 +60,7 @@ def progress(groups: Groups, achievements: bool = True, losses: bool = True) -> 
   for i, (condition, runs) in enumerate(groups.items()):
     label = f'{condition} ({len(runs)} {"run" if len(runs) == 1 else "runs"})'
     axes[0, 0].plot([], [], color=style.color(i), label=label)
-  handles = axes[0, 0].get_legend_handles_labels()
-  cols = style.across(len(groups), len(groups), 1.4)
-  fig.legend(*handles, loc='outside upper center', ncols=cols)
+  style.legend_above(fig, axes[0, 0])
   window = next(iter(groups.values()))[0].window
   note = (
     f'Means over {window} episodes; thin: runs; bands and bars: 95 % interval of the '

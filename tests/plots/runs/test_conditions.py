@@ -29,6 +29,21 @@ def test_stars_stand_where_conditions_differ(found):
   assert {np.size(x.get_xdata()) for x in dots} == {2 if few else 5}
 
 
+def test_long_names_have_room(rng):
+  numbers = planted_studies.numbers(rng, effect=5, seeds=5, layers=('dyn/deter',))
+  names = {'a': 'the usual environment', 'b': 'without creatures, with a small view'}
+  numbers['condition'] = numbers['condition'].map(names)
+  found = compare(numbers, [*names.values()], Rules(n_boot=100))
+  figure = conditions.lineplot(found, 'decode_share')
+  figure.canvas.draw()
+  ax = figure.axes[0]
+  texts = [*figure.legends[0].get_texts(), ax.xaxis.label]
+  boxes = [x.get_window_extent() for x in texts]
+  assert min(x.x0 for x in boxes) >= 0
+  assert max(x.x1 for x in boxes) <= figure.bbox.x1
+  assert ax.get_xlim() == (-0.5, 0.5)
+
+
 def test_there_is_a_forest_only_of_what_has_intervals(found):
   figures = conditions.all_figures(found)
   few = len(found.cells[0].values) < 3
