@@ -163,7 +163,8 @@ class Replay:
   def defer(self, batch: int, mode: str = 'train') -> Callable[[], base.Batch]:
     """Choose a batch now; the function that is returned copies it.
 
-    That has to be called exactly once, in any thread; updates wait for it.
+    That has to be called exactly once, in any thread; updates of keys without a form
+    wait for it.
     """
     with self._lock:
       if not len(self):
@@ -176,9 +177,12 @@ class Replay:
       for address in self._choose(batch, mode):
         whole += self._index.segments(address, self.length)
         heads += self._index.segments(address, self._context)
+      # These few bytes now, so that updates of them wait for no thread.
+      packed = self._forms.keys() & self._layout.keys()
+      first = {k: _joined(heads, k, batch) for k in packed}
       self._totals['samples'] += batch
       self._copies += 1
-    return lambda: self._copy(batch, whole, heads)
+    return lambda: self._copy(batch, whole, first)
 
   def _choose(self, batch: int, mode: str) -> list[int]:
     chosen: list[int] = []
@@ -192,21 +196,15 @@ class Replay:
     numbers = self._selector.choose(self._rngs[mode], rest, mode == 'train')
     return chosen + self._index.addresses(numbers).tolist()
 
-  def _copy(
-    self, batch: int, whole: Sequence[Segment], heads: Sequence[Segment]
-  ) -> base.Batch:
+  def _copy(self, batch: int, whole: list[Segment], first: base.Batch) -> base.Batch:
     try:
-      result = {}
-      for key in whole[0][0].data:
-        pieces = heads if key in self._forms else whole
-        # One allocation and one call per key, whatever the rows are made of.
-        steps = np.concatenate([x.data[key][a:b] for x, a, b in pieces])
-        result[key] = steps.reshape(batch, -1, *steps.shape[1:])
+      data = whole[0][0].data
+      result = {k: first[k] if k in first else _joined(whole, k, batch) for k in data}
     finally:
       with self._lock:
         self._copies -= 1
         self._lock.notify_all()
-    for key in self._forms.keys() & result.keys():
+    for key in first:
       result[key] = self._forms[key].unpack(result[key])
     if 'is_first' in result:
       if 'is_last' in result:
@@ -228,7 +226,8 @@ class Replay:
     priority = values.pop('priority', None)
     chunk.check_update(self._layout, stepid, values)
     with self._lock:
-      self._lock.wait_for(lambda: not self._copies)
+      if not values.keys() <= self._forms.keys():
+        self._lock.wait_for(lambda: not self._copies)
       weighed = []
       for row in range(len(stepid)):
         uuid = stepid[row, 0, :16].tobytes()
@@ -343,3 +342,9 @@ class Replay:
         **new,
         'replay_ratio': ratio,
       }
+
+
+def _joined(pieces: Sequence[Segment], key: str, batch: int) -> np.ndarray:
+  """Rows (batch, steps, ...) of a key: one call, whatever they are made of."""
+  steps = np.concatenate([x.data[key][a:b] for x, a, b in pieces])
+  return steps.reshape(batch, -1, *steps.shape[1:])

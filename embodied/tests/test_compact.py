@@ -1,5 +1,7 @@
 """Packed latents: what is lost, what is refused, and the replay around them."""
 
+import threading
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -100,6 +102,19 @@ def test_batches_are_those_of_a_replay_that_keeps_all(context):
   # Of float32 5 x 3 and 3 are left a byte and two.
   shrunk = plain.stats()['ram_gb'] - packed.stats()['ram_gb']
   assert round(shrunk * 2**30) == 64 * (15 * 4 - 3 + 3 * 4 - 3 * 2)
+
+
+def test_updates_of_packed_keys_do_not_wait_for_batches_that_are_chosen():
+  replay = filled(forms=FORMS, context=2)
+  batch = replay.sample(30)
+  new = {'stepid': batch['stepid'], 'latent': np.full((30, 5, 3), 512.0)}
+  build = replay.defer(50)
+  thread = threading.Thread(target=replay.update, args=[new], daemon=True)
+  thread.start()
+  thread.join(5)
+  assert not thread.is_alive()
+  assert (build()['latent'] < 512).all()
+  assert (replay.sample(50)['latent'] == 512).any()
 
 
 def test_folders_of_another_form_are_read(tmp_path):

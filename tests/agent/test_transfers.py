@@ -170,7 +170,10 @@ def test_a_step_of_the_loop_waits_for_its_actions_and_for_the_update_before(
   trainer.driver.on_step(lambda _, worker: ends.append(len(device.events)))
   with Signals(begun=False) as signals:
     assert trainer.run(signals) == 0
-  assert agent.counters['updates'] > 50
+  updates = agent.counters['updates']
+  assert updates > 50
+  batches = [x for x in device.of('put') if x.thread == 'prefetch']
+  assert updates <= len(batches) <= updates + 2
   # Two environments and as many updates; from the first wait of each step on.
   steps = [device.events[a:b] for a, b in zip(ends[-9:-2:2], ends[-7::2], strict=True)]
   for events in steps:
@@ -181,7 +184,6 @@ def test_a_step_of_the_loop_waits_for_its_actions_and_for_the_update_before(
     assert actions.program == policy.program  # not for the update behind it
     assert before.program < policy.program
     assert after.program == first.program  # while the second one runs
-    assert len([x for x in events if x.kind == 'put']) == 2
     assert all(x.kind in ('put', 'pass', 'run', 'send', 'get') for x in events)
 
 
