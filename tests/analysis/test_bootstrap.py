@@ -33,5 +33,17 @@ def test_an_interval_holds_the_mean_as_often_as_it_says(count, least):
   assert least < held / trials < 0.98
 
 
-def test_many_episodes_come_to_the_plain_percentiles():
+def test_percentiles_are_expanded_for_few_episodes():
+  # 100 Phi(-sqrt(5 / 4) 2.776), with Student's t of four degrees of freedom.
+  np.testing.assert_allclose(bootstrap.levels(5), (0.0954, 99.9046), atol=1e-3)
   np.testing.assert_allclose(bootstrap.levels(10**6), (2.5, 97.5), atol=1e-3)
+
+
+def test_timesteps_weigh_the_same_and_the_seed_decides(rng):
+  lengths = np.where(np.arange(20) % 2, 1, 99)
+  errors = np.repeat((lengths == 1) + 0.01 * rng.random(20), lengths)
+  episode = np.repeat(np.arange(20), lengths)
+  low, high = bootstrap.interval(errors, episode, 200, 0)
+  assert low < errors.mean() < high < 0.1
+  assert (low, high) == bootstrap.interval(errors, episode, 200, 0)
+  assert (low, high) != bootstrap.interval(errors, episode, 200, 1)

@@ -1,10 +1,13 @@
 """Comparisons of errors find what is there, and no more than they say."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench import calibration
-from dreamerv3.analysis.differences import Side, paired, unpaired
+from dreamerv3.analysis.differences import Side, exchanged, flipped, paired, unpaired
 
 
 def test_an_effect_of_a_fifth_is_found_with_six_episodes():
@@ -47,6 +50,49 @@ def test_few_episodes_have_no_p(count):
   found = paired(np.ones((1, 5 * count)), episode, 100, 0)
   assert found.diff[0] == 1
   assert np.isnan([found.p[0], found.p_all[0], found.low[0]]).all()
+  few, many = (Side(np.ones((1, n)), np.ones(n), np.arange(n)) for n in (count, 9))
+  for found in (unpaired(few, many, 100, 0), unpaired(many, few, 100, 0)):
+    assert np.isnan([found.p[0], found.p_all[0], found.low[0]]).all()
+
+
+def p_of(every):
+  """p and p_all from statistics (F, L), the observed ones first."""
+  every = np.abs(every) * (1 + 1e-9)
+  first = np.abs(every[0]) * (1 - 1e-9)
+  return (every >= first).mean(0), (every.max(1)[:, None] >= first).mean(0)
+
+
+def test_few_flips_and_exchanges_are_all_of_them(rng):
+  values = rng.normal(size=(3, 9)) + np.array([[0.6], [0], [1]])
+  signs = np.array([*itertools.product((1, -1), repeat=9)])
+  flips = np.array([stats.ttest_1samp(s * values, 0, axis=1).statistic for s in signs])
+  np.testing.assert_allclose(flipped(values, rng), p_of(flips))
+  values[:, :3] *= 3
+  sides = [
+    (list(x), [*({*range(9)} - {*x})]) for x in itertools.combinations(range(9), 3)
+  ]
+  welch = np.array(
+    [
+      stats.ttest_ind(values[:, a], values[:, b], axis=1, equal_var=False).statistic
+      for a, b in sides
+    ]
+  )
+  np.testing.assert_allclose(exchanged(values, 3, rng), p_of(welch))
+
+
+def test_many_flips_and_exchanges_are_draws_with_the_data_among_them(rng):
+  far = np.arange(40) + 100.0
+  assert flipped(far[None], rng)[0] == 1 / 5000
+  apart = np.concatenate([np.arange(20.0), far[:20]])
+  assert exchanged(apart[None], 20, rng)[0] == 1 / 5000
+
+
+def test_timesteps_weigh_the_same_whatever_the_episodes_lengths(rng):
+  lengths = np.where(np.arange(20) % 2, 1, 99)
+  values = np.repeat((lengths == 1) + 0.01 * rng.random(20), lengths)
+  found = paired(values[None], np.repeat(np.arange(20), lengths), 200, 0)
+  assert found.diff[0] == pytest.approx(values.mean())
+  assert found.low[0] < found.diff[0] < found.high[0] < 0.1
 
 
 def test_recordings_on_other_paths_are_compared_by_shares(rng):
@@ -62,3 +108,8 @@ def test_recordings_on_other_paths_are_compared_by_shares(rng):
   np.testing.assert_allclose(other.diff, -0.4, atol=0.05)
   assert (other.p_all < 0.01).all()
   assert (other.high < -0.3).all()
+  # Shares know no unit: a third of it is the same.
+  last = sides[2]
+  scaled = Side(last.errors * 3, last.constant * 3, last.episode)
+  for x, y in zip(other, unpaired(sides[0], scaled, 200, 0), strict=True):
+    np.testing.assert_allclose(x, y, rtol=1e-6)

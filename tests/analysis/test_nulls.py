@@ -93,12 +93,15 @@ def test_p_counts_nulls_that_are_as_high():
   null = np.array([[1.0, 1], [2, 1], [3, 1], [4, 1]])
   p = nulls.p_values(np.array([2.5, 1.0]), null)
   np.testing.assert_allclose(p, [3 / 5, 1])
+  # Of float32, summed in another order.
+  summed = np.array([[0.3 - 1e-8], [0]])
+  assert nulls.p_values(np.array([0.3], np.float32), summed) == 2 / 3
   assert np.isnan(nulls.p_values(np.array([np.nan]), null[:, :1]))
 
 
 def test_q_equals_the_definition():
-  p = np.array([0.01, 0.5, np.nan, 0.02, 0.04, 0.9])
-  known = np.array([0.01, 0.02, 0.04, 0.5, 0.9])
+  p = np.array([0.01, 0.5, np.nan, 0.03, 0.031, 0.9])
+  known = np.array([0.01, 0.03, 0.031, 0.5, 0.9])
   want = [min(known[j] * 5 / (j + 1) for j in range(i, 5)) for i in range(5)]
   order = [0, 3, 4, 1, 5]
   q = nulls.q_values(p)
@@ -123,13 +126,44 @@ def test_tails_go_on_below_the_smallest_p(rng):
   assert sum(len(x.high) for x in parts) < 0.3 * null.size
 
 
+def test_tails_rank_units_among_the_nulls_of_all(rng):
+  null = rng.normal(size=(20, 60))
+  observed = null.max(0) + np.where(rng.random(60) < 0.4, 0.02, -0.02)
+
+  def z(score, others):
+    return (score - others.mean()) / others.std(ddof=1)
+
+  pool = [z(x, np.delete(row, i)) for row in null.T for i, x in enumerate(row)]
+  want = nulls.p_values(observed, null)
+  for d in np.flatnonzero(want == 1 / 21):
+    above = np.sum(np.array(pool) >= z(observed[d], null[:, d]))
+    want[d] = min(1 / 21, (1 + above) / (1 + null.size))
+  assert len(np.unique(want[want < 1 / 21])) > 9
+  np.testing.assert_allclose(nulls.tail_p_values([nulls.tail(observed, null)]), want)
+
+
+@pytest.mark.parametrize('ones', [9, 11])
+def test_tails_raise_no_p_and_trust_no_score_that_is_not_high(ones):
+  # The unit beats nulls of which half are nearly as high, as those of all others are.
+  null = np.repeat(np.arange(20) < ones, 50).reshape(20, 50).astype(float)
+  observed = np.where(np.arange(50), 0, 1.01)
+  parts = [nulls.tail(observed[x], null[:, x]) for x in ([0], np.arange(1, 50))]
+  assert nulls.tail_p_values(parts)[0] == 1 / 21
+
+
 def test_the_strongest_of_scores_is_one_test(rng):
   observed = rng.normal(size=(2, 4000))
   null = rng.normal(size=(2, 59, 4000))
   p = nulls.p_values(*nulls.strongest(observed, null))
   assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.015)
   observed[1, 0] = 20
-  assert nulls.p_values(*nulls.strongest(observed, null))[0] == 1 / 60
+  top, tops = nulls.strongest(observed, null)
+  assert nulls.p_values(top, tops)[0] == 1 / 60
+  # The data are treated as their nulls are.
+  observed, null[:, 0] = null[:, 0].copy(), observed
+  again, others = nulls.strongest(observed, null)
+  np.testing.assert_allclose(again, tops[0])
+  np.testing.assert_allclose(others[0], top)
 
 
 def rates_of_false_positives(tiles, null, rho, seed, lengths=150):

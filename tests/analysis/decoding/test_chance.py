@@ -48,6 +48,19 @@ def test_other_path_gives_each_episode_another_ones_positions(rng):
   assert sorted({source[episode == k][0] for k in range(3)}) == [0, 1, 2]
 
 
+def test_other_path_keeps_to_the_time_where_rows_were_left_out(rng):
+  episode = np.repeat([0, 1], 20)
+  t = np.concatenate([np.sort(rng.choice(60, 20, replace=False)) for _ in range(2)])
+  t[[0, 19, 20, 39]] = 0, 60, 0, 60
+  pos = np.stack([episode, t], 1)
+  other = chance.other_path(pos, episode, t, rng)
+  assert other is not None
+  for k in range(2):  # the row of that time, or the first one after it
+    later = t[episode != k]
+    want = [later[later >= x].min() for x in t[episode == k]]
+    assert other[episode == k, 1].tolist() == want
+
+
 def test_other_path_needs_two_episodes(rng):
   pos = np.zeros((3, 2), int)
   assert chance.other_path(pos, pos[:, 0], np.arange(3), rng) is None

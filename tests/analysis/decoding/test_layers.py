@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis import forecast
+from dreamerv3.analysis.decoding import chance, layers, occupancy, splits
 from dreamerv3.analysis.decoding import folds as shared
-from dreamerv3.analysis.decoding import layers, occupancy, splits
 from dreamerv3.analysis.decoding import result as decode_result
 from dreamerv3.analysis.decoding.linear.fit import FitOptions
 from dreamerv3.base.errors import UserError
@@ -104,6 +104,25 @@ def test_timesteps_leak(data, layer):
   leaked, _ = run(data, layer, leaking)
   assert leaked.errors.mean() < 0.7 * fair.errors.mean()
   assert leaked.errors.mean() < leaked.best_constant.mean()
+
+
+def test_chance_and_validation_groups_are_of_the_training_rows(data):
+  track = data.track()
+  for fold in shared.make_folds(track, data.grid, by_episode(data), 0):
+    train, test = track.rows(fold.split.train), track.rows(fold.split.test)
+    visits = data.grid.count(train.pos)
+    np.testing.assert_array_equal(fold.visits, visits)
+    guesses = {
+      'best_constant': chance.best_constant(visits),
+      'timed': chance.by_time(train.pos, train.t, test.t),
+    }
+    for name, guess in guesses.items():
+      np.testing.assert_array_equal(getattr(fold, name), manhattan(guess, test.pos))
+    np.testing.assert_allclose(fold.prior, chance.prior_error(visits, test.pos))
+    for groups in (fold.groups, fold.paired_groups):
+      assert set(groups) == {0, 1, 2}
+      pairs = np.unique(np.stack([train.episode, groups]), axis=1)
+      assert len(pairs.T) == len(np.unique(train.episode))
 
 
 def test_every_timestep_is_tested_once_and_rows_agree(data):

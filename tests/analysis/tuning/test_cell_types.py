@@ -189,8 +189,36 @@ def test_a_rival_that_explains_less_than_place_is_none():
   assert name_of(**CLEAR['spatial_HD'], action=0.01, EV_action=0.5) == 'action'
 
 
+def test_what_was_not_tested_is_not_found():
+  field = {**CLEAR['single_field'], 'place_given_HD': NAN}
+  assert name_of(**field) == 'untuned'
+  several = {**CLEAR['single_field'], 'field_r2': 0.3}
+  assert name_of(**several, grid_p=0.04) == 'grid_cells'
+  assert name_of(**several, grid_p=NAN) == 'complex_cells'
+
+
+def test_half_of_a_slope_is_no_field():
+  assert name_of(**CLEAR['single_field'], slope_r2=0.89) == 'single_field'
+  assert name_of(**CLEAR['single_field'], slope_r2=0.91) == 'complex_cells'
+
+
+def test_a_map_moves_by_more_than_chance_and_by_a_fifth():
+  moved = CLEAR['remapping']
+  assert name_of(**{**moved, 'p_map_drift': 0.06}) == 'single_field'
+  assert name_of(**{**moved, 'EV_place': 0.31}) == 'remapping'
+  assert name_of(**{**moved, 'EV_place': 0.33}) == 'single_field'
+
+
+def test_what_the_agent_carries_along_leaves_place_nothing_to_add():
+  place = CLEAR['single_field']
+  assert name_of(**place, EV_time=0.6, gain_time=0.24) == 'internal'
+  assert name_of(**place, EV_time=0.6, gain_time=0.26) == 'single_field'
+  assert name_of(**place, EV_time=0.39, gain_time=0) == 'single_field'
+
+
 def test_a_band_beside_the_wall_is_a_border():
   band = CLEAR['boundary_vector']
+  assert name_of(**{**band, 'band_distance': 3}) == 'boundary_vector'
   assert name_of(**{**band, 'band_distance': 2}) == 'border_cells'
 
 

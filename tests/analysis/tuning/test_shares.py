@@ -22,6 +22,16 @@ def test_matched_tracks_have_equal_occupancy(rng):
     both[0], np.minimum(grid.count(a.pos), grid.count(b.pos))
   )
   assert all(x.all() for x in shares.matched(a, a, grid))
+  # Drawn among all samples of a tile, not its first ones.
+  assert b.episode[keep[1]].mean() == pytest.approx(1.5, abs=0.3)
+  rare = shares.matched(a, b, grid, 0, 3)
+  least = np.where(both[0] < 3, 0, both[0])
+  for x, k in zip((a, b), rare, strict=True):
+    np.testing.assert_array_equal(grid.count(x.pos[k]), least)
+  assert not all(
+    np.array_equal(x, y)
+    for x, y in zip(keep, shares.matched(a, b, grid, 1), strict=True)
+  )
 
 
 def test_the_jackknife_of_a_mean_is_its_standard_error(rng):
@@ -44,6 +54,22 @@ def twice(tmp_path_factory):
     Trajectories.open(synthetic.record(folder / str(seed), codes, 10, 80, seed=seed))
     for seed in (0, 1)
   ]
+
+
+def test_intervals_are_those_of_t_over_the_groups():
+  value, error = np.zeros((2, 2, 15))
+  value[:, 2], error[:, 2] = (0.5, 0.3), (0.03, 0.04)
+  sides = [shares.Share(x, y) for x, y in zip(value, error, strict=True)]
+  (row,) = shares._rows('dyn/deter', sides, (30, 10))
+  t9 = 2.2622
+  assert row['class'] == 'single_field'
+  for name, middle, half in (
+    ('', 0.5, 0.03),
+    ('control_', 0.3, 0.04),
+    ('difference_', 0.2, 0.05),
+  ):
+    assert row[f'{name}low'] == pytest.approx(middle - t9 * half, abs=1e-4)
+    assert row[f'{name}high'] == pytest.approx(middle + t9 * half, abs=1e-4)
 
 
 def test_shares_of_one_network_do_not_differ(twice):
