@@ -8,7 +8,7 @@ import contextlib
 import contextvars
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import matplotlib
@@ -211,9 +211,14 @@ def step_axis(ax: Axes, most: int = 6) -> None:
 def legend_above(figure: Figure, ax: Axes) -> None:
   """What a panel shows, above it, in as many columns as the figure has room for."""
   handles, labels = ax.get_legend_handles_labels()
-  widest = max(map(len, labels)) * LETTER * RC['legend.fontsize'] + 30  # [pt], and mark
-  cols = max(int(figure.get_figwidth() * 72 / widest), 1)
+  cols = columns(figure, labels)
   figure.legend(handles, labels, loc='outside upper center', ncols=cols)
+
+
+def columns(figure: Figure, labels: Iterable[str], part: float = 1.0) -> int:
+  """Columns of a legend for which a part of the figure's width has room."""
+  widest = max(map(len, labels)) * LETTER * RC['legend.fontsize'] + 30  # [pt], and mark
+  return max(int(figure.get_figwidth() * part * 72 / widest), 1)
 
 
 def headline(figure: Figure, text: str) -> None:

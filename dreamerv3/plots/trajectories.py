@@ -38,7 +38,7 @@ def paths(data: Trajectories) -> Figure:
   world.draw_floor(ax, data.grid, known_map(data.metadata))
   draw_paths(ax, data.episodes)
   zoom(ax, data)
-  ax.set_title(f'Paths of {count(len(data), "episode")}{_covered(data)}')
+  _title(ax, f'Paths of {count(len(data), "episode")}{_covered(data)}')
   return figure
 
 
@@ -55,10 +55,11 @@ def occupancy(data: Trajectories) -> Figure:
     norm=LogNorm(1, max(visits.max(), 2)),
   )
   zoom(ax, data)
-  ax.set_title(
+  _title(
+    ax,
     f'{count((visits > 0).sum(), "tile")} visited in '
     f'{count(visits.sum(), "timestep")}, {count(len(data), "episode")}'
-    f'{_covered(data)}'
+    f'{_covered(data)}',
   )
   return figure
 
@@ -80,7 +81,7 @@ def activation(samples: Samples, unit: int, data: Trajectories) -> Figure:
     **scale,
   )
   zoom(ax, data)
-  ax.set_title(f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps')
+  _title(ax, f'{samples.layer}, unit {unit}: mean over {len(samples)} timesteps')
   return figure
 
 
@@ -185,7 +186,7 @@ def full_world(data: Trajectories) -> Figure:
   figure, ax = _map_figure(data.grid)
   world.draw_world(ax, data.metadata)
   draw_paths(ax, data.episodes)
-  ax.set_title(f'Paths of {count(len(data), "episode")}{_covered(data)}')
+  _title(ax, f'Paths of {count(len(data), "episode")}{_covered(data)}')
   return figure
 
 
@@ -233,13 +234,16 @@ def draw_paths(ax: Axes, episodes: Sequence[Episode]) -> None:
     mark: dict[str, Any] = dict(ls='', ms=size, mec='black', mew=0.6, zorder=6)
     ax.plot(x[0], y[0], 'o', mfc='white', **mark)
     ax.plot(x[-1], y[-1], 's', mfc='black', **mark)
-  # Below the map: a world is as wide as it is high.
-  ax.legend(
-    loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=style.across(4, 4, 1.1)
-  )
-  if len(episodes) > NAMED and ax.figure is not None:
+  figure, place = ax.get_figure(root=True), ax.get_subplotspec()
+  assert figure is not None
+  assert place is not None
+  handles, labels = ax.get_legend_handles_labels()
+  cols = style.columns(figure, labels, 1 / place.get_gridspec().ncols)
+  below: dict[str, Any] = dict(loc='upper center', bbox_to_anchor=(0.5, 0))
+  ax.legend(handles, labels, **below, borderaxespad=5, ncols=cols)
+  if len(episodes) > NAMED:
     norm = Normalize(episodes[0].number, episodes[-1].number)
-    ax.figure.colorbar(
+    figure.colorbar(
       ScalarMappable(norm, style.ORDER), ax=ax, label='episode', shrink=0.8
     )
 
@@ -278,6 +282,13 @@ def _whose(episodes: Sequence[Episode]) -> str:
   if len(episodes) == 1:
     return f'episode {episodes[0].number}'
   return f'{len(episodes)} episodes'
+
+
+def _title(ax: Axes, text: str) -> None:
+  """A title in lines that fit; a world may be narrow."""
+  figure = ax.get_figure(root=True)
+  assert figure is not None
+  ax.set_title(style.folded(figure, text))
 
 
 def _map_figure(grid: Grid) -> tuple[Figure, Axes]:

@@ -114,6 +114,22 @@ def test_the_box_is_square_and_inside(pos, expected):
   assert world.box(np.array(pos), Grid(20, 10), 3) == expected
 
 
+@pytest.mark.parametrize('axis', [0, 1])
+def test_a_long_world_leaves_room_for_title_and_legend(tmp_path, axis):
+  tiles = np.concatenate([synthetic.world()] * 3, axis)
+  codes = {'dyn/deter': synthetic.noise}
+  folder = synthetic.record(tmp_path / 'r', codes, episodes=9, tiles=tiles)
+  figure = trajectories.paths(Trajectories.open(folder))
+  figure.canvas.draw()
+  ax = figure.axes[0]
+  legend = ax.get_legend()
+  assert legend is not None
+  below, title = legend.get_window_extent(), ax.title.get_window_extent()
+  assert min(below.x0, below.y0, title.x0) >= 0
+  assert max(below.x1, title.x1) <= figure.bbox.x1
+  assert below.y1 <= ax.xaxis.label.get_window_extent().y0
+
+
 def test_many_episodes_get_a_scale_instead_of_a_legend(tmp_path):
   folder = synthetic.record(tmp_path / 'r', {}, episodes=12, length=8)
   figure = trajectories.paths(Trajectories.open(folder))
