@@ -18,9 +18,11 @@ import sys
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import numpy as np
+import pandas as pd
 
 from dreamerv3.analysis.conditions.comparison import Rules, compare
 from dreamerv3.analysis.conditions.hierarchy import least_p
+from dreamerv3.analysis.conditions.tables import differs
 from tests.analysis import planted_studies
 
 SHARED = 0.3
@@ -55,6 +57,20 @@ def power(effect: float, seeds: int, trials: int) -> tuple[float, float]:
   return alone / trials, corrected / trials
 
 
+def unequal(first: int, second: int, trials: int) -> tuple[float, float]:
+  """How often conditions of one mean and spreads 1 and 5 differ: by p, and named."""
+  rng, passed, named = np.random.default_rng([first, second]), 0, 0
+  for trial in range(trials):
+    table = pd.concat(
+      planted_studies.agents(x, spread * rng.normal(size=n))
+      for x, spread, n in (('a', 1, first), ('b', 5, second))
+    )
+    (effect,) = compare(table, 'ab', Rules('never', 300, trial)).effects
+    passed += effect.p_all <= 0.05
+    named += differs(effect)
+  return passed / trials, named / trials
+
+
 def main() -> None:
   """Prints calibration, coverage and power."""
   parser = argparse.ArgumentParser(description=__doc__)
@@ -82,6 +98,10 @@ def main() -> None:
       f'(least p {least:.3f}); 95 % intervals hold {held:.1%}',
       flush=True,
     )
+  print('One number of agents, those of the second condition spread five times as much')
+  for first, second in ((5, 5), (8, 3), (10, 4), (3, 8)):
+    passed, named = unequal(first, second, 3 * trials)
+    print(f'  {first} v {second}: p <= 0.05 in {passed:.1%}, named {named:.1%}')
   print('An effect in one of six layers, found at 5 % alone and corrected')
   for seeds in (3, 5, 8):
     for effect in (1, 2, 3):

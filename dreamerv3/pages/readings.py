@@ -30,7 +30,8 @@ READINGS = (
       'How far a linear decoder is off, in tiles: the diamond is the mean with its '
       '95 % interval over episodes, the box half of all timesteps. A layer tells the '
       'place only left of the lines of chance, and learned to only left of the square '
-      'of the untrained network.',
+      'of the untrained network. One that is not may hold it in a form or among so '
+      'many other units that this decoder does not find it.',
       wide=True,
     ),
   ),
