@@ -7,7 +7,6 @@ in dreamerv3/agent.py). Everything that knows about devices is here.
 """
 
 import functools
-import pathlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -68,6 +67,7 @@ class JaxAgent(base.BaseAgent):
     self.ahead = devices.ahead
     self.counters = dict(updates=0, batches=0, actions=0)
     self._evaluated = 0  # actions outside training, not saved
+    self._traced = False  # whether the profiler looks on
     host = self.model.init(int(config.seed))
     self.state = self.place.put_state({k: host[k] for k in sorted(host)})
     self._policy_keys = [k for k in self.state if re.match(self.model.policy_regex, k)]
@@ -332,7 +332,7 @@ class JaxAgent(base.BaseAgent):
 
   def _checked(self, numbers: packed.Packed) -> dict[str, Any]:
     mets = packed.unpack(numbers)
-    finite.check_update(mets, self.counters['updates'])
+    finite.check_update(mets)
     return mets
 
   def _profile(self) -> None:
@@ -340,6 +340,8 @@ class JaxAgent(base.BaseAgent):
     if not self.config.jax.profiler or self.config.replica:
       return
     if self.counters['updates'] == _TRACE[0]:
-      jax.profiler.start_trace(str(pathlib.Path(self.config.logdir)))
-    if self.counters['updates'] == _TRACE[1]:
+      jax.profiler.start_trace(str(self.config.logdir))
+      self._traced = True
+    if self._traced and self.counters['updates'] == _TRACE[1]:
       jax.profiler.stop_trace()
+      self._traced = False

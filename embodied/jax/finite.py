@@ -26,12 +26,12 @@ def check(batch: Mapping[str, Any], source: str, number: int) -> None:
       )
 
 
-def check_update(mets: Mapping[str, Any], number: int) -> None:
+def check_update(mets: Mapping[str, Any]) -> None:
   """FloatingPointError if loss or gradient of an update are not finite.
 
   Args:
-    mets: numbers by name, `opt/loss` and `opt/grad_norm` among them.
-    number: of the update.
+    mets: numbers by name, among them `opt/loss`, `opt/grad_norm` and `opt/updates`,
+      the number of the update: the agent may have begun the next one already.
   """
 
   def wrong(keys: Iterable[str]) -> list[str]:
@@ -41,4 +41,5 @@ def check_update(mets: Mapping[str, Any], number: int) -> None:
   if found:
     # By name the losses that it came from, where it was not the gradient.
     found = wrong(x for x in mets if x.startswith('loss/')) or found
+    number = int(mets['opt/updates'])
     raise FloatingPointError(f'{", ".join(found)} not finite at update {number}')

@@ -14,7 +14,9 @@ from tests.agent import agents
 
 Space = elements.Space
 SMALL = {'batch_size': 2, 'batch_length': 4, 'report_length': 4}
-GOOD = packed.pack({x: jnp.zeros(()) for x in ('opt/loss', 'opt/grad_norm')})
+GOOD = packed.pack(
+  {x: jnp.zeros(()) for x in ('opt/loss', 'opt/grad_norm', 'opt/updates')}
+)
 
 
 def images(agent, rng, rows):
@@ -120,11 +122,23 @@ def test_a_poisoned_parameter_stops_the_policy(rng):
     agent.policy(agent.init_policy(2), images(agent, rng, 2))
 
 
+def test_a_run_that_goes_on_within_the_traced_updates_is_not_traced(monkeypatch):
+  agent = agents.make_agent(['debug'], {**SMALL, 'jax.profiler': True})
+  calls: list[str] = []
+  for name in ('start_trace', 'stop_trace'):
+    monkeypatch.setattr(jax.profiler, name, lambda *_, name=name: calls.append(name))
+  for first, expected in ((110, []), (0, ['start_trace', 'stop_trace'])):
+    for agent.counters['updates'] in range(first, 130):
+      agent._profile()
+    assert calls == expected
+
+
 def test_losses_that_are_not_finite_are_named(rng):
   agent = agents.make_agent(['debug'], SMALL)
   found = {'opt/loss': np.nan, 'opt/grad_norm': 1, 'loss/dyn': np.inf, 'loss/rew': 1}
+  found['opt/updates'] = 7  # of which we hear when the next one has begun
   agent._pending = {}, packed.pack({k: jnp.float32(v) for k, v in found.items()})
-  with pytest.raises(FloatingPointError, match='^loss/dyn not finite at update 0$'):
+  with pytest.raises(FloatingPointError, match='^loss/dyn not finite at update 7$'):
     agent.save()
 
 
