@@ -60,8 +60,9 @@ def test_one_episode_cannot_be_split():
 def test_thin_draws_training_rows_only():
   (split,) = splits.holdout(EPISODE, 0.3, 0)
   less = splits.thin(split, 10, seed=0)
-  assert len(less.train) == 10
+  assert len(less.train) == len(set(less.train)) == 10
   assert set(less.train) <= set(split.train)
+  assert set(less.train) != set(splits.thin(split, 10, seed=1).train)
   np.testing.assert_array_equal(less.test, split.test)
   assert splits.thin(split, 0, 0) is split
 

@@ -5,6 +5,8 @@ import numpy as np
 from dreamerv3.analysis import nulls
 from dreamerv3.analysis.tuning.maps.binned_path import Design
 from dreamerv3.analysis.tuning.maps.drift import Drift, uneven
+from dreamerv3.analysis.tuning.maps.reliability import PartSums, correlation
+from dreamerv3.analysis.tuning.measures import drifted
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track
 from tests.analysis import planted
@@ -34,6 +36,8 @@ def test_scores_are_correlations_over_the_tiles_of_both_halves(rng):
   track = planted.track(tiles, rng, 8, 20)
   design = Design.build(track, Grid(14, 14))
   drift = Drift.build(design)
+  every = np.unique(drift.splits, axis=0)
+  assert len(every) == len(drift.splits)  # the data's own is no null
   X = rng.normal(size=(len(track), 2)).astype(np.float32) * [1, 0]
   scores = drift.scores(X)
   episode = np.unique(track.episode, return_inverse=True)[1]  # a run each
@@ -52,6 +56,18 @@ def test_scores_are_correlations_over_the_tiles_of_both_halves(rng):
       -score[0], c[0, 1] / np.sqrt(c[0, 0] * c[1, 1]), rtol=1e-4
     )
     assert np.isnan(score[1])
+
+
+def test_the_share_that_changes_is_one_of_what_is_reliable(rng):
+  tiles = planted.world((14, 14), obstructed=False)
+  track = planted.track(tiles, rng, 12, 100)
+  field = planted.field(track, np.array((6, 6)), 2)[:, None]
+  X = field + 0.5 * rng.normal(size=(len(track), 5))
+  parts = PartSums.build(Design.build(track, Grid(14, 14)), X - X.mean(0))
+  halves = correlation(*parts.halves())
+  assert (halves > 0.1).all()
+  scores = -halves * [1, 0.75, 0, -0.5, 1.2]
+  np.testing.assert_allclose(drifted(scores, parts), [0, 0.25, 1, 1, 0], atol=1e-6)
 
 
 def test_few_episodes_cannot_tell(rng):

@@ -9,6 +9,7 @@ from dreamerv3.analysis.tuning.maps import head_direction, information
 from dreamerv3.analysis.tuning.maps.binned_path import Design, often_visited
 from dreamerv3.analysis.tuning.maps.border import find_walls
 from dreamerv3.analysis.tuning.maps.reliability import PartSums, correlation, transfer
+from dreamerv3.analysis.tuning.measures import spread_reliability
 from dreamerv3.analysis.tuning.setup import Setup
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.activations import StoredUnits
@@ -109,6 +110,33 @@ def test_the_bias_of_mutual_information_is_taken_out(path, design):
   )
   assert information.mutual(joint).mean() > 0.15
   assert abs(table.metrics['MI'].mean()) < 0.03
+  # Without nulls by Miller's formula, which holds for independent samples.
+  noise = np.random.default_rng(4).normal(size=noise.shape).astype(np.float32)
+  table = measure(path, design, noise, n_shuffles=0)
+  joint = information.unpack(
+    design.by_tile @ information.pack(noise, 9999), design.visits
+  )
+  bias = information.miller_madow(joint)
+  level, place = ((joint > 0).any(x).sum(0) for x in (1, 0))
+  bins = (joint > 0).sum((0, 1)) - level - place + 1
+  np.testing.assert_allclose(bias, bins / (2 * len(noise) * np.log(2)), rtol=1e-5)
+  np.testing.assert_allclose(
+    table.metrics['MI'], information.mutual(joint) - bias, rtol=1e-4, atol=1e-6
+  )
+
+
+def test_reliability_of_a_curve_is_what_its_spread_over_parts_leaves(rng):
+  visits = rng.integers(1, 9, (10, 4))
+  visits[3, 2] = 0  # a bin that a part lacks counts nowhere
+  places = np.array([[0.5], [0], [9], [-1]])
+  sums = rng.normal(size=(10, 4, 6)) + visits[..., None] * places
+  found = spread_reliability(sums, visits)
+  means = (sums / np.maximum(visits, 1)[..., None])[:, [0, 1, 3]]
+  for unit, got in enumerate(found):
+    own = means[:, :, unit] - means[:, :, unit].mean(1, keepdims=True)
+    noise = np.mean([np.var(x, ddof=1) / 10 for x in own.T])
+    want = 1 - noise / np.var(own.mean(0), ddof=1)
+    assert got == pytest.approx(np.clip(want, 0, 1))
 
 
 def test_held_out_variance_equals_the_loop_over_folds(path, design, rates):
@@ -170,11 +198,12 @@ def test_a_unit_of_one_facing_points_there(heading, angle):
 
 def test_standardising_frees_facing_from_place():
   # Active at tile 0 alone, where one mostly faces right.
-  means = np.zeros((2, 4, 1))
-  means[0] = 1
-  visits = np.array([[97, 1, 1, 1], [25, 25, 25, 25]])
+  means = np.zeros((3, 4, 1))
+  means[0], means[2] = 1, 9
+  # The last tile was not seen in all facings and cannot be compared.
+  visits = np.array([[97, 1, 1, 1], [25, 25, 25, 25], [50, 50, 0, 50]])
   given_place, given_hd, full = head_direction.standardise(means, visits)
-  assert full.all()
+  assert full.tolist() == [True, True, False]
   np.testing.assert_allclose(given_place[:, 0], 0.5)
   np.testing.assert_allclose(given_hd[:, 0], [1, 0])
 
@@ -185,6 +214,8 @@ def test_signed_units_are_counted_from_their_minimum(path, design, rates):
   b = measure(path, design, shifted, n_shuffles=0)
   np.testing.assert_allclose(a.metrics['SI'], b.metrics['SI'], rtol=1e-4, atol=1e-6)
   np.testing.assert_allclose(a.metrics['EVs'], b.metrics['EVs'], rtol=1e-4, atol=1e-5)
+  for name in ('HD_info', 'HD_length', 'HD_info_given_place', 'SI_given_HD'):
+    np.testing.assert_allclose(a.metrics[name], b.metrics[name], 1e-3, 1e-5)
 
 
 def test_silent_units_are_nan_and_dead(path, design):

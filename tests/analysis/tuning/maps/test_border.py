@@ -54,6 +54,8 @@ def test_a_rim_of_water_is_the_edge_and_a_lake_at_one_side_is_not():
   lake[4:9, :3] = False
   names, _ = place(lake)
   assert 'obstacle 1' in names
+  lake[4:9, :3], lake[9:, 9:] = True, False  # in a corner, at two sides
+  assert 'obstacle 1' in place(lake)[0]
 
 
 def test_score_by_hand_in_an_open_square():
@@ -70,6 +72,8 @@ def test_score_by_hand_in_an_open_square():
   np.testing.assert_allclose(found.score, [1, 0, 0.5], atol=1e-6)
   west = distance[[names.index('edge west')]]
   assert scores([far], west).score[0] == -1
+  # Silence beside one wall is no border while there is activity beside another.
+  assert 0 < scores([far], distance).score[0] < 1
 
 
 def test_score_by_hand_at_an_obstacle():

@@ -35,7 +35,7 @@ def maps():
   made += list(rng.random((5, 14, 11)) ** 4)
   stripe = np.zeros((14, 11))
   stripe[:, 0] = 1
-  return np.array([*made, stripe])
+  return np.array([*made, np.eye(14, 11), stripe])
 
 
 def test_autocorrelation_equals_scipy(maps):
@@ -98,6 +98,8 @@ def test_the_fitted_field_is_the_planted_one():
   np.testing.assert_allclose(fit.r2, 1, atol=1e-3)
   positive = fields.fit_field(m[1:], weight, np.array([False]))
   assert positive.r2 < 0.5  # a unit >= 0 has no field that is a gap
+  beside = fields.fit_field(m, weight, np.array([True, False]))
+  assert beside.r2[1] < 0.5
 
 
 def test_two_fields_are_not_one():
@@ -112,14 +114,17 @@ def test_a_second_field_counts_where_one_seldom_went(sign):
   two = one + 0.6 * bumps([(10, 7)], 1.2)
   stretched = np.indices((14, 11))
   long = np.exp(-((stretched[0] - 6) ** 2) / 18 - (stretched[1] - 5) ** 2 / 8)
-  maps = sign * np.array([one, two, long])
+  low = one + 0.3 * bumps([(10, 7)], 1.2)
+  maps = sign * np.array([one, two, long, low])
   weight = np.ones((14, 11))
   weight[8:, 5:] = 0.1
-  signed = np.full(3, sign < 0)
+  signed = np.full(4, sign < 0)
   first = fields.fit_field(maps, weight, signed)
   assert first.r2[1] > 0.85  # its variance would hardly tell
-  found = fields.second_field(maps, weight, signed, first, np.full(3, 0.02))
-  assert list(found) == [False, True, False]
+  found = fields.second_field(maps, weight, signed, first, np.full(4, 0.005))
+  assert list(found) == [False, True, False, False]
+  noise = np.ones(4)  # the peak of all that is noise would be as high
+  assert not fields.second_field(maps, weight, signed, first, noise).any()
 
 
 def test_noise_is_no_second_field():
@@ -141,3 +146,15 @@ def test_smoothing_equals_scipy_where_all_is_visited():
     np.ones((20, 20)), 1, mode='constant', truncate=8
   )
   np.testing.assert_allclose(got[0], top / below, rtol=1e-4)
+
+
+def test_smoothing_weighs_tiles_by_their_visits_and_knows_gaps():
+  weight = np.random.default_rng(0).integers(0, 4, (9, 7))
+  m = np.where(weight > 0, np.random.default_rng(1).random((9, 7)), np.nan)
+  got = fields.smooth(np.array([m, 0 * m + 5]), weight, 1.5)
+  tiles = np.argwhere(weight > 0)
+  for x in tiles:
+    near = weight[weight > 0] * np.exp(-((tiles - x) ** 2).sum(1) / 4.5)
+    want = [near @ m[weight > 0] / near.sum(), 5]
+    np.testing.assert_allclose(got[:, x[0], x[1]], want, rtol=1e-5)
+  assert np.isnan(got[:, weight == 0]).all()
