@@ -19,6 +19,7 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import (
   EngFormatter,
   LogFormatterSciNotation,
@@ -93,8 +94,6 @@ RC: dict[Any, Any] = {
   'legend.frameon': False,
   'image.interpolation': 'nearest',
   'image.cmap': SEQUENTIAL,
-  # Names of runs and layers are text, also where they hold `$`; see `log_ticks`.
-  'text.parse_math': False,
   'svg.fonttype': 'none',
   'svg.hashsalt': 'dreamerv3-space',
   'pdf.fonttype': 42,
@@ -168,7 +167,7 @@ def new_figure(
   scale = min(wide / total, 1.25)
   # Text keeps its size: panels that shrink lose less in height.
   tall = max(scale, 0.8) if screen is False else 1.0
-  figure = Figure(figsize=(wide, rows * height * tall), layout='constrained')
+  figure = _Literal(figsize=(wide, rows * height * tall), layout='constrained')
   FigureCanvasAgg(figure)
   axes = figure.subplots(rows, cols, squeeze=False, **options)
   return figure, axes
@@ -190,10 +189,19 @@ _RAISED = str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹')
 
 
 def log_ticks(axis: Axis) -> None:
-  """Labels an axis that was made logarithmic; matplotlib's labels need mathtext."""
+  """Labels an axis that was made logarithmic; matplotlib's own labels are formulas."""
   axis.set_major_formatter(_Powers())
   if not isinstance(axis.get_minor_formatter(), NullFormatter):
     axis.set_minor_formatter(_Powers(labelOnlyBase=False))
+
+
+class _Literal(Figure):
+  """Draws text as it is: a name of a run with two `$` is no formula."""
+
+  def draw(self, renderer: Any) -> None:
+    for text in self.findobj(Text):
+      text.set_parse_math(False)
+    super().draw(renderer)
 
 
 def color(i: int) -> str:
