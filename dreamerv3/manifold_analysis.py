@@ -112,17 +112,18 @@ def check_flags(args: ManifoldSettings) -> None:
 
 def _open(args: ManifoldSettings) -> tuple[Trajectories, Trajectories | None, Dreams]:
   data = args.open(args.data)
-  if len(data) < 2:
-    raise UserError(
-      f'{args.data} has one episode; distances are compared between episodes, so '
-      'record more.'
-    )
+  control = args.open(args.control) if args.control else None
+  for x in (data, control):
+    if x is not None and len(x) < 2:
+      raise UserError(
+        f'{x.path} has one episode; distances are compared between episodes, so '
+        'record more.'
+      )
   names = layers.select(args.layers, data.layers())
   if args.dream_data and 'dyn/deter' not in names:
     raise UserError(
       '--dream_data holds dreams of dyn/deter, which --layers leaves out.'
     )
-  control = args.open(args.control) if args.control else None
   if control is not None:
     check_same(data, control, names)
   plan = foresee(data, names, _options(args), 1 if control is None else 2)

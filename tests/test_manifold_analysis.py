@@ -11,6 +11,7 @@ from dreamerv3 import manifold_analysis
 from dreamerv3.base.errors import UserError
 from dreamerv3.plots import manifold
 from dreamerv3.run_info import read_run_info
+from tests import synthetic
 
 FEW = ('--max_wake_samples', '300', '--n_shuffles', '30', '--n_boot', '50')
 
@@ -81,6 +82,12 @@ def test_trained_and_control_share_their_scales(results):
   assert first.collections[0].get_clim() == second.collections[0].get_clim()
 
 
+@pytest.fixture(scope='module')
+def one_episode(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('few') / 'one'
+  return synthetic.record(folder, {'dyn/deter': synthetic.noise}, 1)
+
+
 @pytest.mark.parametrize(
   ('words', 'text'),
   [
@@ -92,8 +99,11 @@ def test_trained_and_control_share_their_scales(results):
     ),
     (['--data', '{rec}', '--dream_data', 'y', '--layers', 'enc'], 'dyn/deter'),
     (['--data', 'x', '--max_wake_samples', '3'], 'at least 20'),
+    (['--data', '{one}'], 'one has one episode'),
+    (['--data', '{rec}', '--control', '{one}'], 'one has one episode'),
   ],
 )
-def test_mistakes_are_one_line(words, text, recording):
+def test_mistakes_are_one_line(words, text, recording, one_episode):
+  folders = {'{rec}': str(recording), '{one}': str(one_episode)}
   with pytest.raises(UserError, match=text):
-    manifold_analysis.main([x.replace('{rec}', str(recording)) for x in words])
+    manifold_analysis.main([folders.get(x, x) for x in words])

@@ -10,6 +10,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from dreamerv3.base.errors import UserError
+
 SAMPLED = 1 << 18  # pairs that ranks are taken from
 PART = 1 << 10  # pairs whose activations are held at a time
 LEVELS = 1 << 16  # of a value, whose ranks are looked up
@@ -169,7 +171,10 @@ def ranks_of(
   apart = episode[i] != episode[j]
   i, j = i[apart], j[apart]
   if not len(i):
-    raise ValueError('all rows are of one episode; expected several')
+    raise UserError(
+      'All timesteps that are compared are of one episode; record more, or raise '
+      '`max_wake_samples`.'
+    )
   found = {name: pair_by_pair(of, i, j) for name, of in distances.items()}
   keep = np.isfinite(found['space'])
   return {k: Ranks.of(v[keep]) for k, v in found.items()}

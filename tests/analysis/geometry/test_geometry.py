@@ -20,6 +20,7 @@ from dreamerv3.analysis.geometry.study import (
   LayerGeometry,
 )
 from dreamerv3.analysis.geometry.table import verdict
+from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track
 
@@ -183,6 +184,12 @@ def test_a_path_on_one_tile_and_a_constant_code_have_no_srsa(rng):
     tile, rows = GRID.to_class(path.pos), np.arange(100)
     p = evidence.exchanged(X, tile, TABLE, path, rows, None, 9, 0)
     assert np.isnan([*p.values()]).all()
+
+
+def test_timesteps_of_one_episode_cannot_be_compared(rng):
+  track = walks(rng, 1, 30)
+  with pytest.raises(UserError, match='are of one episode'):
+    similarity(noise(rng, track), track)
 
 
 def test_no_draw_of_episodes_correlates_more_than_1(rng):
