@@ -155,6 +155,13 @@ def untrained(control: Trajectories, data: Trajectories | None = None) -> list[s
       'untrained one along the same path with `script` replay_activations and '
       '`replay_activations.load_checkpoint` False.'
     )
+  weights = control.metadata.source['weights']
+  if data is not None and weights and weights == data.metadata.source['weights']:
+    raise UserError(
+      f'`control`, {control.path}, and {data.path} are of one network, the same '
+      'weights; take the untrained one along the same path with `script` '
+      'replay_activations and `replay_activations.load_checkpoint` False.'
+    )
   notes = []
   if known is None:
     notes.append(

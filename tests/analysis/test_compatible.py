@@ -132,6 +132,15 @@ def test_a_control_is_untrained(data):
     untrained(described(data, trained=True))
 
 
+def test_a_network_is_no_control_of_itself(data):
+  one, other = (
+    described(data, extra={'fingerprint': {'weights': x}}) for x in ('ab', 'cd')
+  )
+  with pytest.raises(UserError, match='of one network, the same weights'):
+    untrained(one, one)
+  untrained(other, one)
+
+
 def test_a_control_on_paths_of_its_own_is_told(data):
   control = described(data, trained=False)
   assert same_path(data, control)

@@ -109,6 +109,12 @@ def verdicts(found: Comparison) -> list[str]:
         f'{pair}: no difference holds at {100 * ALPHA:.0f} % for all layers together '
         f'({len(effects)} numbers compared).'
       )
+  quantities_of = {x.quantity for x in found.effects if x.p == x.p}
+  if len(quantities_of) > 1 and any(differs(x) for x in found.effects):
+    sentences.append(
+      f'Each of {len(quantities_of)} quantities is corrected for its own layers alone: '
+      'of equal conditions one in twenty of them differs by chance.'
+    )
   if untested:
     names = '; '.join(untested)
     sentences.append(f'Not tested against {found.conditions[0]}: {names}.')

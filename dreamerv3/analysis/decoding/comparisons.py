@@ -141,7 +141,7 @@ def verdict(row: Mapping[str, Any]) -> str:
   if level:
     return text + ': no memory shown.'
   if _beats(row, 'seen'):
-    return text + ': memory.'
+    return text + ': memory, or a better reading of the view than a linear one.'
   if gain > 0 and row['p_memory'] <= ALPHA:
     return text + ': adds to the view, no memory by itself.'
   return text + ': no memory shown.'
