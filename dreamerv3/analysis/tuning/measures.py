@@ -63,7 +63,7 @@ def heading(
   seen = n > 0
   curves = np.full((bins, X.shape[1]), np.nan)
   curves[seen] = sums.sum(0, dtype=np.float64)[seen] / n[seen, None] + mean
-  rates = np.maximum(np.nan_to_num(curves - floor), 0)
+  rates = np.maximum(curves - floor, 0)  # NaN where a facing never came
   length, preferred = head_direction.vector(rates)
   bits = information.spatial(rates[seen], n[seen])
   means = sums / np.maximum(visits, 1)[..., None]

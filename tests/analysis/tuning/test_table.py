@@ -218,6 +218,17 @@ def test_signed_units_are_counted_from_their_minimum(path, design, rates):
     np.testing.assert_allclose(a.metrics[name], b.metrics[name], 1e-3, 1e-5)
 
 
+def test_an_untuned_unit_points_nowhere_where_facings_never_came(rng):
+  facing = np.array([(1, 0), (0, -1)], np.int8)[rng.integers(2, size=400)]
+  pos, t = rng.integers(4, size=(400, 2)), np.arange(400)
+  path = Track(pos, t // 40, t % 40, facing)
+  X = rng.random((400, 2)).astype(np.float32)
+  found = measure(path, Design.build(path, Grid(4, 4)), X, n_shuffles=0)
+  assert np.isnan(found.metrics['HD_length']).all()
+  assert np.isnan(found.metrics['HD_preferred']).all()
+  assert (found.metrics['HD_info'] < 0.01).all()
+
+
 def test_silent_units_are_nan_and_dead(path, design):
   X = np.stack([np.zeros(len(path)), np.full(len(path), 0.7)], 1)
   table = measure(path, design, X.astype(np.float32), n_shuffles=10)

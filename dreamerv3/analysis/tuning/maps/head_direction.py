@@ -35,7 +35,8 @@ def vector(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
   Returns:
     |v| in 0..1 (1: active in one direction alone), and arg v [rad], 0 right,
-    pi / 2 up; both (D,), 0 for a silent unit.
+    pi / 2 up; both (D,), 0 for a silent unit, NaN for a curve that is not known in
+    all directions.
   """
   total = curves.sum(0)
   v = np.exp(1j * ANGLES) @ curves / np.where(total > 0, total, 1)
