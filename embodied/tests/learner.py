@@ -51,7 +51,8 @@ class Learner(base.BaseAgent):
     self.hook(self)
     self.counters['updates'] += 1
     self.counters['batches'] += 1
-    start = np.where(data['consec'][:, 0] == 0, 0, carry)
+    goes_on = data['consec'][:, 0] > 0 if 'consec' in data else False
+    start = np.where(goes_on, carry, 0)
     digest = zlib.crc32(start.tobytes())
     for key in sorted(data):
       if key != 'stepid':  # random
