@@ -154,6 +154,9 @@ def test_a_control_on_the_same_path_is_compared_by_pairs(remembers):
   assert all(same_path(x, worse[x.layer]) for x in results)
   rows = compare(results, worse, {}, 100, 0)
   assert all(x['control_paired'] == 1 and x['p_vs_control_all'] < 0.05 for x in rows)
+  for row, result in zip(rows, results, strict=True):  # as a share of the guess's error
+    share = -(result.t % 3 == 0).mean() / result.best_constant.mean()
+    assert row['diff_control'] == pytest.approx(share)
   # As if it were another recording, so small an effect is not to be seen.
   apart = {k: dataclasses.replace(v, t=v.t + 1) for k, v in worse.items()}
   assert all(x['p_vs_control_all'] > 0.05 for x in compare(results, apart, {}, 100, 0))

@@ -137,6 +137,16 @@ def test_every_timestep_is_tested_once_and_rows_agree(data):
   assert len(shown) == len(result.proba)
 
 
+def test_r2_is_counted_from_the_mean_of_each_folds_training(data):
+  options = dataclasses.replace(QUICK, method='ridge')
+  result, _ = run(data, 'dyn/stoch', by_episode(data), options=options)
+  rest = np.square(result.pos - result.estimate).sum()
+  pos, whole = data.track().pos, 0.0
+  for part in by_episode(data):
+    whole += np.square(pos[part.test] - pos[part.train].mean(0)).sum()
+  assert result.r2() == pytest.approx(1 - rest / whole)
+
+
 def test_the_shuffled_decoder_is_at_chance_where_the_real_one_is_not(data):
   result, _ = run(data, 'deter', by_episode(data))
   row = decode_result.summary(result)

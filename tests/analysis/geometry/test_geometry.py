@@ -1,15 +1,14 @@
-"""sRSA, dimension and sleep-wake distance by hand and on planted codes."""
+"""sRSA and sleep-wake distance by hand and on planted codes."""
 
 import dataclasses
-import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from scipy.spatial.distance import cdist, pdist
 
-from dreamerv3.analysis.geometry import dimension, distances, evidence, space
+from dreamerv3.analysis.geometry import distances, evidence, space
 from dreamerv3.analysis.geometry.dreamed import Sleep
 from dreamerv3.analysis.geometry.embedding import embed, one_direction
 from dreamerv3.analysis.geometry.saturation import hill_fit
@@ -75,6 +74,17 @@ def test_srsa_and_its_partial_form_by_hand(rng):
   apart = track.episode[few][i] != track.episode[few][j]
   exact = stats.spearmanr(pdist(X[few], 'cosine')[apart], pdist(track.pos[few])[apart])
   assert similarity(X[few], track.rows(few)).srsa == pytest.approx(exact[0], abs=1e-5)
+  # Pairs without a way between them count nowhere.
+  east = GRID.to_pos(np.arange(256))[:, 0] > 7
+  table = np.where(east[:, None] == east, TABLE, np.inf)
+  tile, some = GRID.to_class(track.pos[few]), track.rows(few)
+  found = Similarity.of(X[few], tile, table, some.episode, some.t)
+  joined = apart & np.isfinite(table[tile[i], tile[j]])
+  known = [pdist(x)[joined] for x in (track.pos[few], some.t[:, None])]
+  code = pdist(X[few], 'cosine')[joined]
+  ranks = [stats.rankdata(x) for x in (code, *known)]
+  np.testing.assert_allclose(found.correlations(), np.corrcoef(ranks), atol=1e-5)
+  assert found.count.sum() == joined.sum()
 
 
 def test_a_weight_is_an_episode_that_many_times(rng):
@@ -120,6 +130,18 @@ def test_planted_codes_are_told_apart(rng, kind):
     assert abs(found.value(('view',))) < 0.2 * found.srsa
 
 
+def test_ranks_among_many_pairs_are_those_of_a_drawn_sample(rng):
+  episode, value = np.arange(800) // 100, rng.random(800)
+  table = np.abs(value[:, None] - value)
+  of = {'space': distances.Between(table, np.arange(800))}
+  found = [distances.ranks_of(of, episode, x)['space'] for x in (0, 0, 1)]
+  np.testing.assert_array_equal(found[0].sample, found[1].sample)
+  assert not np.array_equal(found[0].sample, found[2].sample)
+  i, j = np.nonzero(episode[:, None] < episode)
+  exact = stats.rankdata(table[i, j]) / len(i)
+  np.testing.assert_allclose(found[0](table[i, j]), exact, atol=0.01)
+
+
 @pytest.mark.slow
 def test_slow_noise_passes_in_a_twentieth():
   called = 0
@@ -132,48 +154,6 @@ def test_slow_noise_passes_in_a_twentieth():
     found = evidence.exchanged(X, tile, TABLE, track, rows, None, 60, seed)
     called += found['p'] <= 0.05
   assert called <= 10  # 5 expected; more than 10 in 1 % of honest tests
-
-
-def test_ring_and_plane_come_back_with_their_dimension(rng):
-  episode = np.repeat(np.arange(10), 100)
-  weight = evidence.weights(10, 100, 0)
-  turn = np.linalg.qr(rng.normal(size=(30, 30)))[0]
-  angle = rng.uniform(0, 2 * np.pi, 1000)
-  ring = np.c_[np.cos(angle), np.sin(angle), np.zeros((1000, 28))] @ turn
-  plane = np.c_[rng.random((1000, 2)), np.zeros((1000, 28))] @ turn
-  cloud = np.c_[rng.normal(size=(1000, 5)), np.zeros((1000, 25))] @ turn
-  for X, ratio, intrinsic in ((ring, 2, 1), (plane, 2, 2), (cloud, 5, 5)):
-    found = dimension.participation(X.astype('f4'), episode, weight)
-    assert found.value == pytest.approx(ratio, rel=0.05)
-    assert found.low < ratio * 1.02
-    found = dimension.two_nn(X.astype('f4'), episode, weight)
-    assert found.value == pytest.approx(intrinsic, rel=0.15)
-  wide = rng.normal(size=(60, 200)).astype('f4')
-  narrow = dimension.participation(wide, np.repeat(np.arange(6), 10), weight[:, :6])
-  values = np.linalg.eigvalsh(np.cov(wide.T))
-  assert narrow.value == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-3)
-
-
-def test_the_dimension_of_wide_layers_takes_little_memory(rng):
-  X, episode = rng.normal(size=(600, 300)).astype(np.float32), np.arange(600) // 6
-  tracemalloc.start()
-  found = dimension.participation(X, episode, evidence.weights(100, 5, 0))
-  _, peak = tracemalloc.get_traced_memory()
-  tracemalloc.stop()
-  assert peak < 20e6  # the products of units of all episodes are 72e6
-  values = np.linalg.eigvalsh(np.cov(X.T))
-  expected = values.sum() ** 2 / (values**2).sum()
-  assert found.value == pytest.approx(expected, rel=1e-5)
-
-
-def test_neighbours_in_time_are_no_neighbours():
-  """A slow path is a line to its own steps; other episodes fill the space."""
-  rng = np.random.default_rng(0)
-  steps = rng.normal(size=(20, 100, 4)) * 0.05
-  X = (rng.normal(size=(20, 1, 4)) + steps.cumsum(1)).reshape(-1, 4).astype('f4')
-  episode = np.repeat(np.arange(20), 100)
-  found = dimension.two_nn(X, episode, evidence.weights(20, 20, 0))
-  assert found.value > 2.5
 
 
 def test_a_path_on_one_tile_and_a_constant_code_have_no_srsa(rng):
@@ -223,6 +203,11 @@ def test_the_curve_of_a_known_saturation():
   )
   assert found.r2 > 0.999
   assert np.isnan(hill_fit(x, np.full(20, 0.3), np.full(20, 9)).r2)
+  # Means of few pairs are noise, and count as little.
+  rare = x > 14
+  noisy = hill_fit(x, np.where(rare, 0.3, y), np.where(rare, 1, 10000))
+  assert noisy.x_half == pytest.approx(4, rel=0.02)
+  assert noisy.d_inf == pytest.approx(0.6, rel=0.02)
 
 
 def test_dreams_near_and_far_from_waking_states(rng):
@@ -318,9 +303,10 @@ def test_a_control_is_told_by_what_exceeds_it_and_less_than_nothing_is_not_near(
 @pytest.mark.parametrize('episodes', [6, 8, 60])
 def test_p_of_a_difference_is_that_of_its_interval(rng, episodes):
   """Below 0.05 where the interval leaves 0 out, with few episodes as with many."""
-  for shift in np.linspace(1, 4, 31):
-    drawn = rng.normal(shift, 1, 4000)
-    low, _ = evidence.interval(drawn, episodes)
-    p = evidence.two_sided(drawn, episodes)
-    assert (p <= 0.05) == (low > 0) or abs(low) < 0.1
+  normal = special.ndtri((np.arange(20000) + 0.5) / 20000)
+  for shift in np.linspace(1, 4, 61):
+    low, _ = evidence.interval(shift + normal, episodes)
+    p = evidence.two_sided(shift + normal, episodes)
+    assert (p <= 0.05) == (low > 0) or abs(low) < 0.04
+    assert evidence.two_sided(-shift - normal, episodes) == pytest.approx(p)
   assert evidence.two_sided(rng.normal(size=4000), episodes) > 0.5

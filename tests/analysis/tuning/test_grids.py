@@ -34,6 +34,9 @@ def test_lattices_are_told_from_fields_at_random_places(rng):
   assert (score[1:12] > 0.4).all()
   assert (p[1:12] <= 0.05).mean() > 0.9
   assert (p[12:] <= 0.05).mean() <= 0.1
+  assert np.nanmin(p) == 1 / 100
+  _, other = grids.grid_scores(maps[12:], visits, score[12:] > 0.3, seed=1)
+  assert (other[score[12:] > 0.3] != p[12:][score[12:] > 0.3]).any()
 
 
 def test_small_or_sparse_worlds_are_left_out():

@@ -4,7 +4,7 @@ import numpy as np
 
 from dreamerv3.analysis.tuning.maps import border, fields
 from dreamerv3.analysis.tuning.maps.binned_path import Design
-from dreamerv3.analysis.tuning.maps.vectors import Vectors
+from dreamerv3.analysis.tuning.maps.vectors import RAYS, Vectors, _rays
 from dreamerv3.analysis.tuning.maps.wall_profiles import WallProfiles
 from dreamerv3.data.grid import Grid
 from dreamerv3.data.samples import Track
@@ -58,6 +58,15 @@ def test_the_distance_and_the_direction_of_a_cell_in_a_box_are_found():
   band = along.fit(maps, np.zeros(len(planted), bool)).band
   oblique = np.array([a == np.pi / 4 and d > 1 for d, a in planted])
   assert (band.score[oblique] < 0.75).all()
+
+
+def test_a_ray_is_as_long_as_the_steps_to_the_wall():
+  free = np.ones((SIDE, SIDE), bool)
+  far = _rays(free, everywhere(free))
+  (x, y), quarter = np.argwhere(free).T, RAYS // 4
+  for way, steps in enumerate((SIDE - x, SIDE - y, x + 1, y + 1)):
+    seen = steps < 12
+    np.testing.assert_array_equal(far[seen, way * quarter], steps[seen])
 
 
 def test_a_wall_behind_a_wall_is_not_felt():
