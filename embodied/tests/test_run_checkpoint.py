@@ -1,6 +1,5 @@
 """Checkpoint folders: whole or absent, found by any of their names."""
 
-import concurrent.futures
 import os
 import pathlib
 import pickle
@@ -12,33 +11,9 @@ import threading
 import numpy as np
 import pytest
 
-from embodied.run import checkpoint, resume
-from embodied.run.checkpoint import Checkpoint, CheckpointError, Keep
-
-
-class Box:
-  def __init__(self, value=None):
-    self.value = value
-
-  def save(self):
-    return self.value
-
-  def load(self, value):
-    self.value = value
-
-
-def make(folder, value=0, step=0, **kwargs):
-  parts = {'step': Box(step), 'agent': Box(value)}
-  return Checkpoint(folder, parts, **kwargs)
-
-
-def save(folder, step, value=0, keep=(0,)):
-  it = make(folder, value, step, keep=keep)
-  it.load_latest()
-  it.parts['step'].value, it.parts['agent'].value = step, value
-  path = it.save(step)
-  it.close()
-  return path
+from embodied.run import checkpoint
+from embodied.run.checkpoint import CheckpointError, Keep
+from embodied.tests.folders import Box, make, save
 
 
 def test_form_on_disk(tmp_path):
@@ -219,6 +194,41 @@ def test_the_snapshot_is_taken_now_and_written_later(tmp_path):
   assert checkpoint.read(path / 'replay.pkl') is True
 
 
+def test_all_is_on_disk_before_a_checkpoint_counts_and_none_goes_in_parts(
+  tmp_path, monkeypatch
+):
+  first, events, left = save(tmp_path, 1), [], []
+  fsync, rmtree = os.fsync, shutil.rmtree
+
+  def note(name):
+    events.append((name, [x.parent for x in tmp_path.glob('*/done')] != [first]))
+
+  def noted(handle):
+    fsync(handle)
+    note(os.fstat(handle).st_ino)
+
+  def removed(path, **options):
+    left.append((path / 'done').exists())
+    rmtree(path, **options)
+
+  monkeypatch.setattr(os, 'fsync', noted)
+  monkeypatch.setattr(shutil, 'rmtree', removed)
+  it = make(tmp_path, before_done=lambda: note('logs'))
+  path = it.save(2)
+  it.close()
+  places = (path, path / 'step.pkl', path / 'agent.pkl', tmp_path / 'latest')
+  names = {x.stat().st_ino: x.name for x in places}
+  assert [(names.get(x, x), done) for x, done in events] == [
+    ('step.pkl', False),
+    ('agent.pkl', False),
+    ('logs', False),
+    (path.name, False),
+    (path.name, True),
+    ('latest', True),
+  ]
+  assert left == [False]  # a kill in between leaves no false checkpoint
+
+
 def test_a_kill_in_the_middle_leaves_the_older_one(tmp_path):
   first = save(tmp_path, 1, 'first')
   child = os.fork()
@@ -291,53 +301,6 @@ def test_a_spare_is_the_one_before(tmp_path):
     paths.append(it.save(step))
     it.close()
   assert [x.exists() for x in paths] == [False, True, True]
-
-
-def together(folders):
-  """resume.common in as many threads as processes."""
-  barrier = threading.Barrier(len(folders))
-  wishes: dict = {}
-
-  def find(index):
-    def agree(mine):
-      wishes[index] = mine
-      barrier.wait(10)
-      most = [max(x) for x in zip(*wishes.values(), strict=True)]
-      barrier.wait(10)
-      return most
-
-    return resume.common(folders[index], agree)
-
-  with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
-    return [x and checkpoint.step_of(x) for x in pool.map(find, range(2))]
-
-
-@pytest.mark.parametrize(
-  ('steps', 'expected'),
-  [
-    (((1, 2), (1, 2)), 2),
-    (((1, 2), (1,)), 1),
-    (((1, 2, 3), (1, 2)), 2),
-    (((0,), ()), None),
-    (((), ()), None),
-  ],
-)
-def test_processes_continue_from_the_same_step(tmp_path, steps, expected):
-  folders = [tmp_path / 'a', tmp_path / 'b']
-  for folder, mine in zip(folders, steps, strict=True):
-    for step in mine:
-      save(folder, step, keep=(-1,))
-  assert together(folders) == [expected] * 2
-
-
-@pytest.mark.parametrize('steps', [((1, 2), ()), ((1, 2), (3, 4))])
-def test_nothing_in_common_is_refused(tmp_path, steps):
-  folders = [tmp_path / 'a', tmp_path / 'b']
-  for folder, mine in zip(folders, steps, strict=True):
-    for step in mine:
-      save(folder, step, keep=(-1,))
-  with pytest.raises(CheckpointError, match='no checkpoint in common'):
-    together(folders)
 
 
 def test_a_future_that_is_given_up_goes_at_the_next_save(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dreamerv3.analysis.conditions import hierarchy, scores, tables
+from dreamerv3.analysis.conditions import comparison, hierarchy, scores, tables
 from dreamerv3.analysis.conditions.comparison import Rules, compare
 from dreamerv3.analysis.conditions.hierarchy import Group
 from tests.analysis import planted_studies
@@ -108,6 +108,11 @@ def test_a_shared_deviation_of_seeds_is_taken_out_by_pairs(rng):
   apart = hierarchy.difference(second, first, False, 500, 0)
   assert together.p[0] < 0.05 < apart.p[0]
   assert together.low[0] > 0 > apart.low[0]
+  order = rng.permutation(8)
+  mixed = group(first.values[:, order], order.tolist())
+  again = hierarchy.difference(second, mixed, True, 500, 0)
+  for x, y in zip(together, again, strict=True):
+    np.testing.assert_allclose(x, y)
 
 
 def test_an_interval_without_episodes_is_students(rng):
@@ -127,6 +132,12 @@ def test_noisy_episodes_widen_the_interval(rng):
   # Var = ((n - 1) / n var(values) + var(within)) / n, times n / (n - 1).
   expected = np.sqrt((0.8 * values.var(ddof=1) + 1) / 5 * 5 / 4) * 2.776445
   assert with_episodes[1][0] - values.mean() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_long_episode_moves_a_draw_as_much_as_it_weighs(rng):
+  drawn = comparison._draws(np.array([0.0, 10]), np.array([99.0, 1]), 0.1, rng)
+  np.testing.assert_allclose(np.unique(drawn), [-0.1, 0, 9.9], atol=1e-12)
+  assert not comparison._draws(np.array([3.0]), np.ones(1), 3.0, rng).any()
 
 
 def test_hedges_g_by_hand():

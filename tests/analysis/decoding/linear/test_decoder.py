@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from dreamerv3.analysis.decoding import splits
+from dreamerv3.analysis.decoding.linear import fit as fitting
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.analysis.decoding.linear.fit import FitOptions, PositionDecoder
+from dreamerv3.analysis.decoding.linear.readout import Readout
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.grid import Grid, manhattan
@@ -147,6 +149,33 @@ def test_iterations_and_patience_do_what_they_say(rng):
   assert kept <= patient.curve[0, 3]
 
 
+def test_what_is_chosen_is_chosen_on_episodes_that_were_left_out(rng, monkeypatch):
+  episode = np.arange(240) // 20
+  pos = rng.integers((0, 0), GRID.shape, (240, 2))
+  # A few directions of large variance hide many, in which noise is told apart.
+  X = 10 * rng.normal(size=(240, 3)) @ rng.normal(size=(3, 150))
+  X += rng.normal(size=X.shape)
+  left, read = [], []
+  descend, choose = fitting._descend, Readout.choose
+
+  def watch(data, start, left_out, draws, iterations):
+    left.append(left_out)
+    return descend(data, start, left_out, draws, iterations)
+
+  def counted(self, logits, pos):
+    read.append(self.visits.sum())
+    return choose(self, logits, pos)
+
+  monkeypatch.setattr(fitting, '_descend', watch)
+  monkeypatch.setattr(Readout, 'choose', counted)
+  found = fit(X, pos, GRID, episode, n_iters=100)
+  # Of noise that the training rows hold by heart nothing is known elsewhere.
+  assert found.search.penalty >= 0.1
+  assert left[:3] == [0, 1, 2]
+  sizes = np.bincount(splits.inner(episode, 3, 0))
+  assert set(read) == {240 - x for x in sizes}
+
+
 def test_descent_lowers_the_cross_entropy(rng):
   # A code whose noise depends on the place, where the closed form is not the
   # maximum of the likelihood.
@@ -167,8 +196,12 @@ def test_one_tile_and_few_rows_still_fit(rng):
 def test_the_same_seed_gives_the_same_weights(rng):
   pos = rng.integers((0, 0), GRID.shape, (200, 2))
   X = rng.normal(size=(200, 10))
-  one, two = fit(X, pos, GRID, seed=4), fit(X, pos, GRID, seed=4)
+  X[:, :5] += 1.5 * np.eye(5)[pos[:, 0]]
+  seeds = (4, 4, 5)
+  one, two, other = (fit(X, pos, GRID, n_iters=100, seed=x) for x in seeds)
   np.testing.assert_array_equal(one.weights, two.weights)
+  assert one.search.iterations == other.search.iterations > 0
+  assert (one.weights != other.weights).any()
 
 
 def test_units_that_are_silent_in_some_episodes_alone_still_fit(rng):
