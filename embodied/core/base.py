@@ -68,9 +68,9 @@ class BaseAgent(abc.ABC):
   def init_train(self, batch_size: int) -> Carry:
     """Carry of `train` for batch_size parallel sequences."""
 
-  @abc.abstractmethod
   def init_report(self, batch_size: int) -> Carry:
     """Carry of `report` for batch_size parallel sequences."""
+    return self.init_train(batch_size)
 
   @abc.abstractmethod
   def policy(

@@ -38,10 +38,6 @@ class RandomAgent(base.BaseAgent):
     """Nothing is carried."""
     return ()
 
-  def init_report(self, batch_size: int) -> base.Carry:
-    """Nothing is carried."""
-    return ()
-
   def policy(
     self, carry: base.Carry, obs: base.Batch, mode: str = 'train'
   ) -> tuple[base.Carry, base.Batch, base.Batch]:

@@ -111,8 +111,6 @@ class JaxAgent(base.BaseAgent):
     self.place.check(batch_size)
     return self.place.put_batch(self.model.init_carry(batch_size))
 
-  init_report = init_train
-
   # Calls
 
   def policy(

@@ -98,6 +98,7 @@ class Episodes:
       the reward changes) and a video of worker 0.
     keys: Regular expression of `log/*` keys for `stats`.
     frames: Most frames of the video.
+    prefix: Before all names.
   """
 
   def __init__(

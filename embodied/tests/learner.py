@@ -35,8 +35,6 @@ class Learner(base.BaseAgent):
   def init_train(self, batch_size):
     return np.zeros(batch_size)
 
-  init_report = init_train
-
   def policy(self, carry, obs, mode='train'):
     self.modes.add(mode)
     rng = np.random.default_rng([self.seed, self.counters['actions']])
