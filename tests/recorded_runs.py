@@ -1,10 +1,18 @@
-"""Runs with an untrained agent, and the recording command on them."""
+"""Runs with an untrained agent, and the recording command on them.
 
+In this process, which has loaded jax and compiled the agent already; `execute` is
+the command as users start it.
+"""
+
+import contextlib
+import io
 import pathlib
 import pickle
 import subprocess
 import sys
 
+from dreamerv3 import main
+from dreamerv3.base import flags as settings
 from dreamerv3.setup import config as configs
 from dreamerv3.setup import rundir
 from embodied.run.checkpoint import Checkpoint
@@ -39,41 +47,46 @@ def make_run(logdir, *flags):
   return logdir
 
 
+def words(logdir, *flags):
+  script = ('--script', 'eval_trajectory', '--jax.platform', 'cpu')
+  return ['--logdir', str(logdir), *script, *flags]
+
+
 def command(logdir, *flags):
-  main = str(ROOT / 'dreamerv3' / 'main.py')
-  return [
-    sys.executable,
-    main,
-    '--logdir',
-    str(logdir),
-    '--script',
-    'eval_trajectory',
-    '--jax.platform',
-    'cpu',
-    *flags,
-  ]
+  return [sys.executable, str(ROOT / 'dreamerv3/main.py'), *words(logdir, *flags)]
 
 
 def execute(logdir, *flags):
-  return subprocess.run(
+  done = subprocess.run(
     command(logdir, *flags), capture_output=True, text=True, timeout=600
   )
-
-
-def record(logdir, *flags):
-  done = execute(logdir, *flags)
   assert done.returncode == 0, done.stderr
   return done.stdout
 
 
+def record(logdir, *flags):
+  """What the command says, run as its last line runs it."""
+  code, out, err = _run(logdir, *flags)
+  assert code == 0, err
+  return out
+
+
 def fails(logdir, *flags):
-  """Runs a command that must end with one line and exit code 2."""
-  done = execute(logdir, *flags)
-  lines = [x for x in done.stderr.splitlines() if 'error:' in x]
-  assert done.returncode == 2, (done.stdout, done.stderr)
-  assert 'Traceback' not in done.stderr
-  assert len(lines) == 1, done.stderr
+  """The one line of a command that must end with exit code 2."""
+  code, out, err = _run(logdir, *flags)
+  assert code == 2, (out, err)
+  lines = [x for x in err.splitlines() if 'error:' in x]
+  assert len(lines) == 1, err
   return lines[0]
+
+
+def _run(logdir, *flags):
+  out, err = io.StringIO(), io.StringIO()
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      settings.run(lambda _: main.main(words(logdir, *flags)))
+    except SystemExit as e:
+      return e.code, out.getvalue(), err.getvalue()
 
 
 def load(path):

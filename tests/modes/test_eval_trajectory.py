@@ -18,7 +18,7 @@ from dreamerv3.recording.recorder import VALUES
 from dreamerv3.run_info import read_run_info
 from dreamerv3.setup import config as configs
 from dreamerv3.setup import rundir
-from tests.recorded_runs import command, fails, load, make_run, record
+from tests.recorded_runs import command, execute, fails, load, make_run, record
 
 EPISODES = 2
 
@@ -39,7 +39,7 @@ EPISODE_FLAGS = (
 @pytest.fixture(scope='module')
 def recorded(logdir):
   """(folder, printed text) of a recording with the default settings."""
-  out = record(logdir, *EPISODE_FLAGS)
+  out = execute(logdir, *EPISODE_FLAGS)
   return logdir / 'trajectories', out
 
 
