@@ -1,15 +1,21 @@
 """Programs as users start them, and what came of it.
 
 done = script('decode_position', '--data', folder, cwd=tmp_path)
+done = inside(decode_position.main, '--data', folder)   # the same in this process
 line = refused(script('origin', '--fil', 'x'))
 assert 'torch' not in loaded('import dreamerv3.main')
 """
 
+import contextlib
+import io
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dreamerv3.base import flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -48,6 +54,20 @@ def python(*words: object, **how) -> subprocess.CompletedProcess[str]:
 def script(name: str, *words: object, **how) -> subprocess.CompletedProcess[str]:
   """Runs `dreamerv3/<name>.py`, from `cwd` if that is given."""
   return start(sys.executable, ROOT / 'dreamerv3' / f'{name}.py', *words, **how)
+
+
+def inside(
+  main: Callable[[Sequence[str]], Any], *words: object
+) -> subprocess.CompletedProcess[str]:
+  """Runs a command in this process as its last line does, in a tenth of the time."""
+  given = [str(x) for x in words]
+  out, err, code = io.StringIO(), io.StringIO(), 0
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      flags.run(lambda _: main(given))
+    except SystemExit as e:
+      code = int(e.code or 0)
+  return subprocess.CompletedProcess(given, code, out.getvalue(), err.getvalue())
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:

@@ -1,12 +1,11 @@
 """Running decode_position.py in tests, as its last line runs it."""
 
-import contextlib
-import io
 import pathlib
 import sys
 
 from dreamerv3 import decode_position
-from dreamerv3.base import files, flags, unpickle
+from dreamerv3.base import files, unpickle
+from tests import cli
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SCRIPT = [sys.executable, str(ROOT / 'dreamerv3' / 'decode_position.py')]
@@ -21,21 +20,15 @@ def words(text):
 
 def run(*args, fails=False):
   """The script in this process, as its last line runs it; what it printed."""
-  out, err = io.StringIO(), io.StringIO()
-  code: object = 0
-  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-    try:
-      flags.run(lambda _: decode_position.main([str(x) for x in args]))
-    except SystemExit as e:
-      code = e.code
+  done = cli.inside(decode_position.main, *args)
   if not fails:
-    assert not code, err.getvalue()
-    return out.getvalue()
-  assert code == 2, err.getvalue()
+    assert not done.returncode, done.stderr
+    return done.stdout
+  assert done.returncode == 2, done.stderr
   # What a recording lacks may be said before; the mistake is the last line.
-  lines = err.getvalue().strip().splitlines()
+  lines = done.stderr.strip().splitlines()
   assert [': error: ' in x for x in lines].index(True) == len(lines) - 1, lines
-  assert 'Traceback' not in err.getvalue()
+  assert 'Traceback' not in done.stderr
   return lines[-1]
 
 

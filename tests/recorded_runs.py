@@ -4,20 +4,15 @@ In this process, which has loaded jax and compiled the agent already; `execute` 
 the command as users start it.
 """
 
-import contextlib
-import io
-import pathlib
 import pickle
-import subprocess
 import sys
 
 from dreamerv3 import main
-from dreamerv3.base import flags as settings
 from dreamerv3.setup import config as configs
 from dreamerv3.setup import rundir
 from embodied.run.checkpoint import Checkpoint
+from tests import cli
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLAGS = ['--configs', 'crafter_small', 'debug', '--seed', '3']
 
 
@@ -53,40 +48,27 @@ def words(logdir, *flags):
 
 
 def command(logdir, *flags):
-  return [sys.executable, str(ROOT / 'dreamerv3/main.py'), *words(logdir, *flags)]
+  return [sys.executable, str(cli.ROOT / 'dreamerv3/main.py'), *words(logdir, *flags)]
 
 
 def execute(logdir, *flags):
-  done = subprocess.run(
-    command(logdir, *flags), capture_output=True, text=True, timeout=600
-  )
+  done = cli.start(*command(logdir, *flags))
   assert done.returncode == 0, done.stderr
   return done.stdout
 
 
 def record(logdir, *flags):
-  """What the command says, run as its last line runs it."""
-  code, out, err = _run(logdir, *flags)
-  assert code == 0, err
-  return out
+  done = cli.inside(main.main, *words(logdir, *flags))
+  assert done.returncode == 0, done.stderr
+  return done.stdout
 
 
 def fails(logdir, *flags):
   """The one line of a command that must end with exit code 2."""
-  code, out, err = _run(logdir, *flags)
-  assert code == 2, (out, err)
-  lines = [x for x in err.splitlines() if 'error:' in x]
-  assert len(lines) == 1, err
-  return lines[0]
-
-
-def _run(logdir, *flags):
-  out, err = io.StringIO(), io.StringIO()
-  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-    try:
-      settings.run(lambda _: main.main(words(logdir, *flags)))
-    except SystemExit as e:
-      return e.code, out.getvalue(), err.getvalue()
+  done = cli.inside(main.main, *words(logdir, *flags))
+  assert done.returncode == 2, done
+  (line,) = (x for x in done.stderr.splitlines() if 'error:' in x)
+  return line
 
 
 def load(path):

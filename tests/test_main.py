@@ -23,6 +23,7 @@ QUICK = (
   '--env.dummy.length 50 --batch_size 2 --batch_length 5 --report_length 5 '
   '--run.usage.nvsmi False'
 )
+DEBUG = ['--configs', 'debug', '--task', 'dummy_disc', '--jax.platform', 'cpu']
 
 
 def call(*argv, **kwargs):
@@ -86,32 +87,24 @@ def test_without_arguments_nothing_is_trained(tmp_path):
       ['--run.from_checkpoint', '{tmp}/none', '--logdir', '{tmp}', *QUICK.split()],
       'There is no',
     ),
-    *(
-      (
-        [
-          '--configs',
-          'debug',
-          '--task',
-          'dummy_disc',
-          '--jax.platform',
-          'cpu',
-          *flags,
-          '--logdir',
-          '{tmp}',
-        ],
-        message,
-      )
-      for flags, message in (
-        (['--agent.dyn.rssm.act', 'foo'], "'foo'"),
-        (['--agent.dyn.rssm.deter', '12'], 'The agent cannot be made'),
-        (['--jax.train_devices', '3'], 'devices [3]: this process sees 1'),
-      )
+    ([*DEBUG, '--agent.dyn.rssm.act', 'foo', '--logdir', '{tmp}'], "'foo'"),
+    (
+      [*DEBUG, '--agent.dyn.rssm.deter', '12', '--logdir', '{tmp}'],
+      'The agent cannot be made',
     ),
   ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(argv, message, tmp_path):
   argv = [x.replace('{tmp}', str(tmp_path)) for x in argv]
-  done = call(*argv)
+  refuses(cli.inside(main.main, *argv), message, tmp_path)
+
+
+def test_devices_that_are_not_there_are_a_mistake(tmp_path):
+  done = call(*DEBUG, '--jax.train_devices', '3', '--logdir', tmp_path)
+  refuses(done, 'devices [3]: this process sees 1', tmp_path)
+
+
+def refuses(done, message, tmp_path):
   assert done.returncode == 2, done.stderr
   assert message in done.stderr
   assert done.stderr.count('\n') == 1

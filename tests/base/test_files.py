@@ -5,6 +5,9 @@ import errno
 import json
 import os
 import pickle
+import subprocess
+import sys
+import time
 import tracemalloc
 
 import numpy as np
@@ -79,6 +82,33 @@ def test_folders(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='choose another folder'):
     files.make_folder(tmp_path / 'file')
+
+
+def test_files_are_on_disk_before_they_have_their_name(tmp_path, monkeypatch):
+  path, before = tmp_path / 'x.json', []
+  monkeypatch.setattr(os, 'fsync', lambda _: before.append(path.exists()))
+  files.save_json(path, 1)
+  assert before == [False]
+
+
+def test_what_the_dead_left_unfinished_goes_and_what_the_living_write_stays(tmp_path):
+  dead = subprocess.Popen([sys.executable, '-c', ''])
+  dead.wait()
+  here, there = files._machine(), 'ff' if files._machine() != 'ff' else '00'
+  hour, days = time.time() - 3600, time.time() - 3 * files.DAY
+  ages = {
+    f'.x.{here}{dead.pid:06x}.tmp': (hour, False),
+    f'.x.{here}{os.getpid():06x}.tmp': (days, True),
+    f'.x.{here}{1:06x}.tmp': (days, True),
+    f'.x.{there}{dead.pid:06x}.tmp': (hour, True),
+    f'.y.{there}{dead.pid:06x}.tmp': (days, False),
+    '.of.another.program.tmp': (days, True),
+  }
+  for name, (age, _) in ages.items():
+    (tmp_path / name).touch()
+    os.utime(tmp_path / name, (age, age))
+  files.clear_unfinished(tmp_path)
+  assert {x.name for x in tmp_path.iterdir()} == {k for k, v in ages.items() if v[1]}
 
 
 def test_a_folder_is_known_to_be_writable_before_it_is_made(tmp_path, monkeypatch):

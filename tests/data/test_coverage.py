@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from dreamerv3.data.coverage import Coverage
+from dreamerv3.data.coverage import Coverage, coverage_of
+from dreamerv3.data.trajectories import Trajectories
+from tests import synthetic
 
 
 def test_by_hand():
@@ -43,3 +45,11 @@ def test_even_occupancy_and_standing_still():
 
 def still_for(steps):
   return np.array([(2, 2)]).repeat(steps, 0)
+
+
+def test_recordings_of_many_worlds_or_of_no_map_have_none(recording, tmp_path):
+  assert coverage_of(Trajectories.open(recording)) is not None
+  many = synthetic.copy(recording, tmp_path / 'many', fixed_seed=False)
+  none = synthetic.copy(recording, tmp_path / 'none', world_map=None)
+  for other in (many, none):
+    assert coverage_of(Trajectories.open(other)) is None

@@ -3,14 +3,12 @@
 import dataclasses
 import pathlib
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dreamerv3 import main, plot_dreams
+from dreamerv3 import decode_position, main, plot_dreams
 from dreamerv3.analysis.decoding.linear.decoder import LinearDecoder
 from dreamerv3.base import files, unpickle
 from dreamerv3.base.errors import UserError
@@ -19,9 +17,8 @@ from dreamerv3.modes import dream_decode
 from dreamerv3.run_info import read_run_info
 from dreamerv3.setup import config as configs
 from dreamerv3.setup import rundir
+from tests import cli
 from tests.recorded_runs import make_run
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
@@ -121,32 +118,19 @@ def test_dreams_of_episodes_that_the_decoder_was_fitted_to_are_refused(tmp_path)
   dream_decode.fresh(LinearDecoder.from_dict(known), 'ab', 0, 3)
 
 
-def command(logdir, *flags):
-  return [
-    sys.executable,
-    str(ROOT / 'dreamerv3' / 'main.py'),
-    '--logdir',
-    str(logdir),
-    '--jax.platform',
-    'cpu',
-    '--script',
-    *flags,
-  ]
-
-
-def execute(*argv):
-  return subprocess.run(argv, capture_output=True, text=True, timeout=800)
+def command(logdir, script, *flags):
+  main.main(
+    ['--logdir', str(logdir), '--jax.platform', 'cpu', '--script', script, *flags]
+  )
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path):
-  done = execute(
-    *command(bare(tmp_path), 'dream_decode'),
-    '--dream_decode.decoder_model',
-    'nowhere.pkl',
-  )
+  given = ('--jax.platform', 'cpu', '--dream_decode.decoder_model', 'nowhere.pkl')
+  words = ('--logdir', bare(tmp_path), '--script', 'dream_decode', *given)
+  done = cli.script('main', *words)
   assert done.returncode == 2, done.stderr
-  assert len(done.stderr.splitlines()) == 1
-  assert 'nowhere.pkl' in done.stderr
+  (line,) = done.stderr.splitlines()
+  assert 'nowhere.pkl' in line
 
 
 def load(path):
@@ -155,35 +139,14 @@ def load(path):
 
 
 @pytest.mark.slow
-def test_the_whole_chain(logdir):
+def test_the_whole_chain(logdir, capsys):
   """record -> decode_position --save_model -> dream_decode, as documented."""
-  done = execute(
-    *command(logdir, 'eval_trajectory'),
-    '--seed',
-    '42',
-    '--eval_trajectory.num_episodes',
-    '3',
-    '--eval_trajectory.layers',
-    'dyn/.*',
-  )
-  assert done.returncode == 0, done.stderr
-  done = execute(
-    sys.executable,
-    str(ROOT / 'dreamerv3' / 'decode_position.py'),
-    '--data',
-    str(logdir / 'trajectories'),
-    '--repr',
-    'deter',
-    '--save',
-    str(logdir / 'decoder_results'),
-    '--save_model',
-    '--n_iters',
-    '20',
-    '--n_boot',
-    '10',
-  )
-  assert done.returncode == 0, done.stderr
+  what = ('--eval_trajectory.num_episodes', '3', '--eval_trajectory.layers', 'dyn/.*')
+  command(logdir, 'eval_trajectory', '--seed', '42', *what)
   decoder = logdir / 'decoder_results' / 'classifier_deter.pkl'
+  brief = ['--repr', 'deter', '--save_model', '--n_iters', '20', '--n_boot', '10']
+  data = ['--data', str(logdir / 'trajectories'), '--save', str(decoder.parent)]
+  decode_position.main([*data, *brief])
   flags = (
     '--dream_decode.decoder_model',
     str(decoder),
@@ -192,9 +155,9 @@ def test_the_whole_chain(logdir):
     '--dream_decode.num_episodes',
     '2',
   )
-  done = execute(*command(logdir, 'dream_decode'), *flags)
-  assert done.returncode == 0, done.stderr
-  assert 'knows the world of seed 42' in done.stdout
+  capsys.readouterr()
+  command(logdir, 'dream_decode', *flags)
+  assert 'knows the world of seed 42' in capsys.readouterr().out
   folder = logdir / 'dream_results'
   check_results(folder, decoder, load(folder / 'dream_results.pkl'))
   entry = read_run_info(folder)[-1]
@@ -208,8 +171,7 @@ def test_the_whole_chain(logdir):
   assert entry.inputs[0].absolute == str(decoder)
   again = logdir / 'again'
   other = ('--dream_decode.save_path', str(again))
-  done = execute(*command(logdir, 'dream_decode'), *flags, *other)
-  assert done.returncode == 0, done.stderr
+  command(logdir, 'dream_decode', *flags, *other)
   first, second = (x / 'dream_results.pkl' for x in (folder, again))
   draws_again(first, logdir / 'drawn')
   assert first.read_bytes() == second.read_bytes()
