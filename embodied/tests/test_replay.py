@@ -105,6 +105,10 @@ def test_same_seed_same_samples_and_modes_do_not_disturb_each_other():
 
   assert numbers(0, 0) == numbers(0, 3)
   assert numbers(0, 0) != numbers(1, 0)
+  replay = Replay(3)
+  fill(replay, 100)
+  train, report = (replay.sample(8, mode=x)['number'] for x in ('train', 'report'))
+  assert (train != report).any()
 
 
 def test_online_queue_gives_each_stretch_once_in_order():

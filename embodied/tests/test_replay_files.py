@@ -1,6 +1,7 @@
 """Replay files: their names, foreign, lost and broken ones, a full disk."""
 
 import resource
+import unittest.mock
 
 import elements
 import numpy as np
@@ -158,3 +159,19 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
   fill(replay, 20)
   with pytest.raises(OSError, match='Cannot save the replay'):
     replay.save()()
+
+
+def test_a_file_that_is_not_whole_has_no_name(tmp_path):
+  replay = make(tmp_path)
+  fill(replay, 20)
+
+  def fail(file, data):
+    file.write(b'PK')
+    raise OSError(28, 'No space left on device')
+
+  with (
+    unittest.mock.patch('dreamerv3.base.npz.save', fail),
+    pytest.raises(OSError, match='Cannot save the replay'),
+  ):
+    replay.save()()
+  assert names(tmp_path) == []

@@ -79,6 +79,16 @@ def test_one_imagined_step_by_hand(norms):
   assert slow.ret.item() == pytest.approx(2 + 0.25 * 7)
 
 
+def test_advantages_are_counted_in_the_spread_of_returns(rng, norms):
+  given = dreamt(rng)
+  given = given._replace(r_t=20 * given.r_t)
+  found = imagine(given, norms)
+  low, high = np.percentile(found.ret, (5, 95))
+  assert high - low > 2
+  gain = (found.ret - given.value.x.T[:, :-1]) / (high - low)
+  assert found.metrics['adv'] == pytest.approx(gain.mean().item(), rel=1e-4)
+
+
 def test_a_dream_that_ended_teaches_nothing(rng, norms):
   given = dreamt(rng)
   over = given._replace(c_t=given.c_t.at[0, 1].set(0.0))

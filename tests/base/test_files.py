@@ -26,6 +26,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
   assert [x.name for x in tmp_path.iterdir()] == ['x.pkl']
 
 
+def test_a_new_file_is_on_disk_before_it_takes_the_place_of_the_old_one(
+  tmp_path, monkeypatch
+):
+  path, events = tmp_path / 'x.json', []
+  files.save_json(path, 'old')
+  opened = path.open()  # by a reader
+  fsync = os.fsync
+
+  def noted(handle):
+    fsync(handle)
+    events.append((os.fstat(handle).st_ino, path.read_text()))
+
+  monkeypatch.setattr(os, 'fsync', noted)
+  files.save_json(path, 'new')
+  assert events == [(path.stat().st_ino, '"old"\n')]
+  assert (opened.read(), path.read_text()) == ('"old"\n', '"new"\n')
+  opened.close()
+
+
 @pytest.mark.parametrize('write', [files.atomic, files.atomic_path])
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, write):
   def save():
@@ -82,13 +101,6 @@ def test_folders(tmp_path):
   (tmp_path / 'file').write_text('')
   with pytest.raises(UserError, match='choose another folder'):
     files.make_folder(tmp_path / 'file')
-
-
-def test_files_are_on_disk_before_they_have_their_name(tmp_path, monkeypatch):
-  path, before = tmp_path / 'x.json', []
-  monkeypatch.setattr(os, 'fsync', lambda _: before.append(path.exists()))
-  files.save_json(path, 1)
-  assert before == [False]
 
 
 def test_what_the_dead_left_unfinished_goes_and_what_the_living_write_stays(tmp_path):

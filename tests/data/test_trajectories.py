@@ -75,7 +75,7 @@ def test_one_file_of_all_episodes_reads_the_same(recording, tmp_path):
   with open(recording / 'metadata.pkl', 'rb') as file:
     metadata = pickle.load(file)
   whole = tmp_path / 'all_episodes.pkl'
-  files.save_pickle(whole, {**metadata, 'episodes': episodes})
+  files.save_pickle(whole, {**metadata, 'episodes': episodes[::-1]})
   a, b = Trajectories.open(recording), Trajectories.open(tmp_path)
   for name in ('pol/mlp/linear0', 'dyn/deter'):
     assert np.array_equal(a.layer(name).X, b.layer(name).X)
@@ -102,6 +102,11 @@ def test_old_recordings_open_and_say_what_they_lack():
 def test_gaps_in_the_numbering_are_fine(folder):
   (folder / 'episode_002.pkl').unlink()
   assert [x.number for x in Trajectories.open(folder).episodes] == [1, 3]
+  # The first ones are so by their numbers, beyond three digits too.
+  (folder / 'episode_001.pkl').rename(folder / 'episode_999.pkl')
+  (folder / 'episode_003.pkl').rename(folder / 'episode_1000.pkl')
+  (first,) = Trajectories.open(folder, max_episodes=1).episodes
+  assert first.path.name == 'episode_999.pkl'
 
 
 def test_keep(folder):

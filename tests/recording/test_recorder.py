@@ -8,6 +8,7 @@ import pytest
 from dreamerv3.base import files
 from dreamerv3.base.errors import UserError
 from dreamerv3.data.trajectories import Trajectories
+from dreamerv3.recording import pickle_stream
 from dreamerv3.recording.recorder import VALUES, Recorder
 from tests.recording.recordings import COLUMNS, load, metadata, play, step
 
@@ -132,6 +133,19 @@ def test_nothing_is_rewritten_when_nothing_is_missing(folder):
     recorder.flush()
     recorder.join()
   assert times == {x: x.stat().st_mtime_ns for x in folder.glob('*.pkl')}
+
+
+def test_a_folder_says_what_is_in_it_before_an_episode_is(tmp_path, monkeypatch):
+  there, write = [], pickle_stream.write_dict
+
+  def watched(file, items):
+    there.append([x.name for x in tmp_path.glob('*.pkl')])
+    write(file, items)
+
+  monkeypatch.setattr(pickle_stream, 'write_dict', watched)
+  with Recorder(tmp_path, metadata(), COLUMNS) as recorder:
+    play(recorder, 1, 3)
+  assert there == [['metadata.pkl']]
 
 
 def test_unfinished_episodes_leave_nothing(tmp_path):

@@ -51,6 +51,11 @@ def test_a_layer_without_information_names_the_best_constant(rng, noise):
   assert manhattan(named, pos).mean() <= 1.1 * constant
 
 
+def test_the_penalty_is_chosen_on_rows_that_were_left_out(rng):
+  pos = rng.integers((0, 0), GRID.shape, (200, 2))
+  assert fit(rng.normal(size=(200, 120)), pos).search.penalty >= 1
+
+
 def test_results_hold_r2_and_decoders_survive_the_disk(tmp_path):
   def code(pos, facing, rng):
     mix = np.random.default_rng(2).normal(size=(2, 10))

@@ -140,6 +140,16 @@ def test_the_gain_is_paired():
   assert found['floor'].overall[:2] == pytest.approx((0.5, 0.5))
 
 
+def test_the_start_is_no_step_and_the_first_that_fails_ends_the_count():
+  errors = {x: np.zeros((20, 6)) for x in ('constant', 'prior', 'observed')}
+  errors['replay'] = np.tile([9.0, -1, -1, 2, -1, -1], (20, 1))
+  valid, episode = np.ones((20, 6), bool), np.repeat(np.arange(10), 2)
+  found = judgement.gains(errors, valid, episode, 0)['chance']
+  assert found.overall == pytest.approx((0.4, 0.4, 0.4))
+  assert found.reach == 2
+  assert found.steps.tolist() == [1, 2, 4, 5]
+
+
 def test_chance_is_the_harder_guess_of_each_step():
   errors = {
     'constant': np.array([[1.0, 9.0], [1.0, 9.0]]),

@@ -58,6 +58,7 @@ def test_error_curves_by_hand():
   np.testing.assert_allclose(curves.mean['observed'], 0)
   np.testing.assert_allclose(curves.mean['policy'], 0)
   np.testing.assert_allclose(curves.mean['still'], [0, 1, 2, 3])
+  np.testing.assert_allclose(curves.mean['frozen'], [1, 2, 3, 4])  # where it began
   # The best constant is (0, 0): distances x + y.
   np.testing.assert_allclose(curves.mean['constant'], [2.5, 3.5, 4.5, 5.5])
   # A guess of (0, 0) or (2, 0) in proportion 3 to 1.
@@ -142,6 +143,14 @@ def test_shuffle_keeps_where_dreams_are_and_breaks_whose_they_are(rng):
       assert len({*one[here_step, step, 0]}) == here_step.sum()
       assert (one[here_step, step] != path[here_step, step]).all()
       assert (one[~here_step, step] == path[~here_step, step]).all()
+
+
+def test_dreams_of_one_episode_exchange_nothing_though_they_are_most(rng):
+  path = np.repeat(np.arange(10), 4).reshape(10, 2, 2)
+  episode = (np.arange(10) > 7).astype(int)
+  found, done, rows = stats.shuffle(path, np.ones((10, 2), bool), episode, rng)
+  assert done[episode[rows] == 1].all()
+  assert (episode[found[..., 0]] != episode[rows, None])[done].all()
 
 
 def test_shuffled_error_is_the_mean_over_all_pairs():

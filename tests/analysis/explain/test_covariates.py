@@ -16,6 +16,13 @@ def test_a_recording_gives_its_steps_in_the_order_of_its_track(recording):
   np.testing.assert_array_equal(steps.action[rows], episode.read('action')[:-1])
   moved = (np.diff(episode.pos, axis=0) != 0).any(1)
   np.testing.assert_array_equal(steps.moved[rows], moved)
+  last = [-1, *episode.read('action')[:-1]]
+  way = np.diff(episode.pos, axis=0) @ (3, 1) + 4
+  assert steps.before is not None
+  for got, want in zip(
+    steps.before[rows].T, ([-1, *last], [-1, -1, *last], [-1, *way]), strict=True
+  ):
+    np.testing.assert_array_equal(got, want[1 : len(episode)])
   names = {x.name for x in covariates.build(track, steps)}
   assert names >= {'facing', 'speed', 'action', 'view', 'ego_boundary', 'boundary'}
   alone = Steps.of_track(track)

@@ -68,6 +68,15 @@ def test_models_find_what_a_unit_follows_and_nothing_in_noise(fitted, rng):
   assert (got.best[:4] > 0.25).all()
 
 
+def test_what_adds_next_to_nothing_is_not_chosen(fitted, rng):
+  design, _ = fitted
+  facing, moved = design.heading == 1, Steps.of_track(design.track).moved == 1
+  X = facing / facing.std() + 0.3 * rng.normal(size=len(facing))
+  X = np.column_stack([X + s * moved / moved.std() for s in (0.05, 0.3)])
+  names = [names_of(x) for x in compare(fitted, X).chosen]
+  assert names == ['facing', 'facing+speed']
+
+
 def test_gains_have_to_be_consistent():
   gains = np.column_stack([np.full(10, 0.1), np.r_[5.0, np.zeros(9)], -np.ones(10)])
   np.testing.assert_array_equal(models.consistent(gains), [True, False, False])
