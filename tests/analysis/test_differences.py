@@ -109,7 +109,7 @@ def test_recordings_on_other_paths_are_compared_by_shares(rng):
   assert (other.p_all < 0.01).all()
   assert (other.high < -0.3).all()
   # Shares know no unit: a third of it is the same.
-  last = sides[2]
-  scaled = Side(last.errors * 3, last.constant * 3, last.episode)
-  for x, y in zip(other, unpaired(sides[0], scaled, 200, 0), strict=True):
-    np.testing.assert_allclose(x, y, rtol=1e-6)
+  for side, found in ((sides[1], same), (sides[2], other)):
+    third = Side(side.errors / 3, side.constant / 3, side.episode)
+    for x, y in zip(found, unpaired(sides[0], third, 200, 0), strict=True):
+      np.testing.assert_allclose(x, y, rtol=1e-6)

@@ -63,6 +63,8 @@ def test_thin_draws_training_rows_only():
   assert len(less.train) == len(set(less.train)) == 10
   assert set(less.train) <= set(split.train)
   assert set(less.train) != set(splits.thin(split, 10, seed=1).train)
+  most = splits.thin(split, len(split.train) - 1, seed=0).train
+  assert len(set(most)) == len(split.train) - 1
   np.testing.assert_array_equal(less.test, split.test)
   assert splits.thin(split, 0, 0) is split
 

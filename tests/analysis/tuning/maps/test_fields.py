@@ -35,7 +35,8 @@ def maps():
   made += list(rng.random((5, 14, 11)) ** 4)
   stripe = np.zeros((14, 11))
   stripe[:, 0] = 1
-  return np.array([*made, np.eye(14, 11), stripe])
+  oblique = sum(np.eye(14, 11, k) for k in (-1, 0, 1))
+  return np.array([*made, oblique, stripe])
 
 
 def test_autocorrelation_equals_scipy(maps):
