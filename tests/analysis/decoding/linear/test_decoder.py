@@ -155,11 +155,12 @@ def test_what_is_chosen_is_chosen_on_episodes_that_were_left_out(rng, monkeypatc
   # A few directions of large variance hide many, in which noise is told apart.
   X = 10 * rng.normal(size=(240, 3)) @ rng.normal(size=(3, 150))
   X += rng.normal(size=X.shape)
-  left, read = [], []
+  left, begun, read = [], [], []
   descend, choose = fitting._descend, Readout.choose
 
   def watch(data, start, left_out, draws, iterations):
     left.append(left_out)
+    begun.append(start.weights)
     return descend(data, start, left_out, draws, iterations)
 
   def counted(self, logits, pos):
@@ -172,6 +173,7 @@ def test_what_is_chosen_is_chosen_on_episodes_that_were_left_out(rng, monkeypatc
   # Of noise that the training rows hold by heart nothing is known elsewhere.
   assert found.search.penalty >= 0.1
   assert left[:3] == [0, 1, 2]
+  assert (begun[1] != begun[2]).any()  # nor begun with them
   sizes = np.bincount(splits.inner(episode, 3, 0))
   assert set(read) == {240 - x for x in sizes}
 
