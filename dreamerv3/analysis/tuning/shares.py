@@ -9,11 +9,12 @@ tile.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import scipy.special
 
+from dreamerv3.analysis import forecast
 from dreamerv3.analysis.explain.covariates import Steps
 from dreamerv3.analysis.parallel import Workers
 from dreamerv3.analysis.tuning import cell_types, table
@@ -93,14 +94,15 @@ def class_shares(
   if not all(x.any() for x in keep):
     return []
   sizes = [min(len(x) for x in sides), GROUPS]
-  replicates = [
-    _replicates(_side(x, names, options, limits), k, options.n_jobs)
-    for x, k in zip(sides, keep, strict=True)
-  ]
   rows: list[dict[str, str | float]] = []
-  for i, name in enumerate(names):
-    found = [Share(x[0, i], jackknife(x[1:, i])) for x in replicates]
-    rows += _rows(name, found, sizes)
+  for some in _parts(names, max(len(x) for x in tracks)):
+    replicates = [
+      _replicates(_side(x, some, options, limits), k, options.n_jobs)
+      for x, k in zip(sides, keep, strict=True)
+    ]
+    for i, name in enumerate(some):
+      found = [Share(x[0, i], jackknife(x[1:, i])) for x in replicates]
+      rows += _rows(name, found, sizes)
   return rows
 
 
@@ -194,23 +196,32 @@ def jackknife(replicates: np.ndarray) -> np.ndarray:
   return error
 
 
+def _parts(names: Sequence[str], rows: int) -> Iterator[Sequence[str]]:
+  """As many layers at a time as may be read ahead."""
+  most = min(forecast.AHEAD, forecast.budget() / 4)
+  count = max(1, int(most // (4 * rows * UNITS)))
+  for i in range(0, len(names), count):
+    yield names[i : i + count]
+
+
 def _side(
   data: Trajectories, names: Sequence[str], options: Options, limits: Thresholds
 ) -> _Side:
   """Reads up to `UNITS` units of each layer."""
-  found = {}
-  for name in names:
-    layer = data.activations(name)
+  track, sizes = data.track(), data.layers()
+  layers = {x: min(UNITS, sizes[x]) for x in names}
+  X, end = np.empty((len(track), sum(layers.values())), np.float32), 0
+  for name, count in layers.items():
     rng = np.random.default_rng([options.seed, 60])
-    count = layer.shape[1]
-    units = np.sort(rng.choice(count, min(UNITS, count), replace=False))
-    found[name] = layer.read(units=units)
+    units = np.sort(rng.choice(sizes[name], count, replace=False))
+    X[:, end : end + count] = data.activations(name).read(units=units)
+    end += count
   return _Side(
     data.metadata,
-    data.track(),
+    track,
     Steps.gather(data),
-    {k: x.shape[1] for k, x in found.items()},
-    np.concatenate(list(found.values()), 1),
+    layers,
+    X,
     dataclasses.replace(options, n_shuffles=min(options.n_shuffles, PAIRINGS)),
     limits,
   )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dreamerv3.analysis import forecast
 from dreamerv3.analysis.tuning import layers, shares
 from dreamerv3.analysis.tuning.cell_types import Thresholds
 from dreamerv3.analysis.tuning.layers import Options
@@ -47,7 +48,8 @@ def twice(tmp_path_factory):
   codes = {
     'dyn/deter': lambda p, f, r: np.concatenate(
       [synthetic.one_hot_places(p, f, r)[:, ::6], synthetic.noise(p, f, r, 8, 0.9)], 1
-    )
+    ),
+    'enc/tokens': lambda p, f, r: synthetic.one_hot_places(p, f, r)[:, ::9],
   }
   folder = tmp_path_factory.mktemp('twice')
   return [
@@ -143,11 +145,14 @@ def test_cohens_h_by_hand():
   assert shares.cohens_h(0.5, 0.25) == pytest.approx(np.pi / 2 - np.pi / 3)
 
 
-def test_processes_find_the_same_shares(twice):
-  one, two = (
-    shares.class_shares(
-      twice[0], Options(n_shuffles=10, n_jobs=x), ['dyn/deter'], Thresholds()
-    )
-    for x in (1, 2)
-  )
-  assert one == two
+def test_processes_and_parts_of_the_layers_find_the_same_shares(twice, monkeypatch):
+  def found(n_jobs):
+    options = Options(n_shuffles=10, n_jobs=n_jobs)
+    names = list(twice[0].layers())
+    return shares.class_shares(twice[0], options, names, Thresholds())
+
+  one = found(1)
+  assert len({x['layer'] for x in one}) > 1
+  assert one == found(2)
+  monkeypatch.setattr(forecast, 'AHEAD', 1)  # byte: a layer at a time
+  assert one == found(1)
