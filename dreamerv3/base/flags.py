@@ -99,12 +99,13 @@ def parse(
 def make_parser(settings: Any, prog: str | None = None) -> '_Parser':
   """The argparse parser of a settings dataclass; help tells what its module tells."""
   fields = dataclasses.fields(settings)
+  module = sys.modules.get(settings.__module__)  # None of a script run by runpy
   parser = _Parser(
     prog=prog,
     usage=' '.join(
       ['%(prog)s', *filter(None, map(_needed, fields)), '[--FLAG VALUE ...]']
     ),
-    description=sys.modules[settings.__module__].__doc__ or settings.__doc__,
+    description=(module and module.__doc__) or settings.__doc__,
     formatter_class=_Help,
     allow_abbrev=False,
   )
