@@ -134,3 +134,19 @@ def test_a_folder_is_known_to_be_writable_before_it_is_made(tmp_path, monkeypatc
   with pytest.raises(UserError, match=r'No space left.*free space, or choose'):
     files.make_folder(tmp_path / 'a')
   assert not list(tmp_path.iterdir())
+
+
+def test_only_what_was_made_here_and_left_empty_is_unmade(tmp_path):
+  others = tmp_path / 'others'
+  others.mkdir()
+  inner = files.make_folder(others / 'outer' / 'inner')
+  used = files.make_folder(others / 'used' / 'inner')
+  (used.parent / 'x').write_text('kept')
+  for folder in (inner, used):
+    files.unmake_folder(folder)
+  assert [x.name for x in others.iterdir()] == ['used']
+  assert [x.name for x in used.parent.iterdir()] == ['x']
+  files.unmake_folder(tmp_path / 'empty')  # was never there
+  (others / 'empty').mkdir()
+  files.unmake_folder(others / 'empty')
+  assert (others / 'empty').is_dir()
