@@ -63,7 +63,7 @@ class DecodeSettings(Placed, FigureFlags):
     help='Decoder: a softmax over tiles, or ridge regression to (x, y).',
   )
   perception: bool = flag(
-    True, help='Decode the present view, too: what a layer adds to it is memory.'
+    True, help='Decode the present view, too: memory must read the place better.'
   )
   save_model: bool = flag(False, help='Save the decoders, for dreams and --from_model.')
   n_jobs: int = flag(

@@ -105,9 +105,8 @@ class Drift:
 def uneven(episode: np.ndarray) -> bool:
   """Whether the first or the second half of the episodes holds far more samples.
 
-  Their maps then are less alike than those of random halves, which hold as many. Of 360
-  planted place cells that never change, 10 % have p <= 0.05 with 1.5 times as many
-  samples in one half, 24 % with twice and 76 % with three times as many.
+  Their maps then are less alike than those of random halves, which hold as many, and
+  fields that never change would be told as remapping.
   """
   block, blocks = _runs(episode)
   first = int((2 * block < blocks).sum())
