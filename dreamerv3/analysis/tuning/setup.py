@@ -111,6 +111,7 @@ class Setup:
       covariates.labels(tested.track, steps if faced is None else steps.rows(faced)),
     )
     weight = tile_weight(design)
+    distance = distances(walls, design)
     return cls(
       design=design,
       walls=tuple(walls),
@@ -120,8 +121,8 @@ class Setup:
       mi_pairings=_draw(design, null, min(MI_NULLS, n_shuffles), seed),
       models=Models.build(design, steps, hd, brief),
       drift=Drift.build(design, seed),
-      contrasts=contrasts(walls, distances(walls, design)),
-      profiles=WallProfiles.build(distances(walls, design), weight),
+      contrasts=contrasts(walls, distance),
+      profiles=WallProfiles.build(distance, weight),
       vectors=Vectors.build(np.array([x.distance for x in walls]), design, weight),
       grids=grids.large_enough(design.occupancy),
       seed=seed,
